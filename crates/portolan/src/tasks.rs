@@ -1,0 +1,120 @@
+//! Owns every task: none outlives its handle, and one that panics is logged, counted and started again.
+//!
+//! In:  a name and a way to make the future, so that it can be made anew. Out: nothing; `close` ends them all.
+//!
+//! Never: detaches a task; restarts without a pause; blocks in `Drop`.
+
+use std::{
+    future::Future,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::{Error, Kind},
+    telemetry,
+};
+
+/// The pause before a task that panicked is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// A set of tasks that end together. Clones share the set; the last one dropped cancels them.
+#[derive(Clone, Debug)]
+pub(crate) struct Tasks {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stop: CancellationToken,
+    #[expect(clippy::disallowed_types, reason = "cold path: once per task")]
+    set: std::sync::Mutex<JoinSet<()>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Tasks {
+    pub(crate) fn new() -> Self {
+        let set = Default::default();
+        Self { shared: Arc::new(Shared { stop: CancellationToken::new(), set }) }
+    }
+
+    /// A token that is cancelled when the set is closed or dropped.
+    pub(crate) fn stop(&self) -> CancellationToken {
+        self.shared.stop.child_token()
+    }
+
+    /// Runs what `make` makes until it returns; makes it anew after a panic.
+    pub(crate) fn spawn<F>(&self, name: &'static str, make: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let stop = self.stop();
+        let mut set = self.shared.set.lock().unwrap_or_else(PoisonError::into_inner);
+        while set.try_join_next().is_some() {} // forget those that ended
+        set.spawn(async move {
+            tokio::select! {
+                () = supervise(name, make) => {}
+                () = ended(&stop) => {}
+            }
+        });
+    }
+
+    /// Ends all tasks: cancels, and waits until they have returned.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] when some still ran after `within`; they are aborted then.
+    pub(crate) async fn close(&self, within: Duration) -> Result<(), Error> {
+        self.shared.stop.cancel();
+        let mut set = std::mem::take(&mut *self.shared.set.lock().unwrap_or_else(PoisonError::into_inner));
+        let drain = async { while set.join_next().await.is_some() {} };
+        let Err(late) = timeout(within, drain).await else {
+            return Ok(());
+        };
+        set.shutdown().await;
+        Err(Error::new(Kind::Timeout, "close: tasks still ran at the deadline; allow more time")
+            .caused_by(late))
+    }
+}
+
+/// How long after a cancel a task may take to end by itself before it is dropped.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+async fn ended(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_WORDS).await;
+}
+
+async fn supervise<F>(name: &'static str, make: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let mut one = JoinSet::new();
+        one.spawn(make());
+        match one.join_next().await {
+            Some(Err(failed)) if failed.is_panic() => {
+                metrics::counter!(telemetry::TASK_PANICS, "task" => name).increment(1);
+                tracing::error!(task = name, "a task panicked and is started again; please report this bug");
+                rethrow_in_tests(failed);
+                tokio::time::sleep(RESTART_PAUSE).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+fn rethrow_in_tests(failed: tokio::task::JoinError) {
+    std::panic::resume_unwind(failed.into_panic());
+}
+
+#[cfg(not(test))]
+fn rethrow_in_tests(_: tokio::task::JoinError) {}

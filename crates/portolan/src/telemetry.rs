@@ -1,0 +1,55 @@
+//! Every metric, span and field name, in one place: dashboards depend on them.
+//!
+//! The library only names and records; the program chooses where they go (the `metrics` and `tracing` facades).
+//! Never: a label with an instance in it; a metric recorded on the path of a warm lookup. Lookups are counted in
+//! plain atomics beside the resolver and folded in by its task.
+
+/// Picks and peeks answered. Labels: `service`, `outcome` (`picked`, `none`). Folded in each second.
+pub(crate) const LOOKUPS: &str = "portolan_lookups_total";
+/// `service()` calls by whether the view was there. Labels: `service`, `result` (`hit`, `miss`).
+pub(crate) const VIEW_LOOKUPS: &str = "portolan_view_lookups_total";
+/// Answers taken in by a view. Labels: `service`, `changed` (`true`, `false`).
+pub(crate) const VIEW_REFRESHES: &str = "portolan_view_refreshes_total";
+/// Reads that failed. Labels: `service`, `kind`. A few at a restart are normal; steady growth means an outage.
+pub(crate) const VIEW_FAILURES: &str = "portolan_view_failures_total";
+/// Answers whose index went down. Labels: `service`. More than one a minute: look at the servers.
+pub(crate) const INDEX_RESETS: &str = "portolan_view_index_resets_total";
+/// Answers that lost too much to be believed at once, and were confirmed first. Labels: `service`.
+pub(crate) const SUSPECT_ANSWERS: &str = "portolan_view_suspect_answers_total";
+/// Instances in a view. Labels: `service`, `status`. `held` counts those kept though the registry forgot them.
+pub(crate) const VIEW_INSTANCES: &str = "portolan_view_instances";
+/// Whether a view's last read succeeded: 1 or 0. Labels: `service`.
+pub(crate) const VIEW_UP: &str = "portolan_view_up";
+/// How long a read that did not wait took, in seconds. Labels: `operation`.
+pub(crate) const REQUEST_SECONDS: &str = "portolan_registry_request_seconds";
+/// Calls to the registry. Labels: `operation`, `outcome` (`ok` or the kind of error).
+pub(crate) const REQUESTS: &str = "portolan_registry_requests_total";
+/// Registrations by state. Labels: `service`, `state`: 1 for the state it is in.
+pub(crate) const REGISTRATION_STATE: &str = "portolan_registration_state";
+/// Times an instance was sent to the agent. Labels: `service`, `reason` (`new`, `missing`, `drift`).
+pub(crate) const REGISTRATIONS: &str = "portolan_registrations_total";
+/// Health reports sent for TTL checks. Labels: `service`, `outcome` (`ok` or the kind of error).
+pub(crate) const REPORTS: &str = "portolan_check_reports_total";
+/// How long a health report took, in seconds. Labels: `service`. Over half the TTL: the agent is too slow.
+pub(crate) const REPORT_SECONDS: &str = "portolan_check_report_seconds";
+/// Tasks that panicked and were started again. Labels: `task`. Any is a bug: report it.
+pub(crate) const TASK_PANICS: &str = "portolan_task_panics_total";
+
+/// The word of an error's kind, as a label.
+pub(crate) fn kind_label(kind: crate::error::Kind) -> &'static str {
+    use crate::error::Kind;
+    match kind {
+        Kind::Config => "config",
+        Kind::Unreachable => "unreachable",
+        Kind::Timeout => "timeout",
+        Kind::Denied => "denied",
+        Kind::NotFound => "not_found",
+        Kind::Busy => "busy",
+        Kind::Unavailable => "unavailable",
+        Kind::Rejected => "rejected",
+        Kind::Malformed => "malformed",
+        Kind::Conflict => "conflict",
+        Kind::NoInstance => "no_instance",
+        Kind::Closed => "closed",
+    }
+}
