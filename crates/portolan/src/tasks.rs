@@ -51,6 +51,11 @@ impl Tasks {
         self.shared.stop.child_token()
     }
 
+    /// Whether the set was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.stop.is_cancelled()
+    }
+
     /// Runs what `make` makes until it returns; makes it anew after a panic.
     pub(crate) fn spawn<F>(&self, name: &'static str, make: impl Fn() -> F + Send + 'static)
     where

@@ -1,0 +1,55 @@
+//! How long to rest after failures: exponential, capped, with full jitter, so that many who failed together do not
+//! come back together. PURE.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::time::Duration;
+
+use crate::roll::part;
+
+/// Rests up to `base` after the first failure, and up to twice as long after each further one, never over `cap`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    base: Duration,
+    cap: Duration,
+}
+
+impl Backoff {
+    pub(crate) const fn new(base: Duration, cap: Duration) -> Self {
+        Self { base, cap }
+    }
+
+    /// The rest after `failures` failures in a row before this one, by a roll: even between half a base and all of the
+    /// range, so that not even the luckiest returns at once.
+    pub(crate) fn after(self, failures: u32, roll: u64) -> Duration {
+        let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
+        let range = self.base.saturating_mul(factor).min(self.cap);
+        part(range, roll).max(self.base.min(self.cap) / 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+
+    #[test]
+    fn the_range_doubles_up_to_the_cap() {
+        for (failures, most_ms) in
+            [(0, 100), (1, 200), (3, 800), (7, 10_000), (40, 10_000), (u32::MAX, 10_000)]
+        {
+            let most = BACKOFF.after(failures, u64::MAX);
+            assert!(most.as_millis().abs_diff(most_ms) <= 1, "{failures}: {most:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_over_the_cap_and_never_at_once(failures: u32, roll: u64) {
+            let rest = BACKOFF.after(failures, roll);
+            prop_assert!(rest <= Duration::from_secs(10) && rest >= Duration::from_millis(50));
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The one handle a program holds: it owns every view, every registration and every task.
+//!
+//! In:  settings and a registry. Out: resolvers and registrations. Closing it ends every task within a deadline;
+//! dropping the last clone cancels them.
+//!
+//! Never: does I/O in `new`; makes two views of one service; lets a task outlive it.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use foldhash::fast::FixedState;
+
+use crate::{
+    error::{Error, Kind},
+    guard::Guard,
+    model::ServiceName,
+    registry::Registry,
+    resolve::{Loads, Resolver, Select},
+    roll::Rolls,
+    snapshot::{Reader, Snapshot, Writer},
+    sync::{self, Target},
+    tasks::Tasks,
+    telemetry,
+};
+
+mod config;
+
+pub use config::{Config, ViewConfig};
+
+/// Service discovery for one program. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Discovery {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    guard: Arc<Guard>,
+    tasks: Tasks,
+    seed: u64,
+    /// Resolvers with the default selection by name: what a warm lookup reads.
+    warm: ArcSwap<HashMap<ServiceName, Resolver, FixedState>>,
+    #[expect(clippy::disallowed_types, reason = "cold path: the first lookup of a service")]
+    cold: std::sync::Mutex<Cold>,
+}
+
+struct Cold {
+    rolls: Rolls,
+    views: HashMap<ViewKey, View>,
+}
+
+/// A view is of one service in one datacentre.
+type ViewKey = (ServiceName, Option<Arc<str>>);
+
+#[derive(Clone)]
+struct View {
+    reader: Reader,
+    loads: Arc<Loads>,
+}
+
+impl Discovery {
+    /// Discovery on any registry: an in-process one for tests, the embedded one, or one of your own.
+    #[must_use]
+    pub fn with_registry(registry: Arc<dyn Registry>, config: Config) -> Self {
+        let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one("portolan"));
+        let guard = Arc::new(Guard::new(registry, config.connections));
+        let cold = Cold { rolls: Rolls::new(seed), views: HashMap::new() };
+        let inner =
+            Inner { guard, tasks: Tasks::new(), seed, warm: ArcSwap::default(), cold: cold.into(), config };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The resolver of a service with the default selection: all passing instances, power of two choices.
+    ///
+    /// The first call for a service starts its view and waits for the first answer, at most `start_wait` (5 s). Every
+    /// later call returns at once, with the same resolver.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a bad name or setting. [`Kind::Unreachable`], [`Kind::Timeout`] or another kind of the
+    /// registry's when nothing is known yet: the view goes on trying, so calling again is all there is to do.
+    /// [`Kind::Closed`] after [`close`](Self::close).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the view it started goes on, and the next call finds it.
+    pub async fn service(&self, name: &str) -> Result<Resolver, Error> {
+        if let Some(found) = self.warm(name, Resolver::clone) {
+            metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => name.to_owned(), "result" => "hit")
+                .increment(1);
+            return Ok(found);
+        }
+        let resolver = self.service_with(name, Select::default()).await?;
+        let mut kept = resolver.clone();
+        self.inner.warm.rcu(|map| {
+            let mut map = HashMap::clone(map);
+            // Two first callers at once: both get the resolver that was there first.
+            kept = map.entry(resolver.service().clone()).or_insert_with(|| resolver.clone()).clone();
+            map
+        });
+        Ok(kept)
+    }
+
+    /// A resolver of its own, with its own filter and policy, over the view that all resolvers of the service share.
+    ///
+    /// Keep it: each call makes a new one, which costs a task.
+    ///
+    /// # Errors
+    /// As [`service`](Self::service).
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the view it started goes on.
+    pub async fn service_with(&self, name: &str, select: Select) -> Result<Resolver, Error> {
+        let view = self.view(name, select.datacenter.clone())?;
+        metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => name.to_owned(), "result" => "miss")
+            .increment(1);
+        let known = |snapshot: &Snapshot| snapshot.is_known();
+        if let Err(late) = view.reader.wait_until(known, self.inner.config.start_wait).await {
+            return Err(self.why_not(&view.reader.snapshot(), late));
+        }
+        Ok(self.resolver(&view, select))
+    }
+
+    /// A resolver at once, warm or not: until the first answer its picks say that nothing is known yet.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for a bad name or setting; [`Kind::Closed`] after [`close`](Self::close).
+    pub fn service_now(&self, name: &str, select: Select) -> Result<Resolver, Error> {
+        let view = self.view(name, select.datacenter.clone())?;
+        Ok(self.resolver(&view, select))
+    }
+
+    /// Lets `look` see the resolver of a service that [`service`](Self::service) has been called for. No wait, no
+    /// lock, no allocation: this is the lookup by name for a hot path.
+    pub fn warm<R>(&self, name: &str, look: impl FnOnce(&Resolver) -> R) -> Option<R> {
+        self.inner.warm.load().get(name).map(look)
+    }
+
+    /// The registry, with the places and deadlines that all its users share.
+    #[must_use]
+    pub fn registry(&self) -> Arc<dyn Registry> {
+        Arc::clone(&self.inner.guard) as Arc<dyn Registry>
+    }
+
+    /// Ends every task.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] when some task still ran after `within`; it is aborted then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future aborts the tasks that have not ended yet.
+    pub async fn close(&self, within: Duration) -> Result<(), Error> {
+        self.inner.tasks.close(within).await
+    }
+
+    fn why_not(&self, snapshot: &Snapshot, late: Error) -> Error {
+        let Some(failure) = snapshot.failure() else {
+            if late.kind() == Kind::Closed {
+                return late;
+            }
+            let (service, wait) = (snapshot.service(), self.inner.config.start_wait);
+            let what = format!("{service}: {} did not answer within {wait:?}", self.inner.guard.describe());
+            return Error::new(Kind::Timeout, what).caused_by(late);
+        };
+        let what = format!(
+            "{}: nothing is known yet, after {} failed reads: {}",
+            snapshot.service(),
+            failure.count,
+            failure.text
+        );
+        Error::new(failure.kind, what)
+    }
+
+    fn view(&self, name: &str, datacenter: Option<Arc<str>>) -> Result<View, Error> {
+        let service = ServiceName::new(name)?;
+        self.inner.config.check()?;
+        if self.inner.tasks.is_closed() {
+            return Err(Error::new(Kind::Closed, format!("{service}: this Discovery was closed")));
+        }
+        let mut cold = self.inner.cold.lock().unwrap_or_else(PoisonError::into_inner);
+        let Cold { rolls, views } = &mut *cold;
+        let view = views.entry((service.clone(), datacenter.clone())).or_insert_with(|| {
+            let writer = Writer::new(Arc::new(Snapshot::nothing(service)));
+            let view = View { reader: writer.reader(), loads: Arc::default() };
+            self.start(writer, datacenter, rolls.fork());
+            view
+        });
+        Ok(view.clone())
+    }
+
+    fn start(&self, writer: Writer, datacenter: Option<Arc<str>>, rolls: Rolls) {
+        let config = &self.inner.config.view;
+        let target = Target { datacenter, output: config.check_output, settings: config.settings() };
+        let guard = Arc::clone(&self.inner.guard);
+        let writer = Arc::new(tokio::sync::Mutex::new(writer));
+        let stop = self.inner.tasks.stop();
+        self.inner.tasks.spawn("view", move || {
+            sync::follow(Arc::clone(&guard), target.clone(), Arc::clone(&writer), rolls.clone(), stop.clone())
+        });
+    }
+
+    fn resolver(&self, view: &View, select: Select) -> Resolver {
+        let stop = self.inner.tasks.stop();
+        let (resolver, work) =
+            Resolver::new(&view.reader, select, Arc::clone(&view.loads), self.inner.seed, stop);
+        self.inner.tasks.spawn("resolver", work);
+        resolver
+    }
+}
+
+impl fmt::Debug for Discovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Discovery").field("registry", &self.inner.guard.describe()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

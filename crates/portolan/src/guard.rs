@@ -1,0 +1,171 @@
+//! Stands between Portolan and the registry, and protects the registry from us: places for each kind of call, and a
+//! deadline on every one.
+//!
+//! In:  calls of views, keepers and people. Out: the same calls, no more of each kind at once than it has places.
+//!
+//! Never: lets many views starve a heartbeat, for kinds do not share places; waits without a deadline once a call has
+//! started. A view that finds all places taken gets its turn: those that hold one then wait a second, not thirty.
+//!
+//! Consul allows 200 connections for each client address (`http_max_conns_per_client`), and closes more without a
+//! word: hashicorp/consul#7527, #11030.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::{
+    error::{Error, Kind},
+    model::{Instance, ServiceId},
+    registry::{
+        AgentInfo, Answer, Block, CatalogQuery, Definition, Registered, Registry, Reply, Report,
+        ServiceQuery, ServiceTags,
+    },
+};
+
+/// How many calls of one kind run at once, but for blocking reads; the others wait for a place.
+const PLACES: usize = 16;
+/// How long a call may take that does not wait for a change; on top of the wait for one that does.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a blocking read waits while other views wait for its place.
+const TURN: Duration = Duration::from_secs(1);
+
+/// A registry with places. Views and keepers know no other.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    registry: Arc<dyn Registry>,
+    /// Blocking reads: one connection each over plain HTTP.
+    watches: Semaphore,
+    queued: AtomicUsize,
+    /// Reads that do not wait.
+    reads: Semaphore,
+    /// Registrations and sweeps.
+    writes: Semaphore,
+    /// Health reports: late ones turn a healthy instance critical.
+    reports: Semaphore,
+}
+
+impl Guard {
+    /// A guard that lets `watches` blocking reads wait at once.
+    pub(crate) fn new(registry: Arc<dyn Registry>, watches: usize) -> Self {
+        Self {
+            registry,
+            watches: Semaphore::new(watches.clamp(1, Semaphore::MAX_PERMITS)),
+            queued: AtomicUsize::new(0),
+            reads: Semaphore::new(PLACES),
+            writes: Semaphore::new(PLACES),
+            reports: Semaphore::new(PLACES),
+        }
+    }
+
+    async fn place<T>(
+        &self,
+        places: &Semaphore,
+        within: Duration,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let place = places
+            .acquire()
+            .await
+            .map_err(|closed| Error::new(Kind::Closed, "the registry's guard is closed").caused_by(closed))?;
+        let answer = timeout(within, call).await;
+        drop(place);
+        answer.unwrap_or_else(|_late| {
+            let what = format!("{}: no answer within {within:?}", self.registry.describe());
+            Err(Error::new(Kind::Timeout, what))
+        })
+    }
+
+    async fn watch(&self, query: &ServiceQuery, block: Block) -> Result<Answer<Vec<Instance>>, Error> {
+        let queued = Queued::new(&self.queued);
+        let place =
+            self.watches.acquire().await.map_err(|closed| {
+                Error::new(Kind::Closed, "the registry's guard is closed").caused_by(closed)
+            })?;
+        drop(queued);
+        let crowded = self.queued.load(Ordering::Relaxed) > 0;
+        let wait = if crowded { block.wait.min(TURN) } else { block.wait };
+        let query = query.clone().block(block.index, wait);
+        let within = deadline(wait);
+        let answer = timeout(within, self.registry.service(&query)).await;
+        drop(place);
+        answer.unwrap_or_else(|_late| {
+            let what =
+                format!("{}: a blocking read of {wait:?} had no answer within {within:?}", self.describe());
+            Err(Error::new(Kind::Timeout, what))
+        })
+    }
+}
+
+/// How long a blocking read may take: the server adds up to a sixteenth to the wait (Consul: agent/consul/config.go),
+/// and then the answer has to travel.
+fn deadline(wait: Duration) -> Duration {
+    wait.saturating_add(wait / 16).saturating_add(CALL_DEADLINE)
+}
+
+/// Counts one that waits for a place, until dropped.
+struct Queued<'a>(&'a AtomicUsize);
+
+impl<'a> Queued<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Registry for Guard {
+    fn describe(&self) -> String {
+        self.registry.describe()
+    }
+
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+        match query.block {
+            Some(block) => Box::pin(self.watch(query, block)),
+            None => Box::pin(self.place(&self.reads, CALL_DEADLINE, self.registry.service(query))),
+        }
+    }
+
+    fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
+        let within = deadline(query.block.map_or(Duration::ZERO, |block| block.wait));
+        Box::pin(self.place(&self.reads, within, self.registry.services(query)))
+    }
+
+    fn agent(&self) -> Reply<'_, AgentInfo> {
+        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.agent()))
+    }
+
+    fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
+        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.registered(ids)))
+    }
+
+    fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
+        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.register(definition)))
+    }
+
+    fn deregister<'a>(&'a self, id: &'a ServiceId) -> Reply<'a, ()> {
+        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.deregister(id)))
+    }
+
+    fn report<'a>(&'a self, report: &'a Report) -> Reply<'a, ()> {
+        Box::pin(self.place(&self.reports, CALL_DEADLINE, self.registry.report(report)))
+    }
+
+    fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
+        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.maintenance(id, reason)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

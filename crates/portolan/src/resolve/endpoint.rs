@@ -1,0 +1,149 @@
+//! An instance as a caller gets it: with its freshness, and with a count of the requests it has in flight.
+//!
+//! The load is shared by all resolvers of a view and outlives a change of the instance's definition; a new address or
+//! port starts it anew. Never: an entry for what nobody holds any more.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    model::{Identity, Instance},
+    snapshot::Freshness,
+};
+
+/// What is known of an instance's use: the lower half counts requests in flight, the upper all picks (it wraps). One
+/// word, so that a pick is one atomic step.
+#[derive(Debug, Default)]
+pub(super) struct Load(AtomicU64);
+
+const ONE_PICK: u64 = (1 << 32) | 1;
+
+impl Load {
+    fn begin(&self) {
+        self.0.fetch_add(ONE_PICK, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+    fn in_flight(&self) -> u32 {
+        self.0.load(Ordering::Relaxed) as u32
+    }
+
+    /// All picks so far, modulo 2^32.
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half is what is wanted")]
+    pub(super) fn picks(&self) -> u32 {
+        (self.0.load(Ordering::Relaxed) >> 32) as u32
+    }
+}
+
+/// An instance that can be picked. Dereferences to the [`Instance`].
+#[derive(Debug)]
+pub struct Endpoint {
+    instance: Arc<Instance>,
+    freshness: Arc<Freshness>,
+    pub(super) load: Arc<Load>,
+}
+
+impl Endpoint {
+    pub(super) fn new(instance: &Arc<Instance>, freshness: &Arc<Freshness>, load: Arc<Load>) -> Self {
+        Self { instance: Arc::clone(instance), freshness: Arc::clone(freshness), load }
+    }
+
+    /// The instance as the registry tells it, to keep.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<Instance> {
+        &self.instance
+    }
+
+    /// Age, source and index of what is known about it.
+    #[must_use]
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
+    /// How many picks of it are alive now, in this process.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.load.in_flight()
+    }
+}
+
+impl Deref for Endpoint {
+    type Target = Instance;
+
+    fn deref(&self) -> &Instance {
+        &self.instance
+    }
+}
+
+/// A picked instance. While it lives it counts as a request in flight; hold it until the request is over.
+///
+/// Dereferences to the [`Endpoint`], and so to the [`Instance`].
+pub struct Pick {
+    endpoint: Arc<Endpoint>,
+}
+
+impl Pick {
+    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
+        endpoint.load.begin();
+        Self { endpoint }
+    }
+}
+
+impl Drop for Pick {
+    fn drop(&mut self) {
+        self.endpoint.load.end();
+    }
+}
+
+impl Deref for Pick {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
+impl fmt::Debug for Pick {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pick").field(&self.endpoint.instance.identity).finish()
+    }
+}
+
+/// Who an instance is to a client, and where: a new place is a new process, whose load starts at nothing.
+type Place = (Identity, Arc<str>, u16);
+
+/// The loads of one view's instances, shared by its resolvers.
+#[derive(Debug, Default)]
+pub(crate) struct Loads {
+    #[expect(clippy::disallowed_types, reason = "cold path: when a selection is built")]
+    by_place: std::sync::Mutex<BTreeMap<Place, Weak<Load>>>,
+}
+
+impl Loads {
+    /// The loads of these instances, in their order: those there are, and new ones.
+    pub(super) fn of<'a>(&self, instances: impl Iterator<Item = &'a Arc<Instance>>) -> Vec<Arc<Load>> {
+        let mut by_place = self.by_place.lock().unwrap_or_else(PoisonError::into_inner);
+        by_place.retain(|_, load| load.strong_count() > 0);
+        let mut load = |instance: &Arc<Instance>| {
+            let place = (instance.identity.clone(), Arc::clone(&instance.address), instance.port);
+            let slot = by_place.entry(place).or_default();
+            slot.upgrade().unwrap_or_else(|| {
+                let fresh = Arc::new(Load::default());
+                *slot = Arc::downgrade(&fresh);
+                fresh
+            })
+        };
+        instances.map(&mut load).collect()
+    }
+}

@@ -1,0 +1,132 @@
+//! "No instance" as an answer: which of five, with its reasons. PURE.
+//!
+//! Never: one word for an unknown service, a sick one, a hidden one and a registry that is gone.
+
+use std::{fmt, sync::Arc, time::Instant};
+
+use super::select::Exclusion;
+use crate::{
+    error::{Error, Kind},
+    model::{Instance, ServiceName},
+};
+
+/// An instance that is known but not usable, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The instance.
+    pub instance: Arc<Instance>,
+    /// The first reason found.
+    pub why: Exclusion,
+}
+
+/// Why there is no instance to pick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoInstance {
+    /// The registry answers, and has never named an instance of this service.
+    NeverSeen {
+        /// The service.
+        service: ServiceName,
+        /// Whether access rules may hide it without a word: the registry is too old to say.
+        maybe_acl: bool,
+    },
+    /// There were instances, and all have been deregistered.
+    Gone {
+        /// The service.
+        service: ServiceName,
+        /// When one was last there.
+        last_seen: Instant,
+    },
+    /// The registry says that the token hides instances.
+    HiddenByAcl {
+        /// The service.
+        service: ServiceName,
+    },
+    /// Instances are known, and each is left out for a reason.
+    NoneUsable {
+        /// The service.
+        service: ServiceName,
+        /// Every known instance with its reason.
+        left_out: Arc<[LeftOut]>,
+    },
+    /// The registry has not answered yet, and nothing is known from anywhere else.
+    Unreachable {
+        /// The service.
+        service: ServiceName,
+        /// The last error; empty while the first read is under way.
+        error: Arc<str>,
+    },
+}
+
+impl NoInstance {
+    /// The service that was asked for.
+    #[must_use]
+    pub fn service(&self) -> &ServiceName {
+        match self {
+            Self::NeverSeen { service, .. }
+            | Self::Gone { service, .. }
+            | Self::HiddenByAcl { service }
+            | Self::NoneUsable { service, .. }
+            | Self::Unreachable { service, .. } => service,
+        }
+    }
+}
+
+impl fmt::Display for NoInstance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let service = self.service();
+        match self {
+            Self::NeverSeen { maybe_acl: false, .. } => {
+                write!(
+                    f,
+                    "{service}: the registry knows no instance; is the name right, and is one registered?"
+                )
+            }
+            Self::NeverSeen { maybe_acl: true, .. } => write!(
+                f,
+                "{service}: the registry shows no instance; check the name, and whether the token may read the service"
+            ),
+            Self::Gone { .. } => {
+                write!(f, "{service}: all instances were deregistered; start one, or look for why they left")
+            }
+            Self::HiddenByAcl { .. } => {
+                write!(
+                    f,
+                    "{service}: the token may not see the instances; give it service:read and node:read"
+                )
+            }
+            Self::NoneUsable { left_out, .. } => {
+                write!(f, "{service}: {} known, 0 usable:", left_out.len())?;
+                for (at, one) in left_out.iter().take(SHOWN).enumerate() {
+                    let comma = if at == 0 { "" } else { "," };
+                    write!(f, "{comma} {} {}", one.instance.identity.id, one.why)?;
+                }
+                match left_out.len().saturating_sub(SHOWN) {
+                    0 => Ok(()),
+                    more => write!(f, ", and {more} more"),
+                }
+            }
+            Self::Unreachable { error, .. } if error.is_empty() => {
+                write!(f, "{service}: the registry has not answered yet; try again, or wait for the view")
+            }
+            Self::Unreachable { error, .. } => {
+                write!(
+                    f,
+                    "{service}: the registry has not answered, and nothing is known from before: {error}"
+                )
+            }
+        }
+    }
+}
+
+/// How many instances a message names: enough to see the pattern, short enough for a log line.
+const SHOWN: usize = 5;
+
+impl std::error::Error for NoInstance {}
+
+impl From<NoInstance> for Error {
+    fn from(none: NoInstance) -> Self {
+        Self::new(Kind::NoInstance, none.to_string())
+    }
+}

@@ -1,0 +1,141 @@
+//! One task a view: obeys the step machine, and adds nothing to it.
+//!
+//! In:  a registry behind its guard, and what is known already. Out: snapshots, through the view's writer.
+//!
+//! Never: decides; forgets what was known when it is started again after a panic; asks before the last read is over.
+//!
+//! Proof: `sync/tests.rs` with a scripted registry and paused time; the rules are proved in `sync/step/tests.rs`.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    guard::Guard,
+    registry::{CheckOutput, Registry, ServiceQuery},
+    roll::Rolls,
+    snapshot::{Snapshot, Writer},
+    telemetry,
+};
+
+mod known;
+mod rate;
+mod step;
+
+pub(crate) use step::Settings;
+use step::{Ask, Event, Input, Next, State, Turn};
+
+/// What a view reads, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) datacenter: Option<Arc<str>>,
+    pub(crate) output: CheckOutput,
+    pub(crate) settings: Settings,
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Follows one service until `stop` is cancelled.
+pub(crate) async fn follow(
+    guard: Arc<Guard>,
+    target: Target,
+    writer: Arc<tokio::sync::Mutex<Writer>>,
+    mut rolls: Rolls,
+    stop: CancellationToken,
+) {
+    // Held for the life of this task: it is the one writer. A task that is started again finds it free.
+    let mut writer = writer.lock().await;
+    let mut state = State::new((*writer.current()).clone(), target.settings.clone(), now());
+    let mut input = Input::Start;
+    loop {
+        let turn = state.on(input, now(), rolls.next());
+        obey(&state, &turn, &mut writer);
+        let work = act(&guard, &target, state.service().clone(), turn.next);
+        tokio::pin!(work);
+        input = loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                input = &mut work => break input,
+                () = at(state.deadline()) => {
+                    if let Some(next) = state.expire(now()) {
+                        writer.publish(next);
+                    }
+                }
+            }
+        };
+    }
+}
+
+async fn act(guard: &Guard, target: &Target, service: crate::model::ServiceName, next: Next) -> Input {
+    let Ask { block, consistency } = match next {
+        Next::Ask(ask) => ask,
+        Next::RestUntil(until) => {
+            at(Some(until)).await;
+            return Input::Timer;
+        }
+    };
+    let mut query = ServiceQuery::new(service)
+        .consistency(consistency)
+        .datacenter(target.datacenter.clone())
+        .output(target.output);
+    query.block = block;
+    match guard.service(&query).await {
+        Ok(answer) => Input::Answer(answer),
+        Err(error) => Input::Failed { kind: error.kind(), text: error.chain().into() },
+    }
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn obey(state: &State, turn: &Turn, writer: &mut Writer) {
+    let service = state.service().as_str();
+    if let Some(next) = &turn.publish {
+        record(service, next, &writer.current());
+        writer.publish(Arc::clone(next));
+    }
+    match turn.event {
+        Some(Event::IndexWentBack { had, got }) => {
+            metrics::counter!(telemetry::INDEX_RESETS, "service" => service.to_owned()).increment(1);
+            tracing::warn!(service, had, got, "the registry's index went back; reading anew");
+        }
+        Some(Event::Suspect { had, got }) => {
+            metrics::counter!(telemetry::SUSPECT_ANSWERS, "service" => service.to_owned()).increment(1);
+            tracing::warn!(service, had, got, "an answer after a break lost too much; asking the leader");
+        }
+        Some(Event::Failing) => {
+            let why = turn.publish.as_ref().and_then(|snapshot| snapshot.failure());
+            let error = why.map(|failure| failure.text.as_ref());
+            tracing::warn!(service, error, "reads fail; lookups go on from what is known");
+        }
+        Some(Event::Recovered) => tracing::info!(service, "reads succeed again"),
+        None => {}
+    }
+}
+
+fn record(service: &str, next: &Snapshot, before: &Snapshot) {
+    let label = service.to_owned();
+    if let Some(failure) = next.failure() {
+        let kind = telemetry::kind_label(failure.kind);
+        metrics::counter!(telemetry::VIEW_FAILURES, "service" => label.clone(), "kind" => kind).increment(1);
+        metrics::gauge!(telemetry::VIEW_UP, "service" => label).set(0.0);
+        return;
+    }
+    let same = Arc::ptr_eq(&next.instances, &before.instances);
+    let changed = if same { "false" } else { "true" };
+    metrics::counter!(telemetry::VIEW_REFRESHES, "service" => label.clone(), "changed" => changed)
+        .increment(1);
+    metrics::gauge!(telemetry::VIEW_UP, "service" => label).set(1.0);
+    if !same || !Arc::ptr_eq(&next.held, &before.held) {
+        telemetry::count_instances(service, next);
+    }
+}
+
+#[cfg(test)]
+mod tests;
