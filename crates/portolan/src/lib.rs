@@ -15,6 +15,8 @@ mod snapshot;
 mod sync;
 mod tasks;
 mod telemetry;
+#[cfg(test)]
+mod testing;
 
 pub use check::{Check, CheckKind};
 pub use discovery::{Config, Discovery, ViewConfig};

@@ -175,42 +175,43 @@ impl Snapshot {
 }
 
 /// Where the newest snapshot is. Shared by its writer and its readers.
-#[derive(Debug)]
-struct Cell {
-    current: ArcSwap<Snapshot>,
-    version: watch::Sender<u64>,
-}
+type Cell = ArcSwap<Snapshot>;
 
 /// Publishes. Not `Clone`, and `&mut self`: two writers of one cell do not compile.
 #[derive(Debug)]
 pub(crate) struct Writer {
     cell: Arc<Cell>,
+    /// Not in the cell: readers keep that alive, and learn of the end by the loss of this.
+    version: watch::Sender<u64>,
     retired: Vec<Arc<Snapshot>>,
 }
 
 impl Writer {
     pub(crate) fn new(first: Arc<Snapshot>) -> Self {
         let (version, _) = watch::channel(0);
-        Self { cell: Arc::new(Cell { current: ArcSwap::new(first), version }), retired: Vec::new() }
+        Self { cell: Arc::new(Cell::new(first)), version, retired: Vec::new() }
     }
 
     /// A reader that has seen nothing yet.
     pub(crate) fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.cell))
+        let mut version = self.version.subscribe();
+        version.mark_changed(); // what is there already is news to a new reader
+        let seen = Arc::new(Snapshot::nothing(self.cell.load().service.clone()));
+        Reader { cell: Arc::clone(&self.cell), version, seen }
     }
 
     /// The newest snapshot.
     pub(crate) fn current(&self) -> Arc<Snapshot> {
-        self.cell.current.load_full()
+        self.cell.load_full()
     }
 
     /// Makes `next` the newest, and tells the readers.
     pub(crate) fn publish(&mut self, next: Arc<Snapshot>) {
         // The old one is dropped here, when no reader is left on it: freeing ten thousand instances is our work, not
         // that of the request which happened to hold it last.
-        self.retired.push(self.cell.current.swap(next));
+        self.retired.push(self.cell.swap(next));
         self.retired.retain(|old| Arc::strong_count(old) > 1);
-        self.cell.version.send_modify(|version| *version = version.wrapping_add(1));
+        self.version.send_modify(|version| *version = version.wrapping_add(1));
     }
 }
 
@@ -225,17 +226,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    fn new(cell: Arc<Cell>) -> Self {
-        let mut version = cell.version.subscribe();
-        version.mark_changed(); // what is there already is news to a new reader
-        let seen = Arc::new(Snapshot::nothing(cell.current.load().service.clone()));
-        Self { cell, version, seen }
-    }
-
     /// The newest snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.cell.current.load_full()
+        self.cell.load_full()
     }
 
     /// Waits until something differs from what this reader was told last, and tells it. The first call tells what is

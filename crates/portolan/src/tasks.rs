@@ -123,3 +123,75 @@ fn rethrow_in_tests(failed: tokio::task::JoinError) {
 
 #[cfg(not(test))]
 fn rethrow_in_tests(_: tokio::task::JoinError) {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Counts the tasks that are alive.
+    struct Alive(Arc<AtomicUsize>);
+
+    impl Alive {
+        fn new(count: &Arc<AtomicUsize>) -> Self {
+            count.fetch_add(1, Ordering::SeqCst);
+            Self(Arc::clone(count))
+        }
+    }
+
+    impl Drop for Alive {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn wait_for_stop(tasks: &Tasks, alive: &Arc<AtomicUsize>) {
+        let (alive, stop) = (Arc::clone(alive), tasks.stop());
+        tasks.spawn("test", move || {
+            let (alive, stop) = (Alive::new(&alive), stop.clone());
+            async move {
+                stop.cancelled().await;
+                drop(alive);
+            }
+        });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_ends_all_and_a_stubborn_one_is_aborted_at_the_deadline() {
+        let (tasks, alive) = (Tasks::new(), Arc::default());
+        wait_for_stop(&tasks, &alive);
+        tasks.close(Duration::from_secs(1)).await.unwrap();
+        assert_eq!(alive.load(Ordering::SeqCst), 0);
+
+        let tasks = Tasks::new();
+        let stubborn = Arc::clone(&alive);
+        tasks.spawn("stubborn", move || {
+            let alive = Alive::new(&stubborn);
+            async move {
+                std::future::pending::<()>().await;
+                drop(alive);
+            }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(tasks.close(Duration::from_secs(1)).await.unwrap_err().kind(), Kind::Timeout);
+        assert_eq!(alive.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_last_handle_ends_all() {
+        let (tasks, alive) = (Tasks::new(), Arc::<AtomicUsize>::default());
+        wait_for_stop(&tasks, &alive);
+        tokio::task::yield_now().await;
+        drop(tasks.clone());
+        assert!(!tasks.is_closed(), "a clone is left");
+        drop(tasks);
+        tokio::time::timeout(Duration::from_secs(60), async {
+            while alive.load(Ordering::SeqCst) > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+}

@@ -1,1 +1,60 @@
-//! To be filled.
+//! Places are never exceeded, kinds do not starve each other, and every call has a deadline.
+
+use super::*;
+use crate::{
+    model::ServiceName,
+    testing::{Scripted, answer},
+};
+
+fn query(wait: Option<Duration>) -> ServiceQuery {
+    let query = ServiceQuery::new(ServiceName::new("web").unwrap());
+    match wait {
+        Some(wait) => query.block(1, wait),
+        None => query,
+    }
+}
+
+#[test]
+fn b8_a_blocking_read_gets_its_wait_a_sixteenth_and_time_to_travel() {
+    assert_eq!(deadline(Duration::from_secs(160)), Duration::from_secs(160 + 10 + 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_never_answers_ends_at_its_deadline() {
+    let registry = Scripted::hanging();
+    let guard = Guard::new(registry, 4);
+    let error = guard.service(&query(None)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Timeout);
+    assert!(error.to_string().contains("a scripted registry: no answer within 10s"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_views_than_places_take_turns_and_never_exceed_them() {
+    let registry = Scripted::new([Ok(answer(&[1], 1))]);
+    registry.service(&query(None)).await.unwrap();
+    let guard = Arc::new(Guard::new(registry.clone(), 3));
+    let start = tokio::time::Instant::now();
+    let mut views = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let guard = Arc::clone(&guard);
+        views.spawn(async move { guard.service(&query(Some(Duration::from_secs(30)))).await.map(|_| ()) });
+    }
+    while let Some(view) = views.join_next().await {
+        view.unwrap().unwrap();
+    }
+    assert_eq!(registry.most_open.load(Ordering::SeqCst), 3);
+    // Three whole waits happen side by side at most twice: at the start, before anybody queued, and at the end.
+    assert!(start.elapsed() < Duration::from_secs(65), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_watches_do_not_starve_a_read() {
+    let registry = Scripted::new([Ok(answer(&[1], 1))]);
+    registry.service(&query(None)).await.unwrap();
+    let guard = Arc::new(Guard::new(registry, 1));
+    let mut watch = tokio::task::JoinSet::new();
+    let other = Arc::clone(&guard);
+    watch.spawn(async move { other.service(&query(Some(Duration::from_secs(600)))).await.map(|_| ()) });
+    tokio::task::yield_now().await;
+    assert!(guard.service(&query(None)).await.is_ok());
+}

@@ -1,1 +1,184 @@
-//! To be filled.
+//! The typed answers, the filters, and that picks follow the view before anyone is told.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::{
+    error::Kind,
+    model::{CheckScope, CheckState, Instance, Status, Weights},
+    snapshot::{Failure, Freshness, Hidden, Source},
+    testing::instance,
+};
+
+fn web() -> ServiceName {
+    ServiceName::new("web").unwrap()
+}
+
+fn live(instances: &[Instance], held: &[Instance]) -> Snapshot {
+    let arcs = |list: &[Instance]| list.iter().cloned().map(Arc::new).collect::<Arc<[_]>>();
+    let freshness =
+        Freshness { source: Source::Live, index: 7, confirmed: Some(Instant::now()), streaming: false };
+    Snapshot {
+        instances: arcs(instances),
+        held: arcs(held),
+        freshness: Arc::new(freshness),
+        ..Snapshot::nothing(web())
+    }
+}
+
+fn build(snapshot: &Snapshot, select: &Select) -> Selection {
+    let carried = Carried { loads: Arc::default(), turn: Arc::default() };
+    Selection::build(snapshot, select, &carried)
+}
+
+fn usable(selection: &Selection) -> Vec<u16> {
+    selection.endpoints.iter().map(|endpoint| endpoint.port - 1000).collect()
+}
+
+fn sick(id: u16, status: Status) -> Instance {
+    instance(id).with_checks(vec![CheckState::new("service:web", "", status, CheckScope::Service)])
+}
+
+#[test]
+fn five_answers_for_none() {
+    let instant = Instant::now();
+    let none = |snapshot: &Snapshot| build(snapshot, &Select::default()).none.unwrap();
+
+    let nothing = Snapshot::nothing(web());
+    assert!(matches!(none(&nothing), NoInstance::Unreachable { error, .. } if error.is_empty()));
+    let failure = Failure { kind: Kind::Unreachable, text: "refused".into(), since: instant, count: 3 };
+    let failing = Snapshot { failure: Some(failure), ..Snapshot::nothing(web()) };
+    assert!(matches!(none(&failing), NoInstance::Unreachable { error, .. } if &*error == "refused"));
+
+    assert!(matches!(none(&live(&[], &[])), NoInstance::NeverSeen { maybe_acl: false, .. }));
+    let maybe = Snapshot { hidden: Hidden::Maybe, ..live(&[], &[]) };
+    assert!(matches!(none(&maybe), NoInstance::NeverSeen { maybe_acl: true, .. }));
+    let hidden = Snapshot { hidden: Hidden::Yes, ..live(&[], &[]) };
+    assert!(matches!(none(&hidden), NoInstance::HiddenByAcl { .. }));
+    let gone = Snapshot { last_seen: Some(instant), ..live(&[], &[]) };
+    assert!(matches!(none(&gone), NoInstance::Gone { last_seen, .. } if last_seen == instant));
+
+    let all_sick = live(&[sick(1, Status::Critical), sick(2, Status::Maintenance)], &[]);
+    let NoInstance::NoneUsable { left_out, .. } = none(&all_sick) else { panic!("instances are known") };
+    assert_eq!(left_out.len(), 2);
+    let text = none(&all_sick).to_string();
+    assert_eq!(
+        text,
+        "web: 2 known, 0 usable: web-1 critical by check \"service:web\", web-2 maintenance by check \"service:web\""
+    );
+}
+
+#[test]
+fn each_filter_leaves_out_with_its_reason() {
+    let base = || instance(1).with_tags(["Blue", "v1.2.0"]).with_meta([("team", "a"), ("version", "1.2.0")]);
+    let snapshot = live(&[base()], &[]);
+    let reason = |select: Select| build(&snapshot, &select).left_out.first().map(|left| left.why.to_string());
+    let version = |text: &str| text.parse().unwrap();
+    for (select, expected) in [
+        (Select::default(), None),
+        (Select::default().tag("blue"), None),
+        (Select::default().tag("blue").tag("green"), Some("lacks the tag \"green\"")),
+        (Select::default().meta("team", "a"), None),
+        (Select::default().meta("team", "b"), Some("has meta team=\"a\"")),
+        (Select::default().meta("region", "b"), Some("lacks the meta key \"region\"")),
+        (Select::default().version(version("1.2.0")), None),
+        (Select::default().version(version("1.3.0")), Some("is version 1.2.0")),
+    ] {
+        assert_eq!(reason(select.clone()).as_deref(), expected, "{select:?}");
+    }
+}
+
+#[test]
+fn warning_is_refused_by_default_and_allowed_at_its_weight() {
+    let weak = sick(2, Status::Warning).with_weights(Weights { passing: 5, warning: 0 });
+    let snapshot = live(&[instance(1), sick(3, Status::Warning), weak], &[]);
+    assert_eq!(usable(&build(&snapshot, &Select::default())), [1]);
+    let allowed = build(&snapshot, &Select::default().allow_warning());
+    assert_eq!(usable(&allowed), [1, 3]);
+    assert_eq!(allowed.left_out.first().unwrap().why, Exclusion::WeightZero);
+}
+
+#[test]
+fn all_weights_zero_means_equal_shares_and_says_so() {
+    let weightless = |id| instance(id).with_weights(Weights { passing: 0, warning: 0 });
+    let selection = build(&live(&[weightless(1), weightless(2)], &[]), &Select::default());
+    assert_eq!((usable(&selection), selection.mark), (vec![1, 2], Mark::AllWeightsZero));
+}
+
+#[test]
+fn held_instances_are_picked_only_when_no_confirmed_one_is_left() {
+    let mixed = build(&live(&[instance(1)], &[instance(2)]), &Select::default());
+    assert_eq!((usable(&mixed), mixed.mark), (vec![1], Mark::Ordinary));
+    assert_eq!(mixed.left_out.first().unwrap().why, Exclusion::Held);
+    let only_held = build(&live(&[], &[instance(2)]), &Select::default());
+    assert_eq!((usable(&only_held), only_held.mark), (vec![2], Mark::Held));
+    let sick_and_held = build(&live(&[sick(1, Status::Critical)], &[instance(2)]), &Select::default());
+    assert_eq!((usable(&sick_and_held), sick_and_held.mark), (vec![2], Mark::Held));
+}
+
+fn resolver(first: Snapshot) -> (Writer, Resolver, tokio::task::JoinSet<()>) {
+    let writer = Writer::new(Arc::new(first));
+    let stop = CancellationToken::new();
+    let (resolver, work) = Resolver::new(&writer.reader(), Select::default(), Arc::default(), 1, stop);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(work());
+    (writer, resolver, tasks)
+}
+
+#[tokio::test(start_paused = true)]
+async fn picks_follow_a_change_before_a_consumer_is_told() {
+    let (mut writer, resolver, _tasks) = resolver(live(&[instance(1)], &[]));
+    let mut watch = resolver.watch();
+    watch.changed().await.unwrap();
+    for id in 2..20 {
+        writer.publish(Arc::new(live(&[instance(id)], &[])));
+        watch.changed().await.unwrap();
+        assert_eq!(resolver.pick().unwrap().port, 1000 + id, "told of a change that picks do not follow");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_outlives_a_changed_definition_and_not_a_new_place() {
+    let (mut writer, resolver, _tasks) = resolver(live(&[instance(1)], &[]));
+    let mut watch = resolver.watch();
+    watch.changed().await.unwrap();
+    let pick = resolver.pick().unwrap();
+    assert_eq!(pick.in_flight(), 1);
+    writer.publish(Arc::new(live(&[instance(1).with_tags(["new"])], &[])));
+    watch.changed().await.unwrap();
+    let second = resolver.pick().unwrap();
+    assert_eq!((second.tags.len(), second.in_flight(), pick.in_flight()), (1, 2, 2));
+    drop(second);
+    assert_eq!(pick.in_flight(), 1);
+    let mut moved = instance(1);
+    moved.port = 9;
+    writer.publish(Arc::new(live(&[moved], &[])));
+    watch.changed().await.unwrap();
+    assert_eq!(resolver.pick().unwrap().in_flight(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn excluded_instances_are_picked_only_when_there_is_no_other() {
+    let (_writer, resolver, _tasks) = resolver(live(&[instance(1), instance(2)], &[]));
+    let (one, two) = (instance(1).identity, instance(2).identity);
+    assert!((0..200).all(|_| resolver.pick_excluding(&[&one]).unwrap().identity == two));
+    assert!(resolver.pick_excluding(&[&one, &two]).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_resolver_ends_its_task() {
+    let (_writer, resolver, mut tasks) = resolver(live(&[instance(1)], &[]));
+    drop(resolver);
+    tokio::time::timeout(Duration::from_secs(60), tasks.join_next()).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_says_how_fresh_it_is() {
+    let (_writer, resolver, _tasks) = resolver(live(&[instance(1)], &[]));
+    let pick = resolver.pick().unwrap();
+    let confirmed = pick.freshness().confirmed.unwrap();
+    let later = confirmed + Duration::from_secs(9);
+    assert_eq!(pick.freshness().age(later), Some(Duration::from_secs(9)));
+    assert_eq!((pick.freshness().source, pick.freshness().index), (Source::Live, 7));
+    assert_eq!(resolver.peek(|one| one.freshness().index).unwrap(), 7);
+}

@@ -4,7 +4,7 @@
 /// Each column is two places at most: itself below the threshold, its alias above. With equal weights no table is
 /// needed, and none is kept.
 #[derive(Debug)]
-pub(super) struct Alias {
+pub(in crate::resolve) struct Alias {
     len: u32,
     columns: Box<[Column]>,
 }

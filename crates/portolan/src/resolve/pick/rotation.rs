@@ -12,7 +12,7 @@ const TURNS_MORE: u64 = 256;
 
 /// The order; empty when it is simply one after another.
 #[derive(Debug)]
-pub(super) struct Rotation {
+pub(in crate::resolve) struct Rotation {
     len: u64,
     order: Box<[u32]>,
 }

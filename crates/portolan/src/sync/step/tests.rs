@@ -1,1 +1,448 @@
-//! To be filled.
+//! A test for each rule, and a property against a model registry that restarts, forgets and fails.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::Identity;
+
+const ROLL: u64 = u64::MAX / 2;
+const WAIT: Duration = Duration::from_secs(30);
+const HOLD: Duration = Duration::from_secs(10);
+
+fn settings() -> Settings {
+    Settings { wait: WAIT, max_stale: Some(Duration::from_secs(10)), hold: HOLD }
+}
+
+fn instance(id: u8) -> Instance {
+    Instance::new(Identity::new("dc1", "n1", &format!("web-{id}")), "web", "10.0.0.1", 1000 + u16::from(id))
+}
+
+fn answer(ids: &[u8], index: u64) -> Answer<Vec<Instance>> {
+    Answer::new(ids.iter().map(|id| instance(*id)).collect(), index)
+}
+
+/// A machine with a clock of its own.
+struct Bench {
+    state: State,
+    now: Instant,
+    last: Option<Arc<Snapshot>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Instant::now();
+        let nothing = Snapshot::nothing(ServiceName::new("web").unwrap());
+        let mut bench = Self { state: State::new(nothing, settings(), now), now, last: None };
+        assert_eq!(bench.give(Input::Start).next, ask(None, Consistency::Stale));
+        bench
+    }
+
+    /// A machine that follows `ids` at `index`.
+    fn following(ids: &[u8], index: u64) -> Self {
+        let mut bench = Self::new();
+        assert_eq!(bench.give(Input::Answer(answer(ids, index))).next, follow(index));
+        bench
+    }
+
+    fn give(&mut self, input: Input) -> Turn {
+        let turn = self.state.on(input, self.now, ROLL);
+        if let Some(next) = &turn.publish {
+            self.last = Some(Arc::clone(next));
+        }
+        turn
+    }
+
+    fn answer(&mut self, ids: &[u8], index: u64) -> Turn {
+        self.give(Input::Answer(answer(ids, index)))
+    }
+
+    fn fail(&mut self, kind: Kind) -> Turn {
+        self.give(Input::Failed { kind, text: "no".into() })
+    }
+
+    fn shown(&self) -> (Vec<u16>, Vec<u16>) {
+        let ports = |list: &[Arc<Instance>]| list.iter().map(|one| one.port - 1000).collect();
+        let last = self.last.as_ref().unwrap();
+        (ports(last.instances()), ports(last.held()))
+    }
+}
+
+fn ask(block: Option<Block>, consistency: Consistency) -> Next {
+    Next::Ask(Ask { block, consistency })
+}
+
+fn follow(index: u64) -> Next {
+    ask(Some(Block { index, wait: WAIT }), Consistency::Stale)
+}
+
+#[test]
+fn b1_the_first_read_does_not_wait_and_the_next_waits_on_its_index() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.answer(&[1], 7).next, follow(7));
+    assert_eq!(bench.answer(&[1], 9).next, follow(9));
+}
+
+#[test]
+fn b2_a_return_is_no_proof_of_change() {
+    let mut bench = Bench::following(&[1, 2], 7);
+    let before = bench.last.clone().unwrap();
+    bench.now += WAIT;
+    bench.answer(&[1, 2], 8);
+    let after = bench.last.clone().unwrap();
+    assert!(Arc::ptr_eq(&before.instances, &after.instances), "equal content keeps its allocation");
+    assert!(after.freshness.confirmed > before.freshness.confirmed, "but it is a newer proof");
+}
+
+#[test]
+fn b3_a_lower_index_reads_again_from_zero_and_its_content_is_not_used() {
+    for (had, got, asks_from_zero) in [(9, 8, true), (9, 1, true), (9, 9, false), (9, 10, false)] {
+        let mut bench = Bench::following(&[1, 2], had);
+        let turn = bench.answer(&[3], got);
+        let expected = if asks_from_zero { ask(None, Consistency::Stale) } else { follow(got) };
+        assert_eq!(turn.next, expected, "had {had}, got {got}");
+        assert_eq!(turn.publish.is_none(), asks_from_zero, "had {had}, got {got}");
+        if asks_from_zero {
+            assert_eq!(turn.event, Some(Event::IndexWentBack { had, got }));
+            assert_eq!(bench.answer(&[1, 3], got).next, follow(got));
+            assert_eq!(bench.shown(), (vec![1, 3], vec![]));
+        }
+    }
+}
+
+#[test]
+fn b4_a_missing_or_zero_index_is_one() {
+    let mut bench = Bench::new();
+    let mut zero = answer(&[1], 1);
+    zero.meta.index = 0;
+    assert_eq!(bench.give(Input::Answer(zero)).next, follow(1));
+    assert_eq!(Answer::new((), 0).meta.index, 1, "the edge says so too");
+}
+
+#[test]
+fn b6_the_same_index_confirms_and_waits_again() {
+    let mut bench = Bench::following(&[1], 7);
+    bench.now += WAIT;
+    let turn = bench.answer(&[1], 7);
+    assert_eq!(turn.next, follow(7));
+    assert_eq!(turn.publish.unwrap().freshness.confirmed, Some(bench.now));
+}
+
+#[test]
+fn b7_an_absent_service_waits_and_does_not_spin() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.answer(&[], 1).next, follow(1));
+    assert_eq!(bench.answer(&[], 12).next, follow(12));
+}
+
+#[test]
+fn an_empty_answer_with_a_lower_index_is_confirmed_by_the_leader_and_then_held() {
+    let mut bench = Bench::following(&[1, 2], 90);
+    assert_eq!(bench.answer(&[], 3).next, ask(None, Consistency::Stale));
+    let turn = bench.answer(&[], 3);
+    assert_eq!(turn.next, ask(None, Consistency::Consistent));
+    assert_eq!(turn.event, Some(Event::Suspect { had: 2, got: 0 }));
+    assert!(turn.publish.is_none());
+    assert_eq!(bench.answer(&[], 3).next, follow(3));
+    assert_eq!(bench.shown(), (vec![], vec![1, 2]));
+
+    // One returns, and is held no longer; the other's time ends though nothing else happens.
+    bench.answer(&[1], 5);
+    assert_eq!(bench.shown(), (vec![1], vec![2]));
+    let ends = bench.state.deadline().unwrap();
+    assert!(bench.state.expire(ends - Duration::from_millis(1)).is_none());
+    let last = bench.state.expire(ends).unwrap();
+    assert_eq!((last.instances().len(), last.held().len()), (1, 0));
+    assert_eq!(bench.state.deadline(), None);
+}
+
+#[test]
+fn what_answers_in_the_place_of_a_held_instance_ends_its_hold() {
+    let mut bench = Bench::following(&[1], 90);
+    bench.answer(&[], 3);
+    bench.answer(&[], 3);
+    bench.answer(&[], 3);
+    assert_eq!(bench.shown(), (vec![], vec![1]));
+    let mut reborn = instance(1);
+    reborn.identity = Identity::new("dc1", "n1", "web-1-another-life");
+    bench.give(Input::Answer(Answer::new(vec![reborn], 4)));
+    assert_eq!(bench.shown(), (vec![1], vec![]));
+}
+
+#[test]
+fn a_mass_loss_after_a_break_is_confirmed_and_one_on_a_healthy_stream_is_believed() {
+    let mut broken = Bench::following(&[1, 2, 3, 4], 90);
+    broken.fail(Kind::Unreachable);
+    assert_eq!(broken.give(Input::Timer).next, ask(None, Consistency::Stale));
+    assert_eq!(broken.answer(&[1], 95).next, ask(None, Consistency::Consistent));
+    broken.answer(&[1], 95);
+    assert_eq!(broken.shown(), (vec![1], vec![]), "the index went on, so the leader's word is the truth");
+
+    let mut healthy = Bench::following(&[1, 2, 3, 4], 90);
+    healthy.answer(&[], 91);
+    assert_eq!(healthy.shown(), (vec![], vec![]), "deregistered on a healthy stream");
+
+    let mut small = Bench::following(&[1, 2, 3], 90);
+    small.fail(Kind::Unreachable);
+    small.give(Input::Timer);
+    small.answer(&[1], 95);
+    assert_eq!(small.shown(), (vec![1], vec![]), "two of three is an ordinary day");
+}
+
+#[test]
+fn a_hold_is_not_prolonged_by_further_resets() {
+    let mut bench = Bench::following(&[1, 2], 90);
+    for _ in 0..3 {
+        bench.answer(&[], 3);
+    }
+    let ends = bench.state.deadline().unwrap();
+    bench.answer(&[1], 4);
+    for _ in 0..3 {
+        bench.answer(&[], 1);
+    }
+    assert_eq!(bench.shown(), (vec![], vec![1, 2]));
+    assert_eq!(bench.state.deadline(), Some(ends));
+}
+
+#[test]
+fn e1_an_error_keeps_what_is_known_rests_and_reads_from_zero() {
+    for kind in
+        [Kind::Unreachable, Kind::Timeout, Kind::Unavailable, Kind::Malformed, Kind::Busy, Kind::Denied]
+    {
+        let mut bench = Bench::following(&[1, 2], 7);
+        let turn = bench.fail(kind);
+        assert_eq!(turn.event, Some(Event::Failing));
+        let Next::RestUntil(until) = turn.next else { panic!("{kind:?}: no rest") };
+        assert!(until > bench.now, "{kind:?}");
+        assert_eq!(bench.shown(), (vec![1, 2], vec![]), "{kind:?}");
+        let failure = bench.last.as_ref().unwrap().failure().unwrap();
+        assert_eq!((failure.kind, failure.count), (kind, 1));
+        bench.now = until;
+        assert_eq!(bench.give(Input::Timer).next, ask(None, Consistency::Stale));
+        assert_eq!(bench.answer(&[1, 2], 7).event, Some(Event::Recovered));
+        assert!(bench.last.as_ref().unwrap().failure().is_none());
+    }
+}
+
+#[test]
+fn e2_rests_grow_with_failures_and_a_refused_token_rests_longest() {
+    let rest = |kind: Kind, failures: u32| {
+        let mut bench = Bench::following(&[1], 7);
+        let mut rest = Duration::ZERO;
+        for _ in 0..failures {
+            let Next::RestUntil(until) = bench.fail(kind).next else { panic!("no rest") };
+            rest = until - bench.now;
+        }
+        rest
+    };
+    assert!(rest(Kind::Unreachable, 1) < Duration::from_millis(250));
+    assert!(rest(Kind::Unreachable, 5) > rest(Kind::Unreachable, 2));
+    assert!(rest(Kind::Unreachable, 50) <= Duration::from_secs(30));
+    assert!(rest(Kind::Denied, 1) > rest(Kind::Busy, 1));
+    assert!(rest(Kind::Busy, 1) > rest(Kind::Unreachable, 1));
+}
+
+#[test]
+fn c1_reads_are_stale_by_default_and_a_too_stale_answer_asks_the_leader_once() {
+    let stale = |ids: &[u8], index, seconds| {
+        let mut answer = answer(ids, index);
+        answer.meta.last_contact = Some(Duration::from_secs(seconds));
+        answer.meta.known_leader = Some(true);
+        Input::Answer(answer)
+    };
+    let mut bench = Bench::following(&[1], 7);
+    let turn = bench.give(stale(&[2], 8, 11));
+    assert_eq!(turn.next, ask(None, Consistency::Default));
+    assert!(turn.publish.is_none());
+    assert_eq!(bench.answer(&[3], 9).next, follow(9));
+    assert_eq!(bench.shown(), (vec![3], vec![]));
+    // So soon again it is taken for what it is, and its age says so.
+    assert_eq!(bench.give(stale(&[4], 10, 12)).next, follow(10));
+    let age = bench.last.as_ref().unwrap().freshness.age(bench.now).unwrap();
+    assert_eq!(age, Duration::from_secs(12));
+    bench.now += BETWEEN_ESCALATIONS;
+    assert_eq!(bench.give(stale(&[4], 10, 12)).next, ask(None, Consistency::Default));
+}
+
+#[test]
+fn c2_without_a_leader_a_stale_answer_is_what_there_is() {
+    let mut bench = Bench::following(&[1], 7);
+    let mut stale = answer(&[1, 2], 8);
+    stale.meta.last_contact = Some(Duration::from_secs(100));
+    stale.meta.known_leader = Some(false);
+    assert_eq!(bench.give(Input::Answer(stale)).next, follow(8));
+    assert_eq!(bench.shown(), (vec![1, 2], vec![]));
+}
+
+#[test]
+fn c3_the_age_of_an_agents_cache_counts() {
+    let mut bench = Bench::new();
+    let mut cached = answer(&[1], 7);
+    cached.meta.cache_age = Some(Duration::from_secs(3));
+    bench.give(Input::Answer(cached));
+    let freshness = bench.last.as_ref().unwrap().freshness.clone();
+    assert_eq!(freshness.age(bench.now), Some(Duration::from_secs(3)));
+}
+
+#[test]
+fn h1_what_access_rules_hide_is_told() {
+    for (filtered, maybe, ids, expected) in [
+        (Some(true), false, &[][..], Hidden::Yes),
+        (Some(true), false, &[1][..], Hidden::Yes),
+        (Some(false), true, &[][..], Hidden::No),
+        (None, true, &[][..], Hidden::Maybe),
+        (None, true, &[1][..], Hidden::No),
+        (None, false, &[][..], Hidden::No),
+    ] {
+        let mut bench = Bench::new();
+        let mut answer = answer(ids, 7);
+        answer.meta.filtered_by_acls = filtered;
+        answer.meta.maybe_acl = maybe;
+        bench.give(Input::Answer(answer));
+        assert_eq!(bench.last.as_ref().unwrap().hidden(), expected, "{filtered:?} {maybe} {ids:?}");
+    }
+}
+
+#[test]
+fn a_machine_that_is_started_again_remembers_what_was_known() {
+    let before = Bench::following(&[1, 2], 90);
+    let now = before.now;
+    let known = (*before.last.unwrap()).clone();
+    let mut bench =
+        Bench { state: State::new(known.clone(), settings(), now), now, last: Some(Arc::new(known)) };
+    bench.give(Input::Start);
+    assert_eq!(
+        bench.answer(&[], 3).next,
+        ask(None, Consistency::Consistent),
+        "an older life is still noticed"
+    );
+}
+
+/// What a registry may go through.
+#[derive(Clone, Debug)]
+enum Fault {
+    Put(u8, u16),
+    Remove(u8),
+    /// A new life: the index starts over, with or without the data.
+    Restart {
+        wiped: bool,
+    },
+    /// The next reads fail.
+    Fail(u8),
+    /// A follower that lags answers once: what it says is old.
+    Lag,
+    Nothing,
+}
+
+fn faults() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        4 => (0u8..8, 0u16..3).prop_map(|(id, tag)| Fault::Put(id, tag)),
+        3 => (0u8..8).prop_map(Fault::Remove),
+        1 => any::<bool>().prop_map(|wiped| Fault::Restart { wiped }),
+        1 => (1u8..4).prop_map(Fault::Fail),
+        1 => Just(Fault::Lag),
+        1 => Just(Fault::Nothing),
+    ]
+}
+
+/// A registry that a test can break.
+struct Model {
+    instances: BTreeMap<u8, u16>,
+    index: u64,
+    fails: u8,
+    old: Option<(BTreeMap<u8, u16>, u64)>,
+}
+
+impl Model {
+    fn apply(&mut self, fault: &Fault) {
+        let before = (self.instances.clone(), self.index);
+        match fault {
+            Fault::Put(id, tag) => {
+                self.instances.insert(*id, *tag);
+                self.index += 1;
+            }
+            Fault::Remove(id) => {
+                if self.instances.remove(id).is_some() {
+                    self.index += 1;
+                }
+            }
+            Fault::Restart { wiped } => {
+                if *wiped {
+                    self.instances.clear();
+                }
+                self.index = 1 + self.index / 10;
+                self.fails = self.fails.max(1); // its connections break
+            }
+            Fault::Fail(times) => self.fails = *times,
+            Fault::Lag => self.old = Some(before),
+            Fault::Nothing => {}
+        }
+    }
+
+    fn truth(&self) -> Vec<Instance> {
+        instances_of(&self.instances)
+    }
+
+    /// Answers a read; `None` while it would keep the caller waiting.
+    fn read(&mut self, ask: Ask, waited: bool) -> Option<Input> {
+        if self.fails > 0 {
+            self.fails -= 1;
+            return Some(Input::Failed { kind: Kind::Unreachable, text: "refused".into() });
+        }
+        if ask.consistency == Consistency::Stale
+            && let Some((instances, index)) = self.old.take()
+        {
+            return Some(Input::Answer(Answer::new(instances_of(&instances), index.max(1))));
+        }
+        let new = ask.block.is_none_or(|block| self.index > block.index);
+        (new || waited).then(|| Input::Answer(Answer::new(self.truth(), self.index.max(1))))
+    }
+}
+
+fn instances_of(instances: &BTreeMap<u8, u16>) -> Vec<Instance> {
+    let build = |(id, tag): (&u8, &u16)| instance(*id).with_meta([("tag", tag.to_string().as_str())]);
+    instances.iter().map(build).collect()
+}
+
+proptest! {
+    /// Law 1: after any finite run of faults a view equals the registry, or says that it holds and equals it when the
+    /// hold ends. And the rate: never more than ten reads and four a second.
+    #[test]
+    fn a_view_converges_after_any_faults(run in proptest::collection::vec((faults(), 0u64..3000), 0..60)) {
+        let mut model = Model { instances: BTreeMap::new(), index: 5, fails: 0, old: None };
+        let start = Instant::now();
+        let nothing = Snapshot::nothing(ServiceName::new("web").unwrap());
+        let mut state = State::new(nothing, settings(), start);
+        let (mut now, mut asks, mut shown) = (start, 0u32, None);
+        let mut turn = state.on(Input::Start, now, ROLL);
+        let quiet = std::iter::repeat_n((Fault::Nothing, WAIT.as_millis() as u64), 6);
+        for (fault, pause) in run.into_iter().chain(quiet) {
+            model.apply(&fault);
+            let end = now + Duration::from_millis(pause);
+            // The registry does nothing more until `end`; the view does what it would.
+            loop {
+                if let Some(next) = turn.publish.take() { shown = Some(next); }
+                let input = match turn.next.clone() {
+                    Next::RestUntil(until) if until <= end => { now = now.max(until); Some(Input::Timer) }
+                    Next::RestUntil(_) => None,
+                    Next::Ask(ask) => model.read(ask, ask.block.is_some_and(|_| now + WAIT <= end)),
+                };
+                let Some(input) = input else { break };
+                asks += u32::from(!matches!(input, Input::Timer));
+                turn = state.on(input, now, ROLL);
+                let earned = u32::try_from(now.duration_since(start).as_millis() / 250).unwrap();
+                prop_assert!(asks <= 11 + earned, "{asks} reads in {:?}", now.duration_since(start));
+            }
+            now = end;
+        }
+        while let Some(ends) = state.deadline() {
+            now = now.max(ends);
+            if let Some(next) = state.expire(now) { shown = Some(next); }
+        }
+        let shown = shown.unwrap();
+        let seen: Vec<Instance> = shown.instances().iter().map(|one| (**one).clone()).collect();
+        prop_assert_eq!(seen, model.truth());
+        prop_assert_eq!(shown.held().len(), 0);
+    }
+}
