@@ -1,2 +1,90 @@
-//! Placeholder of the skeleton.
-fn main() {}
+//! `cargo xtask COMMAND`: what a contributor and CI run, in one place.
+//!
+//! In:  a command and its arguments. Out: each program that is run, what it says, and one clear last line; exit code
+//! 0 when all is well, 1 when something was found or failed, 2 when the command line is wrong.
+//!
+//! Never: needs a tool that it neither installs nor names; starts a child that outlives a Ctrl-C (children stay in
+//! the terminal's foreground group, so the signal reaches them too).
+#![expect(clippy::print_stdout, reason = "a command talks to a person")]
+
+mod bench;
+mod claims;
+mod consul;
+mod project;
+mod run;
+mod test;
+mod tidy;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::project::Project;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  test [STEP…]      everything a contributor must pass, cheap things first
+                      --quick       format, tidy, clippy and unit tests only
+                      --keep-going  run the later steps too after one has failed
+                      --list        name the steps
+  tidy              the rules of the house that no other tool checks
+  consul            find a Consul, or fetch Debian's into target/consul; prints its path
+  claims            check claims.toml against the tests of the last `cargo xtask test`
+                      --list-tests  name the tests it knows, and how they ended
+  bench             run the benchmarks and print them against their targets
+                      --no-fail     exit 0 also when a target is missed
+
+PORTOLAN_TEST_CONSUL names the Consul to test against.
+";
+
+/// How a command ended.
+enum Ending {
+    Well,
+    Failed,
+    WrongUse(String),
+}
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&args) {
+        Ok(Ending::Well) => ExitCode::SUCCESS,
+        Ok(Ending::Failed) => ExitCode::FAILURE,
+        Ok(Ending::WrongUse(what)) => {
+            println!("xtask: {what}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            println!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[&str]) -> Result<Ending> {
+    let Some((command, rest)) = args.split_first() else {
+        return Ok(Ending::WrongUse("which command".to_owned()));
+    };
+    if matches!(*command, "help" | "-h" | "--help")
+        || rest.iter().any(|word| matches!(*word, "-h" | "--help"))
+    {
+        println!("{USAGE}");
+        return Ok(Ending::Well);
+    }
+    let project = Project::find()?;
+    match (*command, rest) {
+        ("test", words) => test::command(project, words),
+        ("tidy", []) => tidy::command(&project),
+        ("consul", []) => consul::command(&project),
+        ("claims", []) => claims::command(&project),
+        ("claims", ["--list-tests"]) => claims::list_tests(&project),
+        ("bench", []) => bench::command(&project, bench::Miss::Fails),
+        ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
+        (name @ ("tidy" | "consul" | "claims" | "bench"), words) => {
+            Ok(Ending::WrongUse(format!("{name} does not take `{}`", words.join(" "))))
+        }
+        (name, _) => Ok(Ending::WrongUse(format!("there is no command `{name}`"))),
+    }
+}

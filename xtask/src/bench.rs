@@ -1,0 +1,142 @@
+//! `cargo xtask bench`: runs the benchmarks, and prints each figure beside its peer and its target.
+//!
+//! In:  `target/bench.json`, a list that `portolan-bench` writes. Out: a table; 1 when a target is missed.
+//!
+//! Never: judges a figure itself: the benchmark that measured it knows its target.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use crate::{
+    Ending,
+    project::{BENCH, Project},
+};
+
+/// What a missed target does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Miss {
+    Fails,
+    IsShown,
+}
+
+/// One figure.
+#[derive(Debug, Deserialize)]
+struct Figure {
+    name: String,
+    value: f64,
+    unit: String,
+    peer: Option<String>,
+    peer_value: Option<f64>,
+    ratio: Option<f64>,
+    target: Option<Target>,
+    met: Option<bool>,
+}
+
+/// What a figure must reach: a number in its unit, or words.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Target {
+    Number(f64),
+    Words(String),
+}
+
+/// `cargo xtask bench`.
+///
+/// # Errors
+/// When a benchmark fails, or its figures cannot be read.
+pub(crate) fn command(project: &Project, miss: Miss) -> Result<Ending> {
+    let file = project.target.join("bench.json");
+    // The figures of an earlier run must not be taken for those of a run that wrote none.
+    if file.exists() {
+        fs::remove_file(&file).with_context(|| file.display().to_string())?;
+    }
+    let peers = project.package(BENCH).is_some_and(|package| package.features.contains_key("peers"));
+    let features = if peers { "--features peers " } else { "" };
+    let words = format!("run --release -p {BENCH} {features}-- --json");
+    project.cargo(&words).word(&file).run()?;
+    if !file.is_file() {
+        bail!("{BENCH} ended well but wrote no {}", file.display());
+    }
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let figures: Vec<Figure> = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+    println!("\n{}", table(&figures));
+    let missed: Vec<&str> = figures
+        .iter()
+        .filter(|figure| figure.met == Some(false))
+        .map(|figure| figure.name.as_str())
+        .collect();
+    let judged = figures.iter().filter(|figure| figure.met.is_some()).count();
+    println!("{} figures in {}", figures.len(), file.display());
+    if missed.is_empty() {
+        println!("all {judged} targets met");
+        return Ok(Ending::Well);
+    }
+    println!("{} of {judged} targets missed: {}", missed.len(), missed.join(", "));
+    Ok(if miss == Miss::Fails { Ending::Failed } else { Ending::Well })
+}
+
+fn table(figures: &[Figure]) -> String {
+    let mut rows =
+        vec![["name", "value", "unit", "peer", "its value", "ratio", "target", "met"].map(str::to_owned)];
+    for figure in figures {
+        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), round);
+        rows.push([
+            figure.name.clone(),
+            round(figure.value),
+            figure.unit.clone(),
+            figure.peer.clone().unwrap_or_else(|| "-".to_owned()),
+            number(figure.peer_value),
+            number(figure.ratio),
+            match &figure.target {
+                None => "-".to_owned(),
+                Some(Target::Number(value)) => round(*value),
+                Some(Target::Words(words)) => words.clone(),
+            },
+            figure.met.map_or("-", |met| if met { "yes" } else { "NO" }).to_owned(),
+        ]);
+    }
+    let mut widths = [0; 8];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; 8]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Three figures are more than a shared machine can promise.
+fn round(value: f64) -> String {
+    let places = match value.abs() {
+        size if size >= 100.0 || size.fract() < f64::EPSILON => 0,
+        size if size >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{value:.places$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_printed_in_columns() {
+        let text = r#"[
+            {"name": "peek", "value": 13.25, "unit": "ns", "peer": "pingora", "peer_value": 140, "ratio": 0.0946,
+             "target": 15, "met": true},
+            {"name": "allocations of a pick", "value": 0, "unit": "", "peer": null, "peer_value": null, "ratio": null,
+             "target": "none", "met": false}]"#;
+        let figures: Vec<Figure> = serde_json::from_str(text).unwrap();
+        let expected = "\
+name                   value  unit  peer     its value  ratio  target  met
+peek                   13.2   ns    pingora  140        0.09   15      yes
+allocations of a pick  0            -        -          -      none    NO
+";
+        assert_eq!(table(&figures), expected);
+    }
+}

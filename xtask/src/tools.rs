@@ -1,0 +1,49 @@
+//! The tools that Cargo does not bring: built once into the target directory, at a pinned version.
+//!
+//! In:  a [`Tool`]. Out: the path of its binary.
+//!
+//! Never: touches the tools that a person installed, or uses another version than the pinned one.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::project::Project;
+
+/// A tool, and the version that the checks were written for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Licences, sources, and who may use what.
+pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
+/// Each feature alone.
+pub(crate) const HACK: Tool = Tool { name: "cargo-hack", version: "0.6.46" };
+
+impl Tool {
+    /// The path of the tool; builds it first when it is not there.
+    ///
+    /// # Errors
+    /// When the build fails; Cargo has said why.
+    pub(crate) fn get(self, project: &Project) -> Result<PathBuf> {
+        let Self { name, version } = self;
+        // The version is in the path: a new pin builds anew, and the old one stays for an older branch.
+        let root = project.target.join("tools").join(format!("{name}-{version}"));
+        let binary = root.join("bin").join(name);
+        if binary.is_file() {
+            return Ok(binary);
+        }
+        println!("{name} {version} is not built yet: it takes one to three minutes, once");
+        // Unoptimized: it builds in a third of the time, and its work here is over in seconds.
+        project
+            .cargo("install --locked --quiet --debug")
+            .word(format!("{name}@{version}"))
+            .word("--root")
+            .word(&root)
+            .run()
+            .with_context(|| format!("{name} {version} could not be built"))?;
+        Ok(binary)
+    }
+}
