@@ -24,6 +24,8 @@ pub(crate) const VIEW_UP: &str = "portolan_view_up";
 pub(crate) const REQUEST_SECONDS: &str = "portolan_registry_request_seconds";
 /// Calls to the registry. Labels: `operation`, `outcome` (`ok` or the kind of error).
 pub(crate) const REQUESTS: &str = "portolan_registry_requests_total";
+/// Instances left out of an answer because a number in them is out of range. Any: look at who registers them.
+pub(crate) const INSTANCES_UNREADABLE: &str = "portolan_registry_instances_unreadable_total";
 /// Registrations by state. Labels: `service`, `state`: 1 for the state it is in.
 pub(crate) const REGISTRATION_STATE: &str = "portolan_registration_state";
 /// Times an instance was sent to the agent. Labels: `service`, `reason` (`new`, `missing`, `drift`).

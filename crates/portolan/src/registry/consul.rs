@@ -1,1 +1,212 @@
-//! Placeholder of the skeleton.
+//! Consul's HTTP interface, as a [`Registry`].
+//!
+//! In:  the trait's calls. Out: its answers, or an error whose kind says whether to wait, to register again, or to look
+//! at the token. `config` is checked, `transport` does one exchange, `health`, `agent` and `headers` read it.
+//!
+//! Never: retries or caches; asks the agent to filter instances (an index speaks for the whole service anyway, and a
+//! view wants to say why an instance is left out).
+//!
+//! Rules from Consul: COMPATIBILITY.md numbers them. Proof: the contract suite on a real Consul
+//! (`tests/contract_consul.rs`) and `tests/transport_rules.rs`.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+
+use self::{
+    target::Target,
+    transport::{Call, Lane, Reply as Received, Transport},
+    wire::{AgentSelf, Text},
+};
+use super::{
+    AgentInfo, Answer, CatalogQuery, Definition, Registered, Registry, Reply, Report, ServiceQuery,
+    ServiceTags,
+};
+use crate::{
+    error::{Error, Kind},
+    model::{Instance, ServiceId},
+    telemetry,
+};
+
+mod agent;
+mod body;
+mod config;
+mod connect;
+mod headers;
+mod health;
+mod pools;
+mod refusal;
+mod target;
+mod tls;
+mod transport;
+mod wire;
+
+pub use config::{Compression, ConsulConfig, DEFAULT_ADDRESS, Http2};
+pub use tls::{Tls, Verify};
+
+/// A Consul agent, or an embedded registry of Portolan, over HTTP. Clones share the connections.
+///
+/// ```
+/// use portolan::registry::{Registry as _, consul::{Consul, ConsulConfig}};
+///
+/// let consul = Consul::new(ConsulConfig::default());
+/// assert_eq!(consul.describe(), "Consul at http://127.0.0.1:8500");
+/// ```
+#[derive(Clone)]
+pub struct Consul {
+    transport: Arc<Transport>,
+}
+
+impl Consul {
+    /// A registry that speaks to the agent of `config`. No I/O: the first call connects.
+    #[must_use]
+    pub fn new(config: ConsulConfig) -> Self {
+        Self { transport: Arc::new(Transport::new(config)) }
+    }
+
+    async fn instances(&self, query: &ServiceQuery) -> Result<Answer<Vec<Instance>>, Error> {
+        let target = Target::new("/v1/health/service")
+            .segment(query.service.as_str())
+            .pair_if("dc", query.datacenter.as_deref())
+            .consistency(query.consistency);
+        let received = self.transport.exchange(Call::get("service", target, query.block)).await?;
+        let decoded =
+            health::decode(&received.body, query.output).map_err(|cause| not_json(&received, cause))?;
+        self.left_out(&decoded.unreadable);
+        Ok(Answer::new(decoded.instances, received.meta.index).with_meta(received.meta))
+    }
+
+    async fn names(&self, query: &CatalogQuery) -> Result<Answer<ServiceTags>, Error> {
+        let target = Target::new("/v1/catalog/services")
+            .pair_if("dc", query.datacenter.as_deref())
+            .consistency(query.consistency);
+        let received = self.transport.exchange(Call::get("services", target, query.block)).await?;
+        let found: Option<BTreeMap<Cow<'_, str>, Option<Vec<Text<'_>>>>> =
+            serde_json::from_slice(&received.body).map_err(|cause| not_json(&received, cause))?;
+        let mut services = ServiceTags::new();
+        for (name, tags) in found.unwrap_or_default() {
+            let mut tags: Vec<Arc<str>> = tags.iter().flatten().map(|tag| tag.as_str().into()).collect();
+            tags.sort_unstable();
+            tags.dedup();
+            services.insert(name.as_ref().into(), tags);
+        }
+        Ok(Answer::new(services, received.meta.index).with_meta(received.meta))
+    }
+
+    async fn who(&self) -> Result<AgentInfo, Error> {
+        let received =
+            self.transport.exchange(Call::get("agent", Target::new("/v1/agent/self"), None)).await?;
+        let found: AgentSelf<'_> =
+            serde_json::from_slice(&received.body).map_err(|cause| not_json(&received, cause))?;
+        let config = found.config;
+        Ok(AgentInfo::new(config.node_name.as_str(), config.datacenter.as_str(), config.version.as_str()))
+    }
+
+    async fn held(&self, ids: &[ServiceId]) -> Result<Vec<Registered>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let services =
+            Target::new("/v1/agent/services").pair_if("filter", agent::filter("ID", ids).as_deref());
+        let checks =
+            Target::new("/v1/agent/checks").pair_if("filter", agent::filter("ServiceID", ids).as_deref());
+        let services = self.transport.exchange(Call::get("registered", services, None)).await?;
+        let checks = self.transport.exchange(Call::get("registered", checks, None)).await?;
+        let (held, unreadable) = agent::registered(ids, &services.body, &checks.body)
+            .map_err(|cause| not_json(&services, cause))?;
+        self.left_out(&unreadable);
+        Ok(held)
+    }
+
+    async fn send(&self, definition: &Definition) -> Result<(), Error> {
+        let body = agent::register_body(definition)?;
+        let target = Target::new("/v1/agent/service/register").pair("replace-existing-checks", "true");
+        self.transport.exchange(Call::put("register", target, Some(body))).await.map(|_done| ())
+    }
+
+    async fn remove(&self, id: &ServiceId) -> Result<(), Error> {
+        let target = Target::new("/v1/agent/service/deregister").segment(id.as_str());
+        match self.transport.exchange(Call::put("deregister", target, None)).await {
+            // Newer agents answer 404 for what is not there; any other 404 comes from something that is no agent.
+            Err(gone) if gone.kind() == Kind::NotFound && gone.to_string().contains("nknown service") => {
+                Ok(())
+            }
+            done => done.map(|_done| ()),
+        }
+    }
+
+    async fn tell(&self, report: &Report) -> Result<(), Error> {
+        let body = agent::update_body(report)?;
+        let target = Target::new("/v1/agent/check/update").segment(report.check.as_str());
+        let call = Call { lane: Lane::Report, ..Call::put("report", target, Some(body)) };
+        self.transport.exchange(call).await.map(|_done| ())
+    }
+
+    async fn maintain(&self, id: &ServiceId, reason: Option<&str>) -> Result<(), Error> {
+        let target = Target::new("/v1/agent/service/maintenance")
+            .segment(id.as_str())
+            .pair("enable", if reason.is_some() { "true" } else { "false" })
+            .pair_if("reason", reason.filter(|reason| !reason.is_empty()));
+        self.transport.exchange(Call::put("maintenance", target, None)).await.map(|_done| ())
+    }
+
+    fn left_out(&self, unreadable: &[String]) {
+        let Some(first) = unreadable.first() else { return };
+        let count = unreadable.len() as u64;
+        metrics::counter!(telemetry::INSTANCES_UNREADABLE).increment(count);
+        tracing::warn!(
+            registry = self.transport.shown(),
+            count,
+            first,
+            "instances were left out of an answer because they cannot be read"
+        );
+    }
+}
+
+/// A body that is not the JSON it should be.
+fn not_json(received: &Received, cause: serde_json::Error) -> Error {
+    let what = format!("{}: the answer is not the JSON of a Consul agent", received.request);
+    Error::new(Kind::Malformed, what).caused_by(cause)
+}
+
+impl fmt::Debug for Consul {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consul").field("address", &self.transport.shown()).finish_non_exhaustive()
+    }
+}
+
+impl Registry for Consul {
+    fn describe(&self) -> String {
+        format!("Consul at {}", self.transport.shown())
+    }
+
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+        Box::pin(self.instances(query))
+    }
+
+    fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
+        Box::pin(self.names(query))
+    }
+
+    fn agent(&self) -> Reply<'_, AgentInfo> {
+        Box::pin(self.who())
+    }
+
+    fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
+        Box::pin(self.held(ids))
+    }
+
+    fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
+        Box::pin(self.send(definition))
+    }
+
+    fn deregister<'a>(&'a self, id: &'a ServiceId) -> Reply<'a, ()> {
+        Box::pin(self.remove(id))
+    }
+
+    fn report<'a>(&'a self, report: &'a Report) -> Reply<'a, ()> {
+        Box::pin(self.tell(report))
+    }
+
+    fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
+        Box::pin(self.maintain(id, reason))
+    }
+}

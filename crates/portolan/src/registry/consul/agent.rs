@@ -1,0 +1,163 @@
+//! What is said to an agent about its own instances, and what it holds of them. PURE: bodies in and out.
+//!
+//! In:  definitions and reports; bodies of `/v1/agent/services` and `/v1/agent/checks`. Out: bodies; [`Registered`].
+//!
+//! Never: sends a field that is at its default (an older agent refuses one that it does not know); gives more of an
+//! agent's instances than was asked for.
+//!
+//! Rules from Consul: agent/agent_endpoint.go, agent/structs/check_type.go.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use super::{
+    health,
+    wire::{CheckEntry, Register, RegisterCheck, Service, Text, Update, WeightsEntry},
+};
+use crate::{
+    check::CheckKind,
+    duration::format_duration,
+    error::{Error, Kind},
+    model::{CheckScope, CheckState, ServiceId, Status},
+    registry::{CheckDefinition, Definition, Registered, RegisteredCheck, Report},
+};
+
+/// How many ids are put into a filter; for more, everything is read.
+const FILTER_IDS: usize = 16;
+/// How much of a report's output is sent: Consul keeps as much.
+const OUTPUT: usize = 4096;
+
+pub(super) fn register_body(definition: &Definition) -> Result<Vec<u8>, Error> {
+    let weights = WeightsEntry {
+        passing: definition.weights.passing.into(),
+        warning: definition.weights.warning.into(),
+    };
+    let body = Register {
+        id: definition.id.as_str(),
+        name: definition.name.as_str(),
+        address: &definition.address,
+        port: definition.port,
+        tags: &definition.tags,
+        meta: &definition.meta,
+        weights,
+        checks: definition
+            .checks
+            .iter()
+            .map(|check| register_check(definition, check))
+            .collect::<Result<_, _>>()?,
+    };
+    to_json(&body)
+}
+
+fn register_check<'a>(
+    definition: &'a Definition,
+    CheckDefinition { id, name, check }: &'a CheckDefinition,
+) -> Result<RegisterCheck<'a>, Error> {
+    let mut body = RegisterCheck {
+        id: id.as_str(),
+        name,
+        status: check.initial.map(Status::as_str),
+        success_before_passing: check.success_before_passing,
+        failures_before_warning: check.failures_before_warning,
+        failures_before_critical: check.failures_before_critical,
+        deregister_after: check.deregister_after.map(format_duration),
+        ..RegisterCheck::default()
+    };
+    match &check.kind {
+        CheckKind::Http { target, interval, timeout } => {
+            body.http = Some(target);
+            body.interval = Some(format_duration(*interval));
+            body.timeout = Some(format_duration(*timeout));
+        }
+        CheckKind::Tcp { target, interval, timeout } => {
+            let target = target.as_deref().ok_or_else(|| {
+                let what = format!("check {id} of {}: no TCP target; give host:port", definition.id);
+                Error::new(Kind::Config, what)
+            })?;
+            body.tcp = Some(Cow::Borrowed(target));
+            body.interval = Some(format_duration(*interval));
+            body.timeout = Some(format_duration(*timeout));
+        }
+        CheckKind::Ttl { ttl } => body.ttl = Some(format_duration(*ttl)),
+    }
+    Ok(body)
+}
+
+pub(super) fn update_body(report: &Report) -> Result<Vec<u8>, Error> {
+    if report.status == Status::Maintenance {
+        let what = format!(
+            "report for {}: maintenance is no status of a check; report passing, warning or critical",
+            report.check
+        );
+        return Err(Error::new(Kind::Config, what));
+    }
+    let end = report.output.floor_char_boundary(OUTPUT);
+    let output = report.output.get(..end).unwrap_or_default();
+    to_json(&Update { status: report.status.as_str(), output })
+}
+
+fn to_json(body: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(body)
+        .map_err(|cause| Error::new(Kind::Config, "the body cannot be written as JSON").caused_by(cause))
+}
+
+/// A filter for these ids by the field `selector`; `None` where there are many, or where one could end its quotes.
+pub(super) fn filter(selector: &str, ids: &[ServiceId]) -> Option<String> {
+    let plain = |id: &ServiceId| {
+        id.as_str().chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | ' '))
+    };
+    if ids.len() > FILTER_IDS || !ids.iter().all(plain) {
+        return None;
+    }
+    Some(ids.iter().map(|id| format!("{selector} == \"{id}\"")).collect::<Vec<_>>().join(" or "))
+}
+
+/// What is held of `ids`, put together from both lists; what cannot be read as a line each.
+pub(super) fn registered(
+    ids: &[ServiceId],
+    services: &[u8],
+    checks: &[u8],
+) -> Result<(Vec<Registered>, Vec<String>), serde_json::Error> {
+    let services: Option<BTreeMap<Cow<'_, str>, Service<'_>>> = serde_json::from_slice(services)?;
+    let checks: Option<BTreeMap<Cow<'_, str>, CheckEntry<'_>>> = serde_json::from_slice(checks)?;
+    let (services, checks) = (services.unwrap_or_default(), checks.unwrap_or_default());
+    let (mut held, mut unreadable) = (Vec::new(), Vec::new());
+    for id in ids {
+        let Some(service) = services.values().find(|service| service.id.as_str() == id.as_str()) else {
+            continue;
+        };
+        match one(id, service) {
+            Ok(mut registered) => {
+                let own = checks.values().filter(|check| check.service_id.as_str() == id.as_str());
+                registered.checks =
+                    own.map(|check| (check.id.as_str().to_owned(), registered_check(check))).collect();
+                held.push(registered);
+            }
+            Err(problem) => unreadable.push(format!("{id}: {problem}")),
+        }
+    }
+    Ok((held, unreadable))
+}
+
+fn one(id: &ServiceId, service: &Service<'_>) -> Result<Registered, String> {
+    let port = health::port(service)?;
+    let mut registered = Registered::new(id.clone(), service.name.as_str(), service.address.as_str(), port);
+    registered.weights = health::weights(service.weights)?;
+    registered.tags = service.tags.iter().map(|tag| tag.as_str().to_owned()).collect();
+    registered.meta = service
+        .meta
+        .iter()
+        .map(|(key, value)| (key.clone().into_owned(), value.as_str().to_owned()))
+        .collect();
+    Ok(registered)
+}
+
+fn registered_check(check: &CheckEntry<'_>) -> RegisteredCheck {
+    let status = Status::of_check(check.status.as_str());
+    // Told by its id, as in the catalogue: Consul before 1.7 leaves the type out.
+    let status = CheckState::new(check.id.as_str(), "", status, CheckScope::Service).status;
+    RegisteredCheck::new(status, Text::as_str(&check.kind), check.output.as_str())
+}
+
+#[cfg(test)]
+mod tests;

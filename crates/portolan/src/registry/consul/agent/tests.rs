@@ -1,0 +1,115 @@
+//! Bodies that are sent, byte for byte, and what is made of those that come back.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    check::Check,
+    model::{CheckId, ServiceName, Weights},
+};
+
+fn definition(checks: Vec<Check>) -> Definition {
+    let mut definition =
+        Definition::new(ServiceId::new("web-1").unwrap(), ServiceName::new("web").unwrap(), "10.0.0.1", 80);
+    definition.checks = checks
+        .into_iter()
+        .map(|check| CheckDefinition::new(CheckId::new("c").unwrap(), "name", check))
+        .collect();
+    definition
+}
+
+fn sent(definition: &Definition) -> Value {
+    serde_json::from_slice(&register_body(definition).unwrap()).unwrap()
+}
+
+#[test]
+fn a_definition_is_sent_whole_and_what_is_unset_is_left_out() {
+    let mut whole = definition(vec![Check::ttl(Duration::from_secs(90)).deregister_after(None)]);
+    whole.tags = vec!["b".to_owned(), "a".to_owned()];
+    whole.meta = [("k".to_owned(), "v".to_owned())].into();
+    whole.weights = Weights { passing: 5, warning: 0 };
+    assert_eq!(
+        sent(&whole),
+        json!({
+            "ID": "web-1", "Name": "web", "Address": "10.0.0.1", "Port": 80, "Tags": ["b", "a"], "Meta": {"k": "v"},
+            "Weights": {"Passing": 5, "Warning": 0},
+            "Checks": [{"CheckID": "c", "Name": "name", "TTL": "1m30s"}],
+        })
+    );
+}
+
+#[test]
+fn each_kind_of_check_has_its_fields() {
+    let http = Check::http("http://10.0.0.1/h").starting(Status::Passing).thresholds(2, 3, 4);
+    let tcp = Check::tcp_at("10.0.0.1:80").every(Duration::from_secs(3)).timeout(Duration::from_millis(250));
+    let body = sent(&definition(vec![http, tcp]));
+    assert_eq!(
+        body["Checks"],
+        json!([
+            {"CheckID": "c", "Name": "name", "HTTP": "http://10.0.0.1/h", "Interval": "10s", "Timeout": "5s",
+             "Status": "passing", "SuccessBeforePassing": 2, "FailuresBeforeWarning": 3, "FailuresBeforeCritical": 4,
+             "DeregisterCriticalServiceAfter": "10m0s"},
+            {"CheckID": "c", "Name": "name", "TCP": "10.0.0.1:80", "Interval": "3s", "Timeout": "250ms",
+             "DeregisterCriticalServiceAfter": "10m0s"},
+        ])
+    );
+}
+
+#[test]
+fn a_tcp_check_without_a_target_is_not_sent() {
+    let error = register_body(&definition(vec![Check::tcp()])).unwrap_err();
+    assert_eq!(error.to_string(), "check c of web-1: no TCP target; give host:port");
+}
+
+#[test]
+fn a_report_is_cut_to_what_consul_keeps_and_maintenance_is_none() {
+    let check = CheckId::new("c").unwrap();
+    let long = Report::new(check.clone(), Status::Warning, "ü".repeat(3000));
+    let body: Value = serde_json::from_slice(&update_body(&long).unwrap()).unwrap();
+    assert_eq!(body, json!({"Status": "warning", "Output": "ü".repeat(2048)}));
+    let error = update_body(&Report::new(check, Status::Maintenance, "")).unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+}
+
+#[test]
+fn a_filter_holds_few_plain_ids_or_is_left_out() {
+    let ids = |names: &[&str]| names.iter().map(|name| ServiceId::new(name).unwrap()).collect::<Vec<_>>();
+    assert_eq!(filter("ID", &ids(&["a-1", "b.2"])).unwrap(), "ID == \"a-1\" or ID == \"b.2\"");
+    for odd in ["a\"b", "a`b", "a\\b", "ü", "a%"] {
+        assert_eq!(filter("ID", &ids(&["plain", odd])), None, "{odd}");
+    }
+    assert_eq!(filter("ID", &ids(&["x"; 17])), None);
+}
+
+#[test]
+fn what_is_held_is_put_together_and_others_are_left_out() {
+    let services = json!({
+        "a": {"ID": "a", "Service": "web", "Tags": ["t"], "Meta": {"k": "v"}, "Port": 80, "Address": "10.0.0.1",
+              "Weights": {"Passing": 2, "Warning": 1}},
+        "b": {"ID": "b", "Service": "web", "Tags": null, "Meta": null, "Port": 70000, "Address": ""},
+        "z": {"ID": "z", "Service": "other", "Port": 1},
+    });
+    let checks = json!({
+        "c1": {"CheckID": "c1", "Status": "passing", "Output": "fine", "ServiceID": "a", "Type": "ttl"},
+        "_service_maintenance:a": {"CheckID": "_service_maintenance:a", "Status": "critical", "ServiceID": "a"},
+        "c2": {"CheckID": "c2", "Status": "passing", "ServiceID": "z"},
+    });
+    let ids = ["a", "b", "c"].map(|id| ServiceId::new(id).unwrap());
+    let bytes = |value: &Value| serde_json::to_vec(value).unwrap();
+    let (held, unreadable) = registered(&ids, &bytes(&services), &bytes(&checks)).unwrap();
+
+    let mut expected = Registered::new(ids[0].clone(), "web", "10.0.0.1", 80);
+    expected.tags = vec!["t".to_owned()];
+    expected.meta = [("k".to_owned(), "v".to_owned())].into();
+    expected.weights = Weights { passing: 2, warning: 1 };
+    expected.checks = [
+        ("c1".to_owned(), RegisteredCheck::new(Status::Passing, "ttl", "fine")),
+        ("_service_maintenance:a".to_owned(), RegisteredCheck::new(Status::Maintenance, "", "")),
+    ]
+    .into();
+    assert_eq!(held, [expected]);
+    assert_eq!(unreadable, ["b: port 70000 is not from 0 to 65535"]);
+    assert_eq!(registered(&ids, b"null", b"{}").unwrap(), (vec![], vec![]));
+}

@@ -1,0 +1,352 @@
+//! One request to the agent, and its whole answer or a typed error.
+//!
+//! In:  a [`Call`]. Out: the headers' words and the complete body.
+//!
+//! Never: retries; gives a part of an answer; waits past a deadline; reads more than the body limit; logs a token.
+//! Watches, other calls and TTL reports have connections of their own, so that one kind cannot starve another.
+//!
+//! Rules from Consul: COMPATIBILITY.md, sections H and E. Proof: `tests/transport_rules.rs`, `tests/transport/cuts.rs`.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::Full;
+use hyper_util::client::legacy;
+use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
+
+use super::{
+    body::{self, Trouble},
+    config::{self, Compression, ConsulConfig, Secret},
+    connect::Dial,
+    headers::{self, Token},
+    pools::Pools,
+    refusal,
+    target::{Target, granted},
+};
+use crate::{
+    duration::format_duration,
+    error::{Error, Kind},
+    registry::{AnswerMeta, Block},
+    telemetry,
+};
+
+/// How much of an error's body is read.
+const ERROR_BODY: usize = 16 * 1024;
+
+/// Which connections a call uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Reads that wait.
+    Watch,
+    /// Everything else.
+    Call,
+    /// TTL reports: a late one turns an instance critical.
+    Report,
+}
+
+/// What a good answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// JSON.
+    Json,
+    /// Nothing that matters.
+    Nothing,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The word for metrics.
+    pub(super) operation: &'static str,
+    pub(super) lane: Lane,
+    pub(super) method: Method,
+    pub(super) target: Target,
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) block: Option<Block>,
+    pub(super) wants: Wants,
+}
+
+impl Call {
+    pub(super) fn get(operation: &'static str, target: Target, block: Option<Block>) -> Self {
+        let lane = if block.is_some() { Lane::Watch } else { Lane::Call };
+        Self {
+            operation,
+            lane,
+            method: Method::GET,
+            target: target.block(block),
+            body: None,
+            block,
+            wants: Wants::Json,
+        }
+    }
+
+    pub(super) fn put(operation: &'static str, target: Target, body: Option<Vec<u8>>) -> Self {
+        Self {
+            operation,
+            lane: Lane::Call,
+            method: Method::PUT,
+            target,
+            body,
+            block: None,
+            wants: Wants::Nothing,
+        }
+    }
+}
+
+/// A complete good answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) meta: AnswerMeta,
+    pub(super) body: Bytes,
+    /// The request as messages name it.
+    pub(super) request: String,
+}
+
+/// The way to one agent.
+pub(super) struct Transport {
+    base: Arc<str>,
+    shown: Arc<str>,
+    watches: Pools,
+    calls: Pools,
+    reports: Pools,
+    token: ArcSwapOption<Secret>,
+    token_file: Option<PathBuf>,
+    basic_auth: Option<Secret>,
+    namespace: Option<Arc<str>>,
+    partition: Option<Arc<str>>,
+    request_timeout: Duration,
+    body_limit: usize,
+    compression: Compression,
+}
+
+impl Transport {
+    pub(super) fn new(config: ConsulConfig) -> Self {
+        let dial = Dial::new(&config);
+        let pool = |idle| Pools::new(&config, &dial, idle);
+        Self {
+            base: config.address.base().into(),
+            shown: config.address.shown().into(),
+            watches: pool(64),
+            calls: pool(8),
+            reports: pool(2),
+            token: ArcSwapOption::new(config.token.map(Arc::new)),
+            token_file: config.token_file,
+            basic_auth: config.basic_auth,
+            namespace: config.namespace,
+            partition: config.partition,
+            request_timeout: config.request_timeout,
+            body_limit: config.body_limit,
+            compression: config.compression,
+        }
+    }
+
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Does one exchange: measured, traced, within its deadline.
+    pub(super) async fn exchange(&self, mut call: Call) -> Result<Reply, Error> {
+        call.target = call
+            .target
+            .pair_if("ns", self.namespace.as_deref())
+            .pair_if("partition", self.partition.as_deref());
+        let span = tracing::debug_span!(
+            "registry_request",
+            method = %call.method,
+            path = call.target.path(),
+            status = tracing::field::Empty,
+            index = call.block.map(|block| block.index),
+            wait = call.block.map(|block| tracing::field::display(format_duration(block.wait))),
+        );
+        let (operation, waits) = (call.operation, call.block.is_some());
+        let started = Instant::now();
+        let done = self.within_deadline(call).instrument(span).await;
+        if !waits {
+            metrics::histogram!(telemetry::REQUEST_SECONDS, "operation" => operation)
+                .record(started.elapsed().as_secs_f64());
+        }
+        let outcome = done.as_ref().map_or_else(|error| telemetry::kind_label(error.kind()), |_| "ok");
+        metrics::counter!(telemetry::REQUESTS, "operation" => operation, "outcome" => outcome).increment(1);
+        done
+    }
+
+    async fn within_deadline(&self, call: Call) -> Result<Reply, Error> {
+        let limit = deadline(call.block, self.request_timeout);
+        let name = format!("{}: {} {}", self.shown, call.method, call.target.path());
+        let Ok(done) = timeout(limit, Box::pin(self.send(call, name.clone()))).await else {
+            let limit = format_duration(limit);
+            let what =
+                format!("{name}: no complete answer within {limit}; the registry or the network is slow");
+            return Err(Error::new(Kind::Timeout, what));
+        };
+        done
+    }
+
+    async fn send(&self, call: Call, name: String) -> Result<Reply, Error> {
+        let token = self.token.load_full();
+        let sent = if token.is_some() { Token::Sent } else { Token::None };
+        let request = self.request(&call, &name, token.as_deref())?;
+        let pool = match call.lane {
+            Lane::Watch => &self.watches,
+            Lane::Call => &self.calls,
+            Lane::Report => &self.reports,
+        };
+        let (answer, _lease) = pool.request(request).await.map_err(|cause| unreachable(&name, cause))?;
+        let (head, incoming) = answer.into_parts();
+        tracing::Span::current().record("status", head.status.as_u16());
+
+        if !head.status.is_success() {
+            // What could be read of the text is enough: the status is what counts.
+            let text = body::read_some(incoming, ERROR_BODY).await;
+            let text = body::decode(&head.headers, text.clone(), ERROR_BODY).unwrap_or(text);
+            let error = refusal::refused(&name, head.status, &text);
+            return Err(match error.kind() {
+                Kind::Denied => self.denied(error, token.as_deref()).await,
+                _ => error,
+            });
+        }
+        let complete = async {
+            let bytes = body::read(incoming, self.body_limit).await?;
+            body::decode(&head.headers, bytes, self.body_limit)
+        };
+        let body = complete.await.map_err(|trouble| self.malformed(&name, trouble))?;
+        if call.wants == Wants::Json {
+            json_promised(&name, head.status, &head.headers)?;
+        }
+        Ok(Reply { meta: headers::read(&head.headers, sent), body, request: name })
+    }
+
+    fn request(
+        &self,
+        call: &Call,
+        name: &str,
+        token: Option<&Secret>,
+    ) -> Result<Request<Full<Bytes>>, Error> {
+        let mut request = Request::builder()
+            .method(call.method.clone())
+            .uri(format!("{}{}", self.base, call.target.as_str()))
+            .body(Full::new(Bytes::from(call.body.clone().unwrap_or_default())))
+            .map_err(|cause| {
+                Error::new(Kind::Config, format!("{name}: is no URL; shorten the names in it"))
+                    .caused_by(cause)
+            })?;
+        let headers = request.headers_mut();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("portolan/", env!("CARGO_PKG_VERSION"))),
+        );
+        if self.compression == Compression::Gzip {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if call.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(token) = token {
+            headers.insert("x-consul-token", token.header());
+        }
+        if let Some(pair) = &self.basic_auth {
+            headers.insert(header::AUTHORIZATION, pair.header());
+        }
+        Ok(request)
+    }
+
+    /// After a 403: reads the token file again, so that the next call uses a rotated token. This call is not repeated.
+    async fn denied(&self, error: Error, used: Option<&Secret>) -> Error {
+        let Some(path) = self.token_file.clone() else { return error };
+        let read = tokio::task::spawn_blocking(move || config::read_token("token_file", &path)).await;
+        match read {
+            Ok(Ok(token)) if Some(&token) != used => {
+                self.token.store(Some(Arc::new(token)));
+                let what = format!("{error}; the token file has changed, the next call uses its new token");
+                Error::new(Kind::Denied, what)
+            }
+            Ok(Ok(_unchanged)) => error,
+            Ok(Err(cause)) => error.caused_by(cause),
+            Err(cause) => error.caused_by(cause),
+        }
+    }
+
+    fn malformed(&self, name: &str, trouble: Trouble) -> Error {
+        match trouble {
+            Trouble::Cut(cause) => {
+                Error::new(Kind::Malformed, format!("{name}: the answer was cut short")).caused_by(cause)
+            }
+            Trouble::TooLarge => {
+                let what = format!(
+                    "{name}: the answer is over {} bytes; raise body_limit if it is meant to be so large",
+                    self.body_limit
+                );
+                Error::new(Kind::Malformed, what)
+            }
+            Trouble::Gzip(cause) => {
+                Error::new(Kind::Malformed, format!("{name}: the compressed answer is damaged"))
+                    .caused_by(cause)
+            }
+            Trouble::Encoding(found) => {
+                let what = format!(
+                    "{name}: the answer's encoding is {found:?}; gzip is known here, switch others off"
+                );
+                Error::new(Kind::Malformed, what)
+            }
+        }
+    }
+}
+
+/// When a call is given up. Consul adds up to a sixteenth to a wait (agent/blockingquery).
+fn deadline(block: Option<Block>, slack: Duration) -> Duration {
+    let wait = block.map_or(Duration::ZERO, |block| granted(block.wait));
+    wait.saturating_add(wait / 16).saturating_add(slack)
+}
+
+fn json_promised(name: &str, status: StatusCode, headers: &HeaderMap) -> Result<(), Error> {
+    let Some(found) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let text = String::from_utf8_lossy(found.as_bytes());
+    if text.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    let found: String = text.chars().take(100).collect();
+    let status = status.as_u16();
+    let what = format!(
+        "{name}: {status}, but of type {found:?} and not JSON; check that the address is a Consul agent's"
+    );
+    Err(Error::new(Kind::Malformed, what))
+}
+
+/// An exchange that ended before the answer's head was there.
+fn unreachable(name: &str, cause: legacy::Error) -> Error {
+    if let Some(config) = config_error(&cause) {
+        return Error::new(config, format!("{name}: cannot connect")).caused_by(cause);
+    }
+    if cause.is_connect() {
+        return Error::new(Kind::Unreachable, format!("{name}: cannot connect")).caused_by(cause);
+    }
+    let broken = std::error::Error::source(&cause).and_then(|source| source.downcast_ref::<hyper::Error>());
+    if broken.is_some_and(hyper::Error::is_parse) {
+        let what = format!("{name}: the answer is not HTTP; check the address and whether it wants https");
+        return Error::new(Kind::Malformed, what).caused_by(cause);
+    }
+    let what = format!(
+        "{name}: the connection broke before an answer; if this repeats while many connections are open, raise \
+         the agent's limits.http_max_conns_per_client"
+    );
+    Error::new(Kind::Unreachable, what).caused_by(cause)
+}
+
+/// The kind of an error of our own that kept a connection from being opened.
+fn config_error(cause: &legacy::Error) -> Option<Kind> {
+    let mut next = std::error::Error::source(cause);
+    while let Some(error) = next {
+        if let Some(own) = error.downcast_ref::<Error>() {
+            return Some(own.kind());
+        }
+        next = error.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The contract suite on a real Consul: over plain HTTP, over TLS (HTTP/2), and over a unix socket.
+//!
+//! Each test starts an agent of its own and ends it. A missing Consul fails these tests.
+
+#[macro_use]
+#[path = "contract/suite.rs"]
+mod suite;
+#[path = "contract/all.rs"]
+mod all;
+#[path = "support/consul.rs"]
+mod support;
+
+use std::{sync::Arc, time::Duration};
+
+use portolan::{
+    Kind, Registry as _, ServiceName,
+    registry::{
+        ServiceQuery,
+        consul::{Consul, ConsulConfig},
+    },
+};
+use tokio::{task::JoinSet, time::timeout};
+
+/// More than an agent's `http_max_conns_per_client`, which is 200, and than the 250 streams of one HTTP/2 connection.
+const MANY: usize = 300;
+/// How long each waits; with [`SLACK`], one that had to wait for the end of another is late.
+const WAIT: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(4);
+
+#[tokio::test]
+async fn every_rule_holds_over_plain_http() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    all::run_all(Arc::new(Consul::new(agent.plain()?))).await
+}
+
+#[tokio::test]
+async fn every_rule_holds_over_http2_and_tls() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    all::run_all(Arc::new(Consul::new(agent.tls()?))).await
+}
+
+#[tokio::test]
+async fn every_rule_holds_over_a_unix_socket() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    all::run_all(Arc::new(Consul::new(agent.socket()?))).await
+}
+
+/// Starts [`MANY`] blocking reads of services that do not exist, and gives the first error among them, if one comes
+/// before the agent has been asked once more.
+async fn many_waits(config: ConsulConfig) -> Result<Option<portolan::Error>, suite::Failure> {
+    let consul = Consul::new(config.request_timeout(SLACK));
+    let index = consul.service(&ServiceQuery::new(ServiceName::new("many")?)).await?.meta.index;
+    let mut waits = JoinSet::new();
+    for number in 0..MANY {
+        let consul = consul.clone();
+        let query = ServiceQuery::new(ServiceName::new(format!("many-{number}"))?);
+        waits.spawn(async move { consul.service(&query.block(index, WAIT)).await });
+    }
+    let all = async {
+        while let Some(done) = waits.join_next().await {
+            if let Err(error) = done? {
+                return Ok(Some(error));
+            }
+        }
+        Ok::<_, suite::Failure>(None)
+    };
+    timeout(Duration::from_secs(60), all).await?
+}
+
+#[tokio::test]
+async fn h7_waits_over_tls_share_connections_and_fit_under_the_agents_limit() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    assert_eq!(many_waits(agent.tls()?).await?.map(|error| error.chain()), None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn e4_too_many_plain_connections_are_a_retryable_error_that_names_the_setting() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    let error = many_waits(agent.plain()?).await?.ok_or("300 connections, and no error")?;
+    assert!(
+        error.is_retryable() && matches!(error.kind(), Kind::Busy | Kind::Unreachable),
+        "{}",
+        error.chain()
+    );
+    assert!(error.chain().contains("http_max_conns_per_client"), "{}", error.chain());
+    Ok(())
+}
