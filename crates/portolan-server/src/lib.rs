@@ -1,1 +1,43 @@
-//! The embedded registry.
+//! The embedded registry: a catalogue that speaks Consul's HTTP interface, for a laptop, a test, one machine.
+//!
+//! ```text
+//! HTTP (api) ─┐                      ┌─ wait: index -> wake-ups
+//! embed      ─┼─ commands ─▶ state ──┼─ encode: rows -> JSON, once for all who wait
+//! check      ─┘  (pure)              └─ probes to run, deadlines
+//! ```
+//!
+//! - [`Server`] binds a port and serves; [`Server::run`] ends within a deadline.
+//! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
+//! - [`ServerConfig`] has the settings of both.
+//!
+//! It holds everything in memory and starts empty, with its indexes at 1, as `consul agent -dev` does. On more than
+//! one machine the registry is Consul itself.
+//!
+//! ```
+//! # async fn example() -> Result<(), portolan::Error> {
+//! use portolan_server::{Server, ServerConfig};
+//!
+//! let config = ServerConfig::default().http_addr(([127, 0, 0, 1], 0).into());
+//! let server = Server::bind(config).await?;
+//! println!("CONSUL_HTTP_ADDR=http://{}", server.http_addr());
+//! server.run(async { /* until this ends */ }).await;
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example()).unwrap();
+//! ```
+
+mod api;
+mod chance;
+mod check;
+mod complete;
+mod config;
+mod core;
+mod embed;
+mod encode;
+mod server;
+mod state;
+mod wait;
+
+pub use config::ServerConfig;
+pub use embed::Embedded;
+pub use server::Server;

@@ -1,0 +1,188 @@
+//! Consul's HTTP interface: one table of endpoints, and what all of them have in common.
+//!
+//! In:  requests. Out: what a Consul 1.21 would answer: status, headers, body, and its words for what is wrong.
+//!
+//! An endpoint parses a [`Call`], turns it into one command or one question, and encodes the reply. What is not in
+//! [`ENDPOINTS`] is not there yet: 404, as for any path that Consul does not know.
+//!
+//! Never: panics on a request; ignores a parameter that would change the answer (`filter` is refused); reads a body
+//! beyond its limit or for longer than its time.
+//!
+//! Rules from Consul: agent/http.go, agent/http_register.go.
+//! Proof: `tests/http.rs`.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    response::Response,
+    routing::{MethodRouter, any},
+};
+use http::{HeaderValue, Method, StatusCode, header};
+
+mod agent;
+mod agent_checks;
+mod agent_health;
+mod call;
+mod catalog;
+mod catalog_write;
+mod check_definition;
+mod decode;
+mod definition;
+mod health;
+mod reply;
+mod status;
+
+use {
+    call::Call,
+    reply::{Outcome, Refusal},
+};
+
+use crate::core::Core;
+
+type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// How an endpoint does its work.
+#[derive(Clone, Copy)]
+enum Run {
+    /// It never waits.
+    Now(fn(&Core, &Call) -> Outcome),
+    /// It may wait for a change.
+    Wait(fn(Arc<Core>, Call) -> Later),
+}
+
+/// One row of the interface. A path that ends in `/` takes what follows as a name or an id.
+#[derive(Clone, Copy)]
+struct Endpoint {
+    method: Verb,
+    path: &'static str,
+    run: Run,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Get,
+    Put,
+}
+
+const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
+    Endpoint { method: Verb::Get, path, run: Run::Now(run) }
+}
+
+const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoint {
+    Endpoint { method: Verb::Get, path, run: Run::Wait(run) }
+}
+
+const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
+    Endpoint { method: Verb::Put, path, run: Run::Now(run) }
+}
+
+/// Everything that is answered.
+const ENDPOINTS: &[Endpoint] = &[
+    get("/v1/agent/self", agent::about),
+    get("/v1/agent/members", agent::members),
+    get("/v1/agent/services", agent::services),
+    watch("/v1/agent/service/", agent::service),
+    put("/v1/agent/service/register", agent::register),
+    put("/v1/agent/service/deregister/", agent::deregister),
+    put("/v1/agent/service/maintenance/", agent::service_maintenance),
+    put("/v1/agent/maintenance", agent::node_maintenance),
+    get("/v1/agent/checks", agent_checks::checks),
+    put("/v1/agent/check/register", agent_checks::register),
+    put("/v1/agent/check/deregister/", agent_checks::deregister),
+    put("/v1/agent/check/pass/", agent_checks::pass),
+    put("/v1/agent/check/warn/", agent_checks::warn),
+    put("/v1/agent/check/fail/", agent_checks::fail),
+    put("/v1/agent/check/update/", agent_checks::update),
+    get("/v1/agent/health/service/id/", agent_health::by_id),
+    get("/v1/agent/health/service/name/", agent_health::by_name),
+    get("/v1/catalog/datacenters", catalog::datacenters),
+    put("/v1/catalog/register", catalog_write::register),
+    put("/v1/catalog/deregister", catalog_write::deregister),
+    watch("/v1/catalog/nodes", catalog::nodes),
+    watch("/v1/catalog/services", catalog::services),
+    watch("/v1/catalog/service/", catalog::service),
+    watch("/v1/catalog/node/", catalog::node),
+    watch("/v1/catalog/node-services/", catalog::node_services),
+    watch("/v1/health/service/", health::service),
+    watch("/v1/health/node/", health::node),
+    watch("/v1/health/checks/", health::checks),
+    watch("/v1/health/state/", health::state),
+    get("/v1/status/leader", status::leader),
+    get("/v1/status/peers", status::peers),
+];
+
+/// The whole interface.
+pub(crate) fn router(core: &Arc<Core>) -> Router {
+    let mut router = Router::new();
+    for endpoint in ENDPOINTS {
+        router = router.route(endpoint.path, serve(core, *endpoint));
+        if endpoint.path.ends_with('/') {
+            router = router.route(&format!("{}{{*rest}}", endpoint.path), serve(core, *endpoint));
+        }
+    }
+    router.fallback(unknown)
+}
+
+fn serve(core: &Arc<Core>, endpoint: Endpoint) -> MethodRouter {
+    let core = Arc::clone(core);
+    any(move |request: Request| answer(Arc::clone(&core), endpoint, request))
+}
+
+async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Response {
+    if let Some(elsewhere) = call::misplaced(request.uri()) {
+        return elsewhere;
+    }
+    let mut response = match permitted(endpoint, request.method()) {
+        Some(refused) => refused,
+        None => {
+            let done = match Call::read(&core, endpoint.path, request).await {
+                Ok(call) => match endpoint.run {
+                    Run::Now(run) => run(&core, &call),
+                    Run::Wait(run) => run(core, call).await,
+                },
+                Err(refusal) => Err(refusal),
+            };
+            done.unwrap_or_else(Refusal::into_response)
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
+    response
+}
+
+/// The answer to a method that the endpoint does not have, and to `OPTIONS`.
+fn permitted(endpoint: Endpoint, method: &Method) -> Option<Response> {
+    let (wanted, allow) = match endpoint.method {
+        Verb::Get => (Method::GET, "OPTIONS,GET"),
+        Verb::Put => (Method::PUT, "OPTIONS,PUT"),
+    };
+    if *method == wanted {
+        return None;
+    }
+    let mut response = if *method == Method::OPTIONS {
+        reply::empty()
+    } else {
+        Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed")).into_response()
+    };
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    Some(response)
+}
+
+async fn unknown(request: Request) -> Response {
+    if let Some(elsewhere) = call::misplaced(request.uri()) {
+        return elsewhere;
+    }
+    let text = "Invalid URL path: not a recognized HTTP API endpoint\n";
+    Refusal::new(StatusCode::NOT_FOUND, text).into_response()
+}
+
+/// A response without a body.
+fn bare(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

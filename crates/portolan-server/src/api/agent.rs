@@ -1,0 +1,159 @@
+//! `/v1/agent/…`: the agent's own instances, and who the agent is.
+//!
+//! In:  calls. Out: commands, or what the agent holds.
+//!
+//! Rules from Consul: agent/agent_endpoint.go. Proof: `tests/http.rs`.
+//! Never: answers for instances of other nodes.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::{
+    Later,
+    call::Call,
+    decode::object,
+    definition,
+    reply::{Outcome, Refusal, body, empty, value},
+};
+use crate::{
+    core::{Core, INTERFACE_VERSION},
+    encode::{AgentServiceJson, ById, Layout, json as encode},
+    state::{Command, Key, OtherChecks, SERVER_PORT, rows::Text},
+};
+
+pub(super) fn about(core: &Core, call: &Call) -> Outcome {
+    let config = &core.config;
+    let member = member(core);
+    value(
+        &json!({
+            "Config": {
+                "Datacenter": config.datacenter,
+                "PrimaryDatacenter": config.datacenter,
+                "NodeName": config.node,
+                "NodeID": &*core.node_id,
+                // Who really answers; the version is that of the interface.
+                "Revision": concat!("portolan-", env!("CARGO_PKG_VERSION")),
+                "Server": true,
+                "Version": INTERFACE_VERSION,
+                "BuildDate": "1970-01-01T00:00:01Z",
+            },
+            "DebugConfig": {},
+            "Coord": null,
+            "Member": member,
+            "Stats": {},
+            "Meta": { "consul-network-segment": "", "consul-version": INTERFACE_VERSION },
+        }),
+        call.layout(),
+    )
+}
+
+fn member(core: &Core) -> serde_json::Value {
+    let config = &core.config;
+    json!({
+        "Name": config.node,
+        "Addr": config.node_address().to_string(),
+        "Port": 8301,
+        "Tags": {
+            "acls": "0",
+            "build": format!("{INTERFACE_VERSION}:portolan"),
+            "dc": config.datacenter,
+            "id": &*core.node_id,
+            "port": SERVER_PORT.to_string(),
+            "role": "consul",
+            "segment": "",
+            "vsn": "2",
+        },
+        "Status": 1,
+        "ProtocolMin": 1,
+        "ProtocolMax": 5,
+        "ProtocolCur": 2,
+        "DelegateMin": 2,
+        "DelegateMax": 5,
+        "DelegateCur": 4,
+    })
+}
+
+pub(super) fn members(core: &Core, call: &Call) -> Outcome {
+    value(&[member(core)], call.layout())
+}
+
+pub(super) fn services(core: &Core, call: &Call) -> Outcome {
+    let rows = core.look(|state| state.agent_services());
+    let shown = rows
+        .iter()
+        .map(|row| (&*row.spec.id, AgentServiceJson::new(&row.spec, &core.config.datacenter)))
+        .collect();
+    value(&ById(shown), call.layout())
+}
+
+/// What changes when anything of an instance does. FNV-1a, 64 bits: opaque to clients, and not for security.
+fn hash(content: &[u8]) -> String {
+    let hash = content.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}
+
+pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let id = call.rest.as_str();
+        let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("unknown service ID: {id}"));
+        let mut current = core.look(|state| state.agent_service(id));
+        if let (Some(row), Some(known)) = (&current, call.param("hash")) {
+            let wait = call.wait()?;
+            let content =
+                encode(&AgentServiceJson::new(&row.spec, &core.config.datacenter), Layout::Compact)?;
+            if hash(&content) == known {
+                let key = Key::AgentService(id.into());
+                let same = |now: Option<_>| now.is_some_and(|now| Arc::ptr_eq(&now, row));
+                core.wait_while(&key, wait, |state| same(state.agent_service(id)))
+                    .await
+                    .map_err(Refusal::from)?;
+                current = core.look(|state| state.agent_service(id));
+            }
+        }
+        let row = current.ok_or_else(unknown)?;
+        let shown = || AgentServiceJson::new(&row.spec, &core.config.datacenter);
+        let hash = hash(&encode(&shown(), Layout::Compact)?);
+        let mut response = body(encode(&shown().hashed(&hash), call.layout())?);
+        if let Ok(hash) = HeaderValue::from_str(&hash) {
+            response.headers_mut().insert("x-consul-contenthash", hash);
+        }
+        Ok(response)
+    })
+}
+
+pub(super) fn register(core: &Core, call: &Call) -> Outcome {
+    let (service, checks) = definition::service(&object(&call.body)?)?;
+    let others = match call.param("replace-existing-checks") {
+        Some("" | "true") => OtherChecks::Remove,
+        _ => OtherChecks::Keep,
+    };
+    core.apply(Command::RegisterService { service: Box::new(service), checks, others })?;
+    Ok(empty())
+}
+
+pub(super) fn deregister(core: &Core, call: &Call) -> Outcome {
+    core.apply(Command::DeregisterService { id: call.rest.as_str().into() })?;
+    Ok(empty())
+}
+
+pub(super) fn service_maintenance(core: &Core, call: &Call) -> Outcome {
+    let id = call.name("Missing service ID")?;
+    maintenance(core, call, Some(id.into()))
+}
+
+pub(super) fn node_maintenance(core: &Core, call: &Call) -> Outcome {
+    maintenance(core, call, None)
+}
+
+fn maintenance(core: &Core, call: &Call, service: Option<Text>) -> Outcome {
+    let enable = call.param("enable").ok_or_else(|| Refusal::bad("Missing value for enable"))?;
+    let enable =
+        Call::flag(enable).ok_or_else(|| Refusal::bad(format!("Invalid value for enable: {enable:?}")))?;
+    let reason = enable.then(|| call.param("reason").unwrap_or_default().into());
+    core.apply(Command::Maintenance { service, reason })?;
+    Ok(empty())
+}

@@ -1,0 +1,303 @@
+//! One request, read and checked: the rest of its path, its parameters, its body.
+//!
+//! In:  a request as the network brings it. Out: a [`Call`], or a refusal in Consul's words.
+//!
+//! Never: takes a path that Consul would clean for another; keeps more of a body than is allowed.
+//!
+//! Rules from Consul: agent/http.go `parseWait`, `parseConsistency`, `parseDC`; Go: net/http `cleanPath`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{body::Body, extract::Request, response::Response};
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use portolan::registry::{Block, Consistency};
+use tokio::time::timeout;
+
+use super::{bare, reply::Refusal};
+use crate::{core::Core, encode::Layout, state::Narrow};
+
+/// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
+const DEFAULT_WAIT: Duration = Duration::from_secs(300);
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The whole path, decoded.
+    pub(super) path: String,
+    /// What follows the endpoint's own path, decoded.
+    pub(super) rest: String,
+    params: BTreeMap<String, Vec<String>>,
+    /// `Accept: text/plain`.
+    pub(super) wants_text: bool,
+    pub(super) body: Bytes,
+}
+
+/// What a read of the catalogue asks for beside its name.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) consistency: Consistency,
+    pub(super) block: Option<Block>,
+    pub(super) narrow: Narrow,
+    pub(super) cached: bool,
+}
+
+impl Call {
+    pub(super) async fn read(core: &Core, own: &str, request: Request) -> Result<Self, Refusal> {
+        let path = decode(request.uri().path(), Plus::IsPlus)
+            .ok_or_else(|| Refusal::bad("invalid URL escape in the path"))?;
+        let rest = path.strip_prefix(own).unwrap_or_default().to_owned();
+        let params = parameters(request.uri().query().unwrap_or_default());
+        let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let wants_text = accepts.is_some_and(|accepts| accepts.contains("text/plain"));
+        let body = match *request.method() {
+            Method::PUT => body(core, request.into_body()).await?,
+            _ => Bytes::new(),
+        };
+        let call = Self { path, rest, params, wants_text, body };
+        call.refuse_what_is_not_there()?;
+        Ok(call)
+    }
+
+    fn refuse_what_is_not_there(&self) -> Result<(), Refusal> {
+        for (param, what) in [("ns", "Namespaces"), ("partition", "Partitions")] {
+            if self.param(param).is_some_and(|value| !value.is_empty()) {
+                let text =
+                    format!("Invalid query parameter: \"{param}\" - {what} are a Consul Enterprise feature");
+                return Err(Refusal::bad(text));
+            }
+        }
+        for (param, what) in [("filter", "filter expressions"), ("peer", "peers"), ("sg", "sameness groups")]
+        {
+            if self.param(param).is_some_and(|value| !value.is_empty()) {
+                return Err(Refusal::bad(format!("{what} are not supported yet; leave out ?{param}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first value of a parameter; empty where it is only named.
+    pub(super) fn param(&self, name: &str) -> Option<&str> {
+        self.params.get(name)?.first().map(String::as_str)
+    }
+
+    /// All values of a parameter.
+    pub(super) fn all(&self, name: &str) -> &[String] {
+        self.params.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        if self.params.contains_key("pretty") { Layout::Pretty } else { Layout::Compact }
+    }
+
+    /// What follows the endpoint's path, which must not be empty.
+    pub(super) fn name(&self, missing: &'static str) -> Result<&str, Refusal> {
+        if self.rest.is_empty() { Err(Refusal::bad(missing)) } else { Ok(&self.rest) }
+    }
+
+    /// Refuses a datacenter that is not ours: there is no path to any other.
+    pub(super) fn check_datacenter(&self, core: &Core) -> Result<(), Refusal> {
+        match self.param("dc") {
+            None | Some("") => Ok(()),
+            Some(ours) if ours == core.config.datacenter => Ok(()),
+            Some(_) => Err(Refusal::internal("No path to datacenter")),
+        }
+    }
+
+    /// A truth value as Go reads it; `None` when it is neither.
+    pub(super) fn flag(text: &str) -> Option<bool> {
+        match text {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// What every read of the catalogue understands.
+    pub(super) fn read_options(&self, core: &Core) -> Result<Read, Refusal> {
+        let has = |name: &str| self.params.contains_key(name);
+        let conflict = |one: &str| {
+            Refusal::bad(format!("Cannot specify ?{one} with ?consistent, conflicting semantics."))
+        };
+        let consistency = match (has("stale"), has("consistent")) {
+            (true, true) => return Err(conflict("stale")),
+            (true, false) => Consistency::Stale,
+            (false, true) => Consistency::Consistent,
+            (false, false) => Consistency::Default,
+        };
+        if has("cached") && has("consistent") {
+            return Err(conflict("cached"));
+        }
+        let wait = self.wait()?;
+        let index = match self.param("index") {
+            None | Some("") => 0,
+            Some(text) => text.parse::<u64>().map_err(|_cause| Refusal::bad("Invalid index"))?,
+        };
+        self.check_datacenter(core)?;
+        let node_meta = self.all("node-meta").iter().map(|pair| {
+            let (key, value) = pair.split_once(':').unwrap_or((pair, ""));
+            (key.to_owned(), value.to_owned())
+        });
+        Ok(Read {
+            consistency,
+            block: (index > 0).then_some(Block { index, wait }),
+            narrow: Narrow { node_meta: node_meta.collect(), ..Narrow::default() },
+            cached: has("cached"),
+        })
+    }
+
+    /// How long to wait for a change.
+    pub(super) fn wait(&self) -> Result<Duration, Refusal> {
+        match self.param("wait") {
+            None | Some("") => Ok(DEFAULT_WAIT),
+            Some(text) => {
+                portolan::parse_duration("wait", text).map_err(|_cause| Refusal::bad("Invalid wait time"))
+            }
+        }
+    }
+}
+
+async fn body(core: &Core, body: Body) -> Result<Bytes, Refusal> {
+    let most = core.config.max_body;
+    let read = timeout(core.config.body_timeout, Limited::new(body, most).collect()).await;
+    match read {
+        Ok(Ok(read)) => Ok(read.to_bytes()),
+        Ok(Err(failed)) if failed.is::<LengthLimitError>() => Err(Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("Request body too large, max size: {most} bytes"),
+        )),
+        Ok(Err(failed)) => Err(Refusal::bad(format!("Request body could not be read: {failed}"))),
+        Err(_) => Err(Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!(
+                "Request body did not arrive within {}",
+                portolan::format_duration(core.config.body_timeout)
+            ),
+        )),
+    }
+}
+
+/// The answer to a path that is not as it should be: 301 to the cleaned one, 400 where it cannot be printed.
+pub(super) fn misplaced(uri: &Uri) -> Option<Response> {
+    let Some(path) = decode(uri.path(), Plus::IsPlus) else {
+        return Some(bare(StatusCode::BAD_REQUEST));
+    };
+    if path.chars().any(char::is_control) {
+        return Some(bare(StatusCode::BAD_REQUEST));
+    }
+    let clean = cleaned(&path);
+    if clean == path {
+        return None;
+    }
+    let mut location = encode(&clean);
+    if let Some(query) = uri.query() {
+        location.push('?');
+        location.push_str(query);
+    }
+    let mut response = bare(StatusCode::MOVED_PERMANENTLY);
+    match HeaderValue::try_from(location) {
+        Ok(location) => {
+            response.headers_mut().insert(header::LOCATION, location);
+            Some(response)
+        }
+        Err(_) => Some(bare(StatusCode::BAD_REQUEST)),
+    }
+}
+
+/// A path without `//`, `.` and `..`; a `/` at its end stays.
+fn cleaned(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let mut clean = String::from("/");
+    clean.push_str(&parts.join("/"));
+    if path.ends_with('/') && clean.len() > 1 {
+        clean.push('/');
+    }
+    clean
+}
+
+fn encode(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~:@!$&'()*+,;=".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// What a `+` stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plus {
+    IsPlus,
+    IsSpace,
+}
+
+/// Percent-decodes; `None` for a bad escape or what is no UTF-8.
+fn decode(text: &str, plus: Plus) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+                let (high, low) = (digit(bytes.next())?, digit(bytes.next())?);
+                out.push(u8::try_from(high * 16 + low).ok()?);
+            }
+            b'+' if plus == Plus::IsSpace => out.push(b' '),
+            byte => out.push(byte),
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// The parameters of a query; one that cannot be decoded is left out, as Go does.
+fn parameters(query: &str) -> BTreeMap<String, Vec<String>> {
+    let mut params: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if let (Some(name), Some(value)) = (decode(name, Plus::IsSpace), decode(value, Plus::IsSpace)) {
+            params.entry(name).or_default().push(value);
+        }
+    }
+    params
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_as_go_does() {
+        for (path, clean) in [
+            ("/v1/kv//lead", "/v1/kv/lead"),
+            ("/v1/a/../b", "/v1/b"),
+            ("/v1/a/./b/", "/v1/a/b/"),
+            ("/../..", "/"),
+            ("/v1/a", "/v1/a"),
+            ("/", "/"),
+        ] {
+            assert_eq!(cleaned(path), clean, "{path}");
+        }
+    }
+
+    #[test]
+    fn parameters_repeat_and_decode() {
+        let params = parameters("tag=a&tag=b%20c&passing&x=1+2&bad=%zz&&%=1");
+        assert_eq!(params["tag"], ["a", "b c"]);
+        assert_eq!(params["passing"], [""]);
+        assert_eq!(params["x"], ["1 2"]);
+        assert!(!params.contains_key("bad"));
+    }
+}

@@ -1,0 +1,144 @@
+//! `/v1/catalog/…`, the reading part, and what all blocking reads have in common.
+//!
+//! In:  a name and what narrows the answer. Out: the answer with its index, when it is newer than the one known.
+//!
+//! Never: encodes the same answer twice for two who wait for it, as long as it is kept.
+//!
+//! Rules from Consul: agent/catalog_endpoint.go, agent/blockingquery/blockingquery.go. Proof: `tests/http.rs`.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde::Serialize;
+
+use super::{
+    Later,
+    call::{Call, Read},
+    reply::{Outcome, body, freshness, value},
+};
+use crate::{
+    core::Core,
+    encode::{ById, CatalogServiceJson, Layout, NodeJson, ServiceJson, json},
+    state::{Key, Narrow, State, rows::Text},
+};
+
+/// Encodes what was found, with the name of the datacenter.
+pub(super) type Encode<T> = fn(&T, &str, Layout) -> Result<Bytes, serde_json::Error>;
+
+/// Waits if that was asked for, then answers with the body that belongs to the index.
+pub(super) async fn answer<T>(
+    core: &Core,
+    call: &Call,
+    read: &Read,
+    key: &Key,
+    look: impl Fn(&State, &Narrow) -> T,
+    encode: Encode<T>,
+) -> Outcome {
+    core.wait(key, read.block).await?;
+    let layout = call.layout();
+    let question = format!("{}?{:?}&{layout:?}", call.path, read.narrow);
+    let (index, found) = core.look(|state| {
+        let index = state.index(key);
+        (index, core.bodies.get(&question, index).ok_or_else(|| look(state, &read.narrow)))
+    });
+    let bytes = match found {
+        Ok(kept) => kept,
+        Err(found) => {
+            let encoded = encode(&found, &core.config.datacenter, layout)?;
+            core.bodies.keep(&question, index, &encoded);
+            encoded
+        }
+    };
+    let mut response = body(bytes);
+    let headers = response.headers_mut();
+    freshness(headers, index, read.consistency);
+    if read.cached {
+        // The state is in this process: it is as new as any cache could be.
+        headers.insert("x-cache", HeaderValue::from_static("HIT"));
+        headers.insert("age", HeaderValue::from_static("0"));
+    }
+    Ok(response)
+}
+
+pub(super) fn datacenters(core: &Core, call: &Call) -> Outcome {
+    value(&[&core.config.datacenter], call.layout())
+}
+
+pub(super) fn nodes(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let read = call.read_options(&core)?;
+        answer(&core, &call, &read, &Key::Nodes, State::node_rows, |rows, datacenter, layout| {
+            let shown: Vec<_> = rows.iter().map(|row| NodeJson::new(row, datacenter)).collect();
+            json(&shown, layout)
+        })
+        .await
+    })
+}
+
+pub(super) fn services(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let read = call.read_options(&core)?;
+        answer(&core, &call, &read, &Key::Services, State::service_names, |names, _, layout| {
+            let tags = |of: &BTreeSet<Text>| of.iter().map(|tag| tag.to_string()).collect::<Vec<_>>();
+            json(&ById(names.iter().map(|(name, of)| (&**name, tags(of))).collect()), layout)
+        })
+        .await
+    })
+}
+
+pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let name = call.name("Missing service name")?;
+        let mut read = call.read_options(&core)?;
+        read.narrow.tags = call.all("tag").to_vec();
+        let look = |state: &State, narrow: &Narrow| state.entries(name, narrow);
+        answer(&core, &call, &read, &Key::Service(name.into()), look, |entries, datacenter, layout| {
+            let shown: Vec<_> =
+                entries.iter().map(|entry| CatalogServiceJson::new(entry, datacenter)).collect();
+            json(&shown, layout)
+        })
+        .await
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct NodeServicesJson<'a, S> {
+    node: Option<NodeJson<'a>>,
+    services: S,
+}
+
+pub(super) fn node(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let name = call.name("Missing node name")?;
+        let read = call.read_options(&core)?;
+        let look = |state: &State, _: &Narrow| state.node(name);
+        answer(&core, &call, &read, &Key::Node(name.into()), look, |found, datacenter, layout| {
+            let shown = found.as_ref().map(|(node, services)| NodeServicesJson {
+                node: Some(NodeJson::new(node, datacenter)),
+                services: ById(services.iter().map(|row| (&*row.spec.id, ServiceJson::new(row))).collect()),
+            });
+            json(&shown, layout)
+        })
+        .await
+    })
+}
+
+pub(super) fn node_services(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let name = call.name("Missing node name")?;
+        let read = call.read_options(&core)?;
+        let look = |state: &State, _: &Narrow| state.node(name);
+        answer(&core, &call, &read, &Key::Node(name.into()), look, |found, datacenter, layout| {
+            let shown = NodeServicesJson {
+                node: found.as_ref().map(|(node, _)| NodeJson::new(node, datacenter)),
+                services: found.as_ref().map(|(_, services)| {
+                    services.iter().map(|row| ServiceJson::new(row)).collect::<Vec<_>>()
+                }),
+            };
+            json(&shown, layout)
+        })
+        .await
+    })
+}

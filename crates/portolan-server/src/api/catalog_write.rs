@@ -1,0 +1,193 @@
+//! `/v1/catalog/register` and `deregister`: nodes elsewhere, whose checks nobody runs.
+//!
+//! In:  a node with perhaps a service and checks. Out: one command.
+//!
+//! Rules from Consul: agent/consul/catalog_endpoint.go `nodePreApply`, `servicePreApply`, `checkPreApply`: what is
+//! missing is a 500 there, since the servers find it.
+//! Never: touches what the agent itself answers for.
+
+use serde_json::{Map, Value};
+
+use super::{
+    call::Call,
+    decode::{Decoded, fields, list, map, object, pairs, text, truth},
+    definition::{check_service, common_field},
+    reply::{Outcome, Refusal, value},
+};
+use crate::{
+    complete::{addressable, check_meta},
+    core::Core,
+    state::{
+        CatalogCheck, CatalogEntry, Command, cut,
+        rows::{CheckFacts, Health, NodeSpec, ServiceSpec, Text},
+    },
+};
+
+pub(super) fn register(core: &Core, call: &Call) -> Outcome {
+    let (entry, datacenter) = entry(&object(&call.body)?)?;
+    our_datacenter(core, &datacenter)?;
+    core.apply(Command::CatalogRegister(Box::new(entry)))?;
+    value(&true, call.layout())
+}
+
+fn our_datacenter(core: &Core, datacenter: &str) -> Decoded<()> {
+    if datacenter.is_empty() || datacenter == core.config.datacenter {
+        return Ok(());
+    }
+    Err(Refusal::internal("No path to datacenter"))
+}
+
+fn entry(given: &Map<String, Value>) -> Decoded<(CatalogEntry, Text)> {
+    let empty = || Text::from("");
+    let node = NodeSpec { name: empty(), id: empty(), address: empty(), tagged: None, meta: None };
+    let mut entry = CatalogEntry { node, skip_node_update: false, service: None, checks: Vec::new() };
+    let mut datacenter = empty();
+    fields(given, |name, value| {
+        match name {
+            "id" => entry.node.id = text("ID", value)?,
+            "node" => entry.node.name = text("Node", value)?,
+            "address" => entry.node.address = text("Address", value)?,
+            "taggedaddresses" => entry.node.tagged = Some(pairs("TaggedAddresses", value)?),
+            "nodemeta" => entry.node.meta = Some(pairs("NodeMeta", value)?),
+            "datacenter" => datacenter = text("Datacenter", value)?,
+            "skipnodeupdate" => entry.skip_node_update = truth("SkipNodeUpdate", value)?,
+            "service" => entry.service = Some(service(map("Service", value)?)?),
+            "check" => entry.checks.push(check(map("Check", value)?)?),
+            "checks" => {
+                for value in list("Checks", value)? {
+                    entry.checks.push(check(map("Checks", value)?)?);
+                }
+            }
+            "token" | "writerequest" | "locality" => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    sound(&entry)?;
+    Ok((entry, datacenter))
+}
+
+fn sound(entry: &CatalogEntry) -> Decoded<()> {
+    let node = &entry.node;
+    if node.name.is_empty() {
+        return Err(Refusal::internal("Must provide node"));
+    }
+    addressable("node name", &node.name).map_err(Refusal::internal)?;
+    if !node.id.is_empty() && !is_uuid(&node.id) {
+        return Err(Refusal::internal(format!(
+            "Bad node ID: uuid string is wrong length or form: {:?}",
+            node.id
+        )));
+    }
+    if node.address.is_empty() && !entry.skip_node_update {
+        return Err(Refusal::internal("Must provide address if SkipNodeUpdate is not set"));
+    }
+    if let Some(meta) = &node.meta {
+        check_meta(meta).map_err(|why| Refusal::internal(format!("Invalid node metadata: {why}")))?;
+    }
+    if let Some(service) = &entry.service {
+        check_service(service, Refusal::internal)?;
+    }
+    for check in &entry.checks {
+        addressable("check ID", &check.facts.id).map_err(Refusal::internal)?;
+    }
+    Ok(())
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths = [8, 4, 4, 4, 12];
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.len() == lengths.len()
+        && parts
+            .iter()
+            .zip(lengths)
+            .all(|(part, length)| part.len() == length && part.bytes().all(|c| c.is_ascii_hexdigit()))
+}
+
+fn service(given: &Map<String, Value>) -> Decoded<ServiceSpec> {
+    let mut spec = ServiceSpec::new("", "");
+    fields(given, |name, value| match name {
+        "service" => {
+            spec.name = text("Service.Service", value)?;
+            Ok(true)
+        }
+        "createindex" | "modifyindex" | "raftindex" => Ok(true),
+        other => common_field(&mut spec, other, value),
+    })?;
+    if spec.name.is_empty() {
+        let id = if spec.id.is_empty() { "" } else { " when service ID is provided" };
+        return Err(Refusal::internal(format!("Must provide service name (Service.Service){id}")));
+    }
+    if spec.id.is_empty() {
+        spec.id = Text::clone(&spec.name);
+    }
+    Ok(spec)
+}
+
+fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
+    let empty = || Text::from("");
+    let mut facts = CheckFacts {
+        id: empty(),
+        name: empty(),
+        notes: empty(),
+        status: Health::Critical,
+        output: empty(),
+        kind: empty(),
+        interval: empty(),
+        timeout: empty(),
+        of: None,
+    };
+    let (mut service, mut status) = (empty(), empty());
+    fields(given, |name, value| {
+        match name {
+            "checkid" => facts.id = text("CheckID", value)?,
+            "name" => facts.name = text("Name", value)?,
+            "notes" => facts.notes = text("Notes", value)?,
+            "status" => status = text("Status", value)?,
+            "output" => facts.output = cut(&text("Output", value)?),
+            "type" => facts.kind = text("Type", value)?,
+            "interval" => facts.interval = text("Interval", value)?,
+            "timeout" => facts.timeout = text("Timeout", value)?,
+            "serviceid" => service = text("ServiceID", value)?,
+            // Told by the service and the node themselves, or without effect where nobody runs the check.
+            "node" | "servicename" | "servicetags" | "definition" | "exposedport" | "createindex"
+            | "modifyindex" | "raftindex" | "namespace" | "partition" | "peername" => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    if !status.is_empty() {
+        facts.status = Health::of(&status).ok_or_else(|| {
+            Refusal::bad(format!("Invalid check status: '{status}'; use passing, warning or critical"))
+        })?;
+    }
+    if facts.id.is_empty() {
+        facts.id = Text::clone(&facts.name);
+    }
+    if facts.id.is_empty() {
+        return Err(Refusal::internal("Must provide a CheckID or a Name for each check"));
+    }
+    Ok(CatalogCheck { facts, service: Some(service).filter(|id| !id.is_empty()) })
+}
+
+pub(super) fn deregister(core: &Core, call: &Call) -> Outcome {
+    let [mut node, mut service, mut check, mut datacenter] = [const { "" }; 4].map(Text::from);
+    fields(&object(&call.body)?, |name, value| {
+        match name {
+            "node" => node = text("Node", value)?,
+            "serviceid" => service = text("ServiceID", value)?,
+            "checkid" => check = text("CheckID", value)?,
+            "datacenter" => datacenter = text("Datacenter", value)?,
+            "address" | "token" | "writerequest" | "namespace" => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    our_datacenter(core, &datacenter)?;
+    if node.is_empty() {
+        return Err(Refusal::internal("Must provide node"));
+    }
+    let given = |text: Text| Some(text).filter(|text| !text.is_empty());
+    core.apply(Command::CatalogDeregister { node, service: given(service), check: given(check) })?;
+    value(&true, call.layout())
+}

@@ -1,0 +1,78 @@
+//! `/v1/health/…`: instances with their checks, and checks alone.
+//!
+//! In:  a name and what narrows the answer. Out: rows with their index, when newer than the one known.
+//!
+//! Rules from Consul: agent/health_endpoint.go. Proof: `tests/http.rs`.
+//! Differs from Consul: the indexes of `node` and `checks` are those of the node and of the service, not of all
+//! checks, so that they do not move for others.
+//! Never: sorts by distance (`near`): there is one place only.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Later, call::Call, catalog::answer, reply::Refusal};
+use crate::{
+    core::Core,
+    encode::{CheckJson, EntryJson, Layout, json},
+    state::{
+        Key, Narrow, State,
+        rows::{CheckRow, Health},
+    },
+};
+
+pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let name = call.name("Missing service name")?;
+        let mut read = call.read_options(&core)?;
+        read.narrow.tags = call.all("tag").to_vec();
+        read.narrow.passing = match call.param("passing") {
+            None => false,
+            Some("") => true,
+            Some(word) => Call::flag(word).ok_or_else(|| Refusal::bad("Invalid value for ?passing"))?,
+        };
+        let look = |state: &State, narrow: &Narrow| state.entries(name, narrow);
+        answer(&core, &call, &read, &Key::Service(name.into()), look, |entries, datacenter, layout| {
+            let shown: Vec<_> = entries.iter().map(|entry| EntryJson::new(entry, datacenter)).collect();
+            json(&shown, layout)
+        })
+        .await
+    })
+}
+
+#[expect(clippy::ptr_arg, reason = "the shape that `answer` asks for")]
+fn rows(checks: &Vec<Arc<CheckRow>>, _: &str, layout: Layout) -> Result<Bytes, serde_json::Error> {
+    let shown: Vec<_> = checks.iter().map(|check| CheckJson::new(check)).collect();
+    json(&shown, layout)
+}
+
+pub(super) fn node(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let name = call.name("Missing node name")?;
+        let read = call.read_options(&core)?;
+        let look = |state: &State, narrow: &Narrow| state.node_checks(name, narrow);
+        answer(&core, &call, &read, &Key::NodeChecks(name.into()), look, rows).await
+    })
+}
+
+pub(super) fn checks(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let name = call.name("Missing service name")?;
+        let read = call.read_options(&core)?;
+        let look = |state: &State, narrow: &Narrow| state.service_checks(name, narrow);
+        answer(&core, &call, &read, &Key::Service(name.into()), look, rows).await
+    })
+}
+
+pub(super) fn state(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        let word = call.name("Missing check state")?;
+        let read = call.read_options(&core)?;
+        let wanted = Health::of(word);
+        let nonsense = wanted.is_none() && word != "any";
+        let look = |state: &State, narrow: &Narrow| {
+            if nonsense { Vec::new() } else { state.checks_in(wanted, narrow) }
+        };
+        answer(&core, &call, &read, &Key::Checks, look, rows).await
+    })
+}

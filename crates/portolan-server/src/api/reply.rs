@@ -1,0 +1,113 @@
+//! How an endpoint answers: JSON, nothing, or a refusal in plain text.
+//!
+//! In:  values and texts. Out: responses with the headers that Consul sets.
+//!
+//! Never: ends a refusal with a line end; gives a write an index.
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use portolan::registry::Consistency;
+use serde::Serialize;
+
+use crate::{
+    encode::{Layout, json},
+    state::Refused,
+    wait::Full,
+};
+
+/// What an endpoint comes to.
+pub(super) type Outcome = Result<Response, Refusal>;
+
+/// A request that is not carried out.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    text: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into() }
+    }
+
+    /// The request itself is wrong.
+    pub(super) fn bad(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
+    }
+
+    /// What Consul answers where its servers, not its agent, refuse.
+    pub(super) fn internal(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.text));
+        *response.status_mut() = self.status;
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, plain);
+        response
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let status = match refused {
+            Refused::UnknownService(_) | Refused::UnknownCheck(_) | Refused::NoSuchService(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Refused::NotTtl(_) | Refused::MissingNode | Refused::MissingService => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Self::new(status, refused.to_string())
+    }
+}
+
+impl From<Full> for Refusal {
+    fn from(Full: Full) -> Self {
+        let text = "rate limit exceeded, try again later or against a different server";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, text)
+    }
+}
+
+impl From<serde_json::Error> for Refusal {
+    fn from(error: serde_json::Error) -> Self {
+        Self::internal(format!("the answer could not be encoded: {error}"))
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A write that was carried out.
+pub(super) fn empty() -> Response {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// A body that was encoded already.
+pub(super) fn body(bytes: Bytes) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// A value as JSON.
+pub(super) fn value(value: &impl Serialize, layout: Layout) -> Outcome {
+    Ok(body(json(value, layout)?))
+}
+
+/// The headers that tell how new an answer of the catalogue is.
+pub(super) fn freshness(headers: &mut HeaderMap, index: u64, consistency: Consistency) {
+    let effective = match consistency {
+        Consistency::Default => "leader",
+        Consistency::Stale => "stale",
+        Consistency::Consistent => "consistent",
+    };
+    headers.insert("x-consul-index", HeaderValue::from(index));
+    headers.insert("x-consul-knownleader", HeaderValue::from_static("true"));
+    headers.insert("x-consul-lastcontact", HeaderValue::from_static("0"));
+    headers.insert("x-consul-effective-consistency", HeaderValue::from_static(effective));
+    headers.insert("x-consul-query-backend", HeaderValue::from_static("blocking-query"));
+}

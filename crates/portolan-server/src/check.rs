@@ -1,0 +1,103 @@
+//! Runs the health checks of the agent's instances: one task for all, with a bounded number of probes at a time.
+//!
+//! In:  which checks came, went or changed. Out: [`Command::Outcome`] for each run.
+//!
+//! TTL checks are not run: the state's own deadlines expire them.
+//!
+//! ```text
+//! state -- probes changed --> Schedule -- due, a place is free --> probe -- outcome --> state
+//! ```
+//!
+//! Never: holds a task per check; runs one check twice at a time; runs more than `max_checks` at once.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    core::Core,
+    state::{
+        Command, ProbeOrder, State, cut,
+        rows::{Probe, Text},
+    },
+};
+
+mod probe;
+mod schedule;
+
+use schedule::Schedule;
+
+/// What came of one run.
+#[derive(Debug)]
+struct Ran {
+    order: Arc<ProbeOrder>,
+    verdict: probe::Verdict,
+}
+
+/// Runs checks until the registry stops; probes that are under way are dropped then.
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut schedule = Schedule::new(core.chance());
+    let mut running: JoinSet<Ran> = JoinSet::new();
+    // All of them: this may be a new start after a panic.
+    let mut changed: BTreeSet<Text> = core.look(State::agent_check_ids).into_iter().collect();
+    loop {
+        let now = Instant::now().into_std();
+        changed.append(&mut core.take_probes());
+        for check in std::mem::take(&mut changed) {
+            let order = core.look(|state| state.probe_order(&check));
+            schedule.set(&check, order.map(Arc::new), now);
+        }
+        while running.len() < core.config.max_checks
+            && let Some(order) = schedule.take(now)
+        {
+            running.spawn(async move { Ran { verdict: run_one(&order.spec.probe).await, order } });
+        }
+        let next = schedule.next().filter(|_| running.len() < core.config.max_checks);
+        let due = async {
+            match next {
+                Some(at) => sleep_until(Instant::from_std(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = due => {}
+            () = core.probes_changed() => {}
+            Some(ran) = running.join_next() => finish(&core, &mut schedule, ran),
+            () = core.stopping.cancelled() => return running.shutdown().await,
+        }
+    }
+}
+
+async fn run_one(probe: &Probe) -> probe::Verdict {
+    match probe {
+        Probe::Http { request, interval, timeout } => {
+            probe::http(request, timeout.unwrap_or(*interval)).await
+        }
+        Probe::Tcp { target, interval, timeout } => probe::tcp(target, timeout.unwrap_or(*interval)).await,
+        Probe::Ttl(_) | Probe::Maintenance => probe::Verdict::nothing_to_run(),
+    }
+}
+
+fn finish(core: &Core, schedule: &mut Schedule, ran: Result<Ran, tokio::task::JoinError>) {
+    let Ran { order, verdict } = match ran {
+        Ok(ran) => ran,
+        Err(failed) => {
+            // Its check stays marked as running: it is not run again until it is registered anew.
+            tracing::error!(%failed, "a health check's probe panicked; please report this bug");
+            return;
+        }
+    };
+    schedule.done(&order, Instant::now().into_std());
+    let outcome = Command::Outcome {
+        check: Arc::clone(&order.spec.id),
+        generation: order.generation,
+        status: verdict.status,
+        output: cut(&verdict.output),
+    };
+    if let Err(refused) = core.apply(outcome) {
+        tracing::debug!(%refused, "the outcome of a probe came too late");
+    }
+}

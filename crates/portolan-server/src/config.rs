@@ -1,0 +1,230 @@
+//! The registry's settings, with their defaults, checked once where the user still is.
+//!
+//! In:  what the command or a test sets. Out: values that are in range.
+//!
+//! Never: reads the environment or a file; that is the command's part.
+
+use std::{
+    hash::{BuildHasher, Hasher},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use portolan::Error;
+
+/// Settings of the embedded registry.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Where to listen for HTTP. Default `127.0.0.1:8500`; port 0 takes any free one.
+    pub http_addr: SocketAddr,
+    /// The datacenter's name: lower case letters, digits, `-` and `_`. Default `dc1`.
+    pub datacenter: String,
+    /// The name of the agent's node. Default `portolan`.
+    pub node: String,
+    /// The address of the agent's node, which instances without one of their own have. `None`: the address listened
+    /// on, or 127.0.0.1 where that is "any".
+    pub advertise: Option<IpAddr>,
+    /// What chance is drawn from: jitter of waits and of check runs, the node's id. `None`: new each time.
+    pub seed: Option<u64>,
+    /// The largest body of a request, in bytes. 1 KiB to 1 GiB; default 4 MiB.
+    pub max_body: usize,
+    /// How many connections are held at once; more get a 429. 1 to 1,000,000; default 16,384.
+    pub max_connections: usize,
+    /// How many blocking queries wait at once; more get a 429. 1 to 10,000,000; default 262,144.
+    pub max_watchers: usize,
+    /// How many health checks run at once; others wait for a place. 1 to 65,536; default 256.
+    pub max_checks: usize,
+    /// How long a client may take for a request's head, and be idle between two. 1 s to 1 h; default 90 s.
+    pub header_timeout: Duration,
+    /// How long a client may take for a request's body. 1 s to 1 h; default 30 s.
+    pub body_timeout: Duration,
+    /// How long open requests may take to end when the registry stops. Up to 5 min; default 5 s.
+    pub grace: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8500)),
+            datacenter: "dc1".to_owned(),
+            node: "portolan".to_owned(),
+            advertise: None,
+            seed: None,
+            max_body: 4 << 20,
+            max_connections: 16_384,
+            max_watchers: 262_144,
+            max_checks: 256,
+            header_timeout: Duration::from_secs(90),
+            body_timeout: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Where to listen for HTTP.
+    #[must_use]
+    pub fn http_addr(mut self, addr: SocketAddr) -> Self {
+        self.http_addr = addr;
+        self
+    }
+
+    /// The datacenter's name.
+    #[must_use]
+    pub fn datacenter(mut self, name: impl Into<String>) -> Self {
+        self.datacenter = name.into();
+        self
+    }
+
+    /// The name of the agent's node.
+    #[must_use]
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = name.into();
+        self
+    }
+
+    /// The address of the agent's node.
+    #[must_use]
+    pub fn advertise(mut self, addr: Option<IpAddr>) -> Self {
+        self.advertise = addr;
+        self
+    }
+
+    /// What chance is drawn from.
+    #[must_use]
+    pub fn seed(mut self, seed: Option<u64>) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The largest body of a request, in bytes.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// How many connections are held at once.
+    #[must_use]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.max_connections = most;
+        self
+    }
+
+    /// How many blocking queries wait at once.
+    #[must_use]
+    pub fn max_watchers(mut self, most: usize) -> Self {
+        self.max_watchers = most;
+        self
+    }
+
+    /// How many health checks run at once.
+    #[must_use]
+    pub fn max_checks(mut self, most: usize) -> Self {
+        self.max_checks = most;
+        self
+    }
+
+    /// How long a client may take for a request's head, and be idle between two.
+    #[must_use]
+    pub fn header_timeout(mut self, limit: Duration) -> Self {
+        self.header_timeout = limit;
+        self
+    }
+
+    /// How long a client may take for a request's body.
+    #[must_use]
+    pub fn body_timeout(mut self, limit: Duration) -> Self {
+        self.body_timeout = limit;
+        self
+    }
+
+    /// How long open requests may take to end when the registry stops.
+    #[must_use]
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.grace = limit;
+        self
+    }
+
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`Kind::Config`](portolan::Kind::Config), naming the setting, what was found and what is allowed.
+    pub fn validate(&self) -> Result<(), Error> {
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 64
+                && text
+                    .bytes()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-' || c == b'_')
+        };
+        if !plain(&self.datacenter) {
+            return Err(Error::config(format!(
+                "datacenter: {:?} is no name of a datacenter; use 1 to 64 of a-z, 0-9, - and _",
+                self.datacenter
+            )));
+        }
+        portolan::ServiceName::new(&self.node).map_err(|cause| {
+            Error::config("node: this cannot be a node's name; use, say, the host's").caused_by(cause)
+        })?;
+        for (name, found, most) in [
+            ("max_body", self.max_body, 1 << 30),
+            ("max_connections", self.max_connections, 1_000_000),
+            ("max_watchers", self.max_watchers, 10_000_000),
+            ("max_checks", self.max_checks, 65_536),
+        ] {
+            let least = if name == "max_body" { 1024 } else { 1 };
+            if !(least..=most).contains(&found) {
+                return Err(Error::config(format!("{name}: {found} is out of range; use {least} to {most}")));
+            }
+        }
+        let hour = Duration::from_secs(3600);
+        for (name, found, least, most) in [
+            ("header_timeout", self.header_timeout, Duration::from_secs(1), hour),
+            ("body_timeout", self.body_timeout, Duration::from_secs(1), hour),
+            ("grace", self.grace, Duration::ZERO, Duration::from_secs(300)),
+        ] {
+            if !(least..=most).contains(&found) {
+                let [found, least, most] = [found, least, most].map(portolan::format_duration);
+                return Err(Error::config(format!("{name}: {found} is out of range; use {least} to {most}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The address that the agent's node has.
+    pub(crate) fn node_address(&self) -> IpAddr {
+        let listened = self.http_addr.ip();
+        let default = if listened.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { listened };
+        self.advertise.unwrap_or(default)
+    }
+
+    /// The seed, or one that the operating system gives.
+    pub(crate) fn seed_or_new(&self) -> u64 {
+        self.seed.unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_range_is_named_with_what_is_allowed() {
+        ServerConfig::default().validate().unwrap();
+        let config = ServerConfig::default;
+        for (config, says) in [
+            (config().datacenter(""), "datacenter: \"\" is no name"),
+            (config().datacenter("DC 1"), "datacenter: \"DC 1\""),
+            (config().node("a/b"), "node: "),
+            (config().max_body(0), "max_body: 0 is out of range; use 1024 to"),
+            (config().max_watchers(0), "max_watchers: 0"),
+            (config().header_timeout(Duration::ZERO), "header_timeout: 0s is out of range; use 1s to 1h0m0s"),
+            (config().grace(Duration::from_secs(301)), "grace: 5m1s"),
+        ] {
+            let error = config.validate().unwrap_err();
+            assert!(error.to_string().starts_with(says), "{error}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What the HTTP interface, the check runners and the embedded door share: one state, its watchers, its clock.
+//!
+//! In:  commands and questions. Out: replies; watchers woken; the clock and the runners told when they have work.
+//!
+//! Never: encodes, writes or waits while it holds the state; each hold is one command, or one copy of shared rows.
+
+use std::{collections::BTreeSet, fmt, pin::pin, sync::PoisonError, time::Duration};
+
+use portolan::registry::Block;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    chance::Chance,
+    config::ServerConfig,
+    encode::Bodies,
+    state::{
+        Changes, Command, Key, Refused, State,
+        rows::{NodeSpec, Text},
+    },
+    wait::{Full, Hub},
+};
+
+/// The longest wait of a blocking query. Consul: agent/consul/config.go `MaxQueryTime`.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// The version of Consul whose interface is spoken, for clients that look at it.
+pub(crate) const INTERFACE_VERSION: &str = "1.21.0";
+
+/// One registry.
+pub(crate) struct Core {
+    pub(crate) config: ServerConfig,
+    pub(crate) node_id: Text,
+    pub(crate) bodies: Bodies,
+    /// Cancelled when the registry stops: open blocking queries are answered then.
+    pub(crate) stopping: CancellationToken,
+    hub: Hub,
+    clock: Notify,
+    probes: Notify,
+    #[expect(
+        clippy::disallowed_types,
+        reason = "held for one command or one copy of Arcs; never while encoding"
+    )]
+    inner: std::sync::Mutex<Inner>,
+}
+
+struct Inner {
+    state: State,
+    chance: Chance,
+    /// Checks whose probes the runners have not looked at yet.
+    probes: BTreeSet<Text>,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// A registry that holds its own node only. `config` has been checked.
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        let mut chance = Chance::new(config.seed_or_new());
+        let node_id: Text = chance.uuid().into();
+        let address: Text = config.node_address().to_string().into();
+        let family = if config.node_address().is_ipv4() { "ipv4" } else { "ipv6" };
+        let tags = ["lan".to_owned(), format!("lan_{family}"), "wan".to_owned(), format!("wan_{family}")];
+        let meta = [("consul-network-segment", ""), ("consul-version", INTERFACE_VERSION)];
+        let home = NodeSpec {
+            name: config.node.as_str().into(),
+            id: Text::clone(&node_id),
+            tagged: Some(tags.iter().map(|tag| (tag.as_str().into(), Text::clone(&address))).collect()),
+            address,
+            meta: Some(meta.into_iter().map(|(key, value)| (key.into(), value.into())).collect()),
+        };
+        let state = State::new(home, Instant::now().into_std());
+        Self {
+            node_id,
+            bodies: Bodies::default(),
+            stopping: CancellationToken::new(),
+            hub: Hub::new(config.max_watchers),
+            clock: Notify::new(),
+            probes: Notify::new(),
+            inner: Inner { state, chance, probes: BTreeSet::new() }.into(),
+            config,
+        }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Carries out a command, then wakes whom it concerns.
+    pub(crate) fn apply(&self, command: Command) -> Result<(), Refused> {
+        let now = Instant::now().into_std();
+        let (reply, changes, sooner) = self.with(|inner| {
+            let before = inner.state.next_deadline();
+            let (reply, changes) = inner.state.apply(command, now);
+            inner.probes.extend(changes.probes.iter().cloned());
+            (reply, changes, before != inner.state.next_deadline())
+        });
+        self.announce(&changes, sooner);
+        reply
+    }
+
+    fn announce(&self, changes: &Changes, deadline_moved: bool) {
+        if deadline_moved {
+            self.clock.notify_one();
+        }
+        if !changes.probes.is_empty() {
+            self.probes.notify_one();
+        }
+        if !changes.keys.is_empty() {
+            let woken = self.hub.wake(&changes.keys);
+            tracing::debug!(keys = changes.keys.len(), woken, "the catalogue changed");
+        }
+    }
+
+    /// Looks at the state. `look` only copies what is shared.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        self.with(|inner| look(&inner.state))
+    }
+
+    /// Waits until `key` is above the index that `block` names, the time is over, or the registry stops.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives its place among the watchers back.
+    pub(crate) async fn wait(&self, key: &Key, block: Option<Block>) -> Result<(), Full> {
+        let Some(block) = block.filter(|block| block.index > 0) else { return Ok(()) };
+        self.wait_while(key, block.wait, |state| state.index(key) <= block.index).await
+    }
+
+    /// Waits as long as `same` holds; it is asked again whenever `key` changes.
+    pub(crate) async fn wait_while(
+        &self,
+        key: &Key,
+        wait: Duration,
+        same: impl Fn(&State) -> bool,
+    ) -> Result<(), Full> {
+        if !self.look(&same) {
+            return Ok(());
+        }
+        let ticket = self.hub.enter(key)?;
+        let wait = wait.min(LONGEST_WAIT);
+        // As in Consul, so that those who asked together do not come back together.
+        let jitter = self.with(|inner| inner.chance.up_to(wait / 16));
+        let mut over = pin!(sleep_until(Instant::now() + wait + jitter));
+        loop {
+            let mut rung = pin!(ticket.bell.notified());
+            rung.as_mut().enable();
+            if !self.look(&same) {
+                return Ok(());
+            }
+            tokio::select! {
+                () = rung => {}
+                () = &mut over => return Ok(()),
+                () = self.stopping.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes what the runners have to look at.
+    pub(crate) fn take_probes(&self) -> BTreeSet<Text> {
+        self.with(|inner| std::mem::take(&mut inner.probes))
+    }
+
+    /// Returns once probes came, went or changed.
+    pub(crate) async fn probes_changed(&self) {
+        self.probes.notified().await;
+    }
+
+    /// A generator of its own for a task, from the same seed.
+    pub(crate) fn chance(&self) -> Chance {
+        self.with(|inner| Chance::new(inner.chance.next()))
+    }
+
+    /// Runs the state's deadlines until the registry stops.
+    pub(crate) async fn keep_time(&self) {
+        loop {
+            let next = self.look(State::next_deadline);
+            let due = async {
+                match next {
+                    Some(at) => sleep_until(Instant::from_std(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                () = self.clock.notified() => continue,
+                () = self.stopping.cancelled() => return,
+            }
+            let now = Instant::now().into_std();
+            let changes = self.with(|inner| {
+                let changes = inner.state.tick(now);
+                inner.probes.extend(changes.probes.iter().cloned());
+                changes
+            });
+            self.announce(&changes, false);
+        }
+    }
+}

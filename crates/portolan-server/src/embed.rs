@@ -1,0 +1,234 @@
+//! The registry inside a program: the library's [`Registry`] straight on the state, without a socket.
+//!
+//! In:  queries and definitions of the library. Out: what the HTTP interface would answer, in the library's types.
+//!
+//! Never: behaves otherwise than the same registry over HTTP; the contract suite runs on both.
+
+use std::{sync::Arc, time::Duration};
+
+use portolan::{
+    Error, Instance, Kind, Registry, ServiceId, Status,
+    registry::{
+        AgentInfo, Answer, AnswerMeta, Block, CatalogQuery, Consistency, Definition, Registered, Reply,
+        Report, ServiceQuery, ServiceTags,
+    },
+};
+use tokio::{task::JoinSet, time::sleep};
+
+mod convert;
+
+use crate::{
+    check, complete,
+    config::ServerConfig,
+    core::{Core, INTERFACE_VERSION},
+    state::{CheckScope, Command, Key, Narrow, OtherChecks, Refused, State, cut},
+};
+
+/// The pause before a task that panicked is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// A registry in this process, for tests and for programs that carry their own. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Embedded {
+    core: Arc<Core>,
+    /// `None` beside a [`Server`](crate::Server), which runs them.
+    _tasks: Option<Arc<JoinSet<()>>>,
+}
+
+impl Embedded {
+    /// Starts a registry: its clock and its check runners are tasks of the current runtime until the last clone is
+    /// dropped. `http_addr` and the limits of connections mean nothing here.
+    ///
+    /// # Errors
+    /// [`Kind::Config`]: a setting is out of range, or there is no tokio runtime.
+    pub fn start(config: ServerConfig) -> Result<Self, Error> {
+        config.validate()?;
+        tokio::runtime::Handle::try_current().map_err(|cause| {
+            Error::config("embedded registry: there is no tokio runtime here; start it inside of one")
+                .caused_by(cause)
+        })?;
+        let core = Arc::new(Core::new(config));
+        let tasks = Some(Arc::new(background(&core)));
+        Ok(Self { core, _tasks: tasks })
+    }
+
+    pub(crate) fn beside(core: Arc<Core>) -> Self {
+        Self { core, _tasks: None }
+    }
+
+    fn our_datacenter(&self, datacenter: Option<&str>) -> Result<(), Error> {
+        match datacenter {
+            Some(other) if *other != *self.core.config.datacenter => {
+                Err(self.failed(Kind::Unavailable, format!("No path to datacenter {other:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self, kind: Kind, what: impl std::fmt::Display) -> Error {
+        Error::registry(kind, format!("{}: {what}", self.describe()))
+    }
+
+    async fn wait(&self, key: &Key, block: Option<Block>) -> Result<(), Error> {
+        let full = |_| self.failed(Kind::Busy, "too many watchers; raise max_watchers");
+        self.core.wait(key, block).await.map_err(full)
+    }
+
+    fn apply(&self, command: Command) -> Result<(), Error> {
+        self.core.apply(command).map_err(|refused| {
+            let kind = match refused {
+                Refused::UnknownService(_)
+                | Refused::UnknownCheck(_)
+                | Refused::NoSuchService(_)
+                | Refused::NotTtl(_) => Kind::NotFound,
+                Refused::MissingNode | Refused::MissingService => Kind::Rejected,
+            };
+            self.failed(kind, refused)
+        })
+    }
+
+    async fn read_service(&self, query: &ServiceQuery) -> Result<Answer<Vec<Instance>>, Error> {
+        self.our_datacenter(query.datacenter.as_deref())?;
+        let name = query.service.as_str();
+        let key = Key::Service(name.into());
+        self.wait(&key, query.block).await?;
+        let (index, entries) =
+            self.core.look(|state| (state.index(&key), state.entries(name, &Narrow::default())));
+        let datacenter = &self.core.config.datacenter;
+        let instances =
+            entries.iter().map(|entry| convert::instance(entry, datacenter, query.output)).collect();
+        Ok(answer(instances, index, query.consistency))
+    }
+
+    async fn read_services(&self, query: &CatalogQuery) -> Result<Answer<ServiceTags>, Error> {
+        self.our_datacenter(query.datacenter.as_deref())?;
+        self.wait(&Key::Services, query.block).await?;
+        let (index, names) = self
+            .core
+            .look(|state: &State| (state.index(&Key::Services), state.service_names(&Narrow::default())));
+        let names = names.into_iter().map(|(name, tags)| (name, tags.into_iter().collect())).collect();
+        Ok(answer(names, index, query.consistency))
+    }
+
+    fn put(&self, definition: &Definition) -> Result<(), Error> {
+        let (service, checks) =
+            convert::definition(definition).map_err(|why| self.failed(Kind::Rejected, why))?;
+        complete::sound(&service).map_err(|why| self.failed(Kind::Rejected, why))?;
+        let (service, checks) = complete::service(service, checks);
+        let service = Box::new(service);
+        self.apply(Command::RegisterService { service, checks, others: OtherChecks::Remove })
+    }
+
+    fn held(&self, ids: &[ServiceId]) -> Vec<Registered> {
+        let found = |id: &ServiceId| {
+            self.core.look(|state| {
+                let row = state.agent_service(id.as_str())?;
+                Some((row, state.checks_of_agent_service(id.as_str(), CheckScope::Own)))
+            })
+        };
+        ids.iter()
+            .filter_map(|id| {
+                let (row, checks) = found(id)?;
+                Some(convert::registered(id, &row, &checks))
+            })
+            .collect()
+    }
+}
+
+fn answer<T>(value: T, index: u64, consistency: Consistency) -> Answer<T> {
+    let mut meta = AnswerMeta::new(index);
+    meta.known_leader = Some(true);
+    meta.last_contact = Some(Duration::ZERO);
+    meta.consistency = Some(consistency);
+    Answer::new(value, index).with_meta(meta)
+}
+
+impl Registry for Embedded {
+    fn describe(&self) -> String {
+        format!("embedded registry of node {}", self.core.config.node)
+    }
+
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+        Box::pin(self.read_service(query))
+    }
+
+    fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
+        Box::pin(self.read_services(query))
+    }
+
+    fn agent(&self) -> Reply<'_, AgentInfo> {
+        let config = &self.core.config;
+        Box::pin(async move { Ok(AgentInfo::new(&config.node, &config.datacenter, INTERFACE_VERSION)) })
+    }
+
+    fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
+        Box::pin(async move { Ok(self.held(ids)) })
+    }
+
+    fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
+        Box::pin(async move { self.put(definition) })
+    }
+
+    fn deregister<'a>(&'a self, id: &'a ServiceId) -> Reply<'a, ()> {
+        Box::pin(async move {
+            match self.core.apply(Command::DeregisterService { id: id.as_str().into() }) {
+                // Removing what is not there is fine.
+                Ok(()) | Err(_) => Ok(()),
+            }
+        })
+    }
+
+    fn report<'a>(&'a self, report: &'a Report) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let status = convert::health(report.status).ok_or_else(|| {
+                let word = Status::Maintenance;
+                self.failed(
+                    Kind::Rejected,
+                    format!("{word} is no status of a check; use passing, warning or critical"),
+                )
+            })?;
+            let (check, output) = (report.check.as_str().into(), cut(&report.output));
+            self.apply(Command::Report { check, status, output })
+        })
+    }
+
+    fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let service = Some(id.as_str().into());
+            self.apply(Command::Maintenance { service, reason: reason.map(Into::into) })
+        })
+    }
+}
+
+/// The tasks of a registry: its clock and its check runners. They end when it stops, or with the set.
+pub(crate) fn background(core: &Arc<Core>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let clock = Arc::clone(core);
+    tasks.spawn(supervise("clock", move || {
+        let core = Arc::clone(&clock);
+        async move { core.keep_time().await }
+    }));
+    let checks = Arc::clone(core);
+    tasks.spawn(supervise("checks", move || check::run(Arc::clone(&checks))));
+    tasks
+}
+
+async fn supervise<F>(name: &'static str, make: impl Fn() -> F + Send)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let mut one = JoinSet::new();
+        one.spawn(make());
+        match one.join_next().await {
+            Some(Err(failed)) if failed.is_panic() => {
+                tracing::error!(task = name, %failed, "a task panicked and is started again; please report this bug");
+                sleep(RESTART_PAUSE).await;
+            }
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! The catalogue and the agent's own state: commands in, changes out. PURE: no I/O, no clock, no task, no lock.
+//!
+//! In:  a [`Command`] with `now`, or [`State::tick`] when [`State::next_deadline`] has come.
+//! Out: a reply, and the [`Changes`]: which keys have a new index and which probes are to be looked at.
+//!
+//! There is one agent, and its writes go straight into the catalogue in the same step: there is no anti-entropy to
+//! wait for. Nodes elsewhere come in by the catalogue's own commands.
+//!
+//! Never: does half of a command; changes an index without a change, or the other way round.
+//!
+//! Rules from Consul: agent/consul/state/catalog.go, agent/local/state.go, agent/agent.go; CONSUL-WIRE facts.
+//! Proof: `state/tests.rs`, tables and a property test against a model.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Instant,
+};
+
+mod catalog;
+mod checks;
+mod index;
+mod queries;
+pub(crate) mod rows;
+
+pub(crate) use index::{Changes, Key};
+use {
+    checks::Live,
+    index::{Indexes, Tx},
+    rows::{
+        CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text,
+    },
+};
+pub(crate) use {
+    checks::{LEAST_DEREGISTER_AFTER, OUTPUT_LIMIT, cut},
+    queries::{AgentCheck, CheckScope, Entry, Narrow, ProbeOrder},
+};
+
+/// One write. What it holds has been checked at the edge; only what needs the state is refused here.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Creates or replaces an instance of the agent. Checks that stay keep their status.
+    RegisterService { service: Box<ServiceSpec>, checks: Vec<CheckSpec>, others: OtherChecks },
+    /// Removes an instance of the agent, with its checks.
+    DeregisterService { id: Text },
+    /// Adds a check to the agent's node, or to one of its instances.
+    RegisterCheck { check: Box<CheckSpec>, service: Option<Text> },
+    /// Removes a check of the agent.
+    DeregisterCheck { id: Text },
+    /// A service tells the status of its TTL check.
+    Report { check: Text, status: Health, output: Text },
+    /// A probe has run. `generation` is that of its [`ProbeOrder`]: the word of an older definition is dropped.
+    Outcome { check: Text, generation: u64, status: Health, output: Text },
+    /// Takes an instance (or, with `None`, the node) out of service, or back in (no reason).
+    Maintenance { service: Option<Text>, reason: Option<Text> },
+    /// Puts a node, an instance and checks into the catalogue, as they are.
+    CatalogRegister(Box<CatalogEntry>),
+    /// Takes a node, or one instance or check on it, out of the catalogue.
+    CatalogDeregister { node: Text, service: Option<Text>, check: Option<Text> },
+}
+
+/// What happens to the checks of an instance that its new definition does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OtherChecks {
+    Keep,
+    Remove,
+}
+
+/// A registration through the catalogue.
+#[derive(Debug)]
+pub(crate) struct CatalogEntry {
+    pub(crate) node: NodeSpec,
+    /// Leave a node that is there as it is.
+    pub(crate) skip_node_update: bool,
+    pub(crate) service: Option<ServiceSpec>,
+    pub(crate) checks: Vec<CatalogCheck>,
+}
+
+/// A check that comes through the catalogue: nobody runs it.
+#[derive(Debug)]
+pub(crate) struct CatalogCheck {
+    pub(crate) facts: CheckFacts,
+    /// The id of the instance on the same node; `None`: of the node.
+    pub(crate) service: Option<Text>,
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    UnknownService(Text),
+    UnknownCheck(Text),
+    /// A check was to be added to an instance that is not there.
+    NoSuchService(Text),
+    /// A report came for a check that takes none.
+    NotTtl(Text),
+    MissingNode,
+    MissingService,
+}
+
+impl fmt::Display for Refused {
+    /// Consul's texts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownService(id) => write!(
+                f,
+                "Unknown service ID {id:?}. Ensure that the service ID is passed, not the service name."
+            ),
+            Self::UnknownCheck(id) => {
+                write!(f, "Unknown check ID {id:?}. Ensure that the check ID is passed, not the check name.")
+            }
+            Self::NoSuchService(id) => write!(f, "ServiceID {id:?} does not exist"),
+            Self::NotTtl(id) => write!(f, "CheckID {id:?} does not have associated TTL"),
+            Self::MissingNode => f.write_str("Missing node registration"),
+            Self::MissingService => f.write_str("Missing service registration"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Node {
+    row: Arc<NodeRow>,
+    services: BTreeMap<Text, Held>,
+    /// The node's own checks.
+    checks: BTreeMap<Text, Arc<CheckRow>>,
+    /// Which instance each of the other checks belongs to: check ids are unique on a node.
+    owners: BTreeMap<Text, Text>,
+}
+
+#[derive(Debug)]
+struct Held {
+    row: Arc<ServiceRow>,
+    checks: BTreeMap<Text, Arc<CheckRow>>,
+}
+
+/// All that the registry knows.
+#[derive(Debug)]
+pub(crate) struct State {
+    home: Text,
+    nodes: BTreeMap<Text, Node>,
+    /// Node and id of each service's instances, in the order they are listed.
+    by_name: BTreeMap<Text, BTreeSet<(Text, Text)>>,
+    /// The agent's own checks, as they run.
+    live: BTreeMap<Text, Live>,
+    deadlines: BTreeSet<(Instant, Text)>,
+    generations: u64,
+    index: Indexes,
+}
+
+impl State {
+    /// A registry that knows its own node, that node's `serfHealth` and the service `consul`, as every Consul does.
+    pub(crate) fn new(home: NodeSpec, now: Instant) -> Self {
+        let mut state = Self {
+            home: Text::clone(&home.name),
+            nodes: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            live: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            generations: 0,
+            index: Indexes::default(),
+        };
+        let mut consul = ServiceSpec::new("consul", "consul");
+        consul.port = SERVER_PORT;
+        let serf = CheckFacts {
+            id: "serfHealth".into(),
+            name: "Serf Health Status".into(),
+            notes: "".into(),
+            status: Health::Passing,
+            output: "Agent alive and reachable".into(),
+            kind: "".into(),
+            interval: "".into(),
+            timeout: "".into(),
+            of: None,
+        };
+        let mut tx = state.index.begin(now);
+        let home = state.put_node(home, &mut tx);
+        state.put_service(&home, consul, Origin::Catalog, &mut tx);
+        state.put_check(&home, serf, &mut tx);
+        let _boot = state.commit(tx);
+        state
+    }
+
+    /// Carries out one command, whole or not at all.
+    pub(crate) fn apply(&mut self, command: Command, now: Instant) -> (Result<(), Refused>, Changes) {
+        let mut tx = self.index.begin(now);
+        let reply = self.carry_out(command, &mut tx);
+        (reply, self.commit(tx))
+    }
+
+    fn carry_out(&mut self, command: Command, tx: &mut Tx) -> Result<(), Refused> {
+        match command {
+            Command::RegisterService { service, checks, others } => {
+                self.register_service(*service, checks, others, tx);
+                Ok(())
+            }
+            Command::DeregisterService { id } => self.deregister_service(&id, tx),
+            Command::RegisterCheck { check, service } => self.register_check(*check, service, tx),
+            Command::DeregisterCheck { id } => self.deregister_check(&id, tx),
+            Command::Report { check, status, output } => self.report(&check, status, output, tx),
+            Command::Outcome { check, generation, status, output } => {
+                self.outcome(&check, generation, status, output, tx);
+                Ok(())
+            }
+            Command::Maintenance { service, reason } => self.maintenance(service, reason, tx),
+            Command::CatalogRegister(entry) => self.catalog_register(*entry, tx),
+            Command::CatalogDeregister { node, service, check } => {
+                self.catalog_deregister(&node, service.as_deref(), check.as_deref(), tx);
+                Ok(())
+            }
+        }
+    }
+
+    /// When [`State::tick`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Does what is due: silent TTL checks turn critical, long critical instances go, held-back output is shown.
+    pub(crate) fn tick(&mut self, now: Instant) -> Changes {
+        let mut tx = self.index.begin(now);
+        while let Some((at, check)) = self.deadlines.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.check_is_due(&check, &mut tx);
+        }
+        self.commit(tx)
+    }
+
+    fn commit(&mut self, tx: Tx) -> Changes {
+        let (nodes, by_name) = (&self.nodes, &self.by_name);
+        self.index.commit(tx, |key| match key {
+            Key::Service(name) => by_name.contains_key(name),
+            Key::Node(name) | Key::NodeChecks(name) => nodes.contains_key(name),
+            _ => true,
+        })
+    }
+
+    /// The index of `key`, at least 1.
+    pub(crate) fn index(&self, key: &Key) -> u64 {
+        self.index.of(key)
+    }
+}
+
+/// The port that the service `consul` names: Consul's servers speak their own protocol there, which we do not.
+pub(crate) const SERVER_PORT: u16 = 8300;
+
+#[cfg(test)]
+mod tests;

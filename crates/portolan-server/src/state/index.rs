@@ -1,0 +1,127 @@
+//! Which index each part of the catalogue is at, and what a change touched. PURE.
+//!
+//! In:  the keys that one command touched. Out: one new index for all of them, or none when nothing changed.
+//!
+//! Never: lowers the index of a key while the process lives; gives an index to a command that changed nothing.
+//!
+//! Indexes begin at 1 in each life, as those of `consul agent -dev` do: a client that comes back with a higher one
+//! waits, and is answered with the lower one. Durable indexes come with the store.
+//!
+//! Rules from Consul: agent/consul/state/catalog.go `maxIndexForService`: a service that is not there has the index at
+//! which any service last lost its last instance.
+//! Proof: `state/tests.rs`.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
+use super::rows::Text;
+
+/// What a query asks about, and what a watcher waits for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// The list of nodes.
+    Nodes,
+    /// The names of services.
+    Services,
+    /// All checks.
+    Checks,
+    /// One node and its services.
+    Node(Text),
+    /// The checks on one node.
+    NodeChecks(Text),
+    /// The instances of one service, their nodes and checks.
+    Service(Text),
+    /// One instance as the agent knows it. It has no index: its watchers compare hashes.
+    AgentService(Text),
+}
+
+/// What a command changed: whom to wake, and which probes to look at again. A later store reads the same keys.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// The keys that have a new index.
+    pub(crate) keys: BTreeSet<Key>,
+    /// Checks of the agent that came, went or were defined anew.
+    pub(crate) probes: BTreeSet<Text>,
+}
+
+/// One command while it is carried out.
+#[derive(Debug)]
+pub(super) struct Tx {
+    /// The index it gets if it changes anything.
+    pub(super) at: u64,
+    pub(super) now: Instant,
+    pub(super) changes: Changes,
+}
+
+impl Tx {
+    pub(super) fn touch(&mut self, key: Key) {
+        self.changes.keys.insert(key);
+    }
+
+    pub(super) fn touch_service(&mut self, name: &Text) {
+        self.touch(Key::Service(Text::clone(name)));
+    }
+
+    pub(super) fn probe(&mut self, check: &Text) {
+        self.changes.probes.insert(Text::clone(check));
+    }
+}
+
+/// The indexes of all keys.
+#[derive(Debug, Default)]
+pub(super) struct Indexes {
+    last: u64,
+    of: BTreeMap<Key, u64>,
+    services_extinct: u64,
+    nodes_extinct: u64,
+}
+
+impl Indexes {
+    pub(super) fn begin(&self, now: Instant) -> Tx {
+        Tx { at: self.last.saturating_add(1), now, changes: Changes::default() }
+    }
+
+    /// Gives the keys of `tx` its index. `exists` says whether a named thing is still there.
+    pub(super) fn commit(&mut self, tx: Tx, exists: impl Fn(&Key) -> bool) -> Changes {
+        if tx.changes.keys.is_empty() {
+            return tx.changes;
+        }
+        self.last = tx.at;
+        for key in &tx.changes.keys {
+            match key {
+                Key::AgentService(_) => {}
+                Key::Service(_) if !exists(key) => {
+                    self.of.remove(key);
+                    self.services_extinct = tx.at;
+                }
+                Key::Node(_) | Key::NodeChecks(_) if !exists(key) => {
+                    self.of.remove(key);
+                    self.nodes_extinct = tx.at;
+                }
+                _ => {
+                    self.of.insert(key.clone(), tx.at);
+                }
+            }
+        }
+        tx.changes
+    }
+
+    /// The index of `key`, at least 1.
+    pub(super) fn of(&self, key: &Key) -> u64 {
+        let known = self.of.get(key).copied();
+        let index = known.unwrap_or(match key {
+            Key::Service(_) => self.services_extinct,
+            Key::Node(_) | Key::NodeChecks(_) => self.nodes_extinct,
+            Key::Nodes | Key::Services | Key::Checks | Key::AgentService(_) => 0,
+        });
+        index.max(1)
+    }
+
+    #[cfg(test)]
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+}

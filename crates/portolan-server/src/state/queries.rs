@@ -1,0 +1,211 @@
+//! What can be asked of the state: rows to encode, shared and not copied. PURE: nothing is changed.
+//!
+//! In:  a name, and what narrows the answer. Out: rows in the order they are listed: by node, then by id.
+//!
+//! Never: encodes; filters by more than was asked.
+//!
+//! Rules from Consul: agent/consul/state/catalog.go (order), agent/structs/structs.go `Filter` (passing), `serviceTagFilter`.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    Held, Node, State,
+    rows::{CheckRow, CheckSpec, Health, NodeRow, Origin, Probe, ServiceRow, Text},
+};
+
+/// One instance with all that is known about its health. The node's checks come first.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) node: Arc<NodeRow>,
+    pub(crate) service: Arc<ServiceRow>,
+    pub(crate) checks: Vec<Arc<CheckRow>>,
+}
+
+/// A check as the agent tells it: with the newest output.
+#[derive(Clone, Debug)]
+pub(crate) struct AgentCheck {
+    pub(crate) row: Arc<CheckRow>,
+    pub(crate) output: Text,
+}
+
+/// What a probe is to do.
+#[derive(Clone, Debug)]
+pub(crate) struct ProbeOrder {
+    pub(crate) generation: u64,
+    pub(crate) spec: CheckSpec,
+}
+
+/// What narrows a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Narrow {
+    /// Only instances whose every check passes.
+    pub(crate) passing: bool,
+    /// Only instances with all of these tags, compared without case.
+    pub(crate) tags: Vec<String>,
+    /// Only what is on nodes with all of these pairs.
+    pub(crate) node_meta: Vec<(String, String)>,
+}
+
+impl Narrow {
+    fn node(&self, node: &NodeRow) -> bool {
+        self.node_meta.iter().all(|(key, value)| {
+            node.spec
+                .meta
+                .as_ref()
+                .and_then(|meta| meta.get(key.as_str()))
+                .is_some_and(|had| **had == **value)
+        })
+    }
+
+    fn tags(&self, service: &ServiceRow) -> bool {
+        self.tags.iter().all(|tag| {
+            let wanted = tag.to_lowercase();
+            service.spec.tags.iter().any(|had| had.to_lowercase() == wanted)
+        })
+    }
+}
+
+fn all_checks(node: &Node, held: &Held) -> Vec<Arc<CheckRow>> {
+    node.checks.values().chain(held.checks.values()).map(Arc::clone).collect()
+}
+
+impl State {
+    /// The instances of a service, with their nodes and checks.
+    pub(crate) fn entries(&self, name: &str, narrow: &Narrow) -> Vec<Entry> {
+        let mut found = Vec::new();
+        for (node, held) in self.instances(name) {
+            if !narrow.node(&node.row) || !narrow.tags(&held.row) {
+                continue;
+            }
+            let checks = all_checks(node, held);
+            if narrow.passing && checks.iter().any(|check| check.facts.status != Health::Passing) {
+                continue;
+            }
+            found.push(Entry { node: Arc::clone(&node.row), service: Arc::clone(&held.row), checks });
+        }
+        found
+    }
+
+    fn instances(&self, name: &str) -> impl Iterator<Item = (&Node, &Held)> {
+        self.by_name.get(name).into_iter().flatten().filter_map(|(node, id)| {
+            let node = self.nodes.get(node)?;
+            Some((node, node.services.get(id)?))
+        })
+    }
+
+    /// The names of all services with the union of their tags.
+    pub(crate) fn service_names(&self, narrow: &Narrow) -> BTreeMap<Text, BTreeSet<Text>> {
+        let mut names: BTreeMap<Text, BTreeSet<Text>> = BTreeMap::new();
+        for node in self.nodes.values().filter(|node| narrow.node(&node.row)) {
+            for held in node.services.values() {
+                let spec = &held.row.spec;
+                let tags = match names.get_mut(&spec.name) {
+                    Some(tags) => tags,
+                    None => names.entry(Text::clone(&spec.name)).or_default(),
+                };
+                tags.extend(spec.tags.iter().cloned());
+            }
+        }
+        names
+    }
+
+    /// All nodes.
+    pub(crate) fn node_rows(&self, narrow: &Narrow) -> Vec<Arc<NodeRow>> {
+        self.nodes.values().map(|node| &node.row).filter(|row| narrow.node(row)).map(Arc::clone).collect()
+    }
+
+    /// A node with its services.
+    pub(crate) fn node(&self, name: &str) -> Option<(Arc<NodeRow>, Vec<Arc<ServiceRow>>)> {
+        let node = self.nodes.get(name)?;
+        Some((Arc::clone(&node.row), node.services.values().map(|held| Arc::clone(&held.row)).collect()))
+    }
+
+    /// The checks on a node by id, whomever they speak for.
+    pub(crate) fn node_checks(&self, name: &str, narrow: &Narrow) -> Vec<Arc<CheckRow>> {
+        let node = self.nodes.get(name).filter(|node| narrow.node(&node.row));
+        let mut checks: Vec<_> = node.into_iter().flat_map(checks_on).map(Arc::clone).collect();
+        checks.sort_by(|one, other| one.facts.id.cmp(&other.facts.id));
+        checks
+    }
+
+    /// The checks of a service's instances.
+    pub(crate) fn service_checks(&self, name: &str, narrow: &Narrow) -> Vec<Arc<CheckRow>> {
+        self.instances(name)
+            .filter(|(node, _)| narrow.node(&node.row))
+            .flat_map(|(_, held)| held.checks.values().map(Arc::clone))
+            .collect()
+    }
+
+    /// All checks in a status; `None`: in any.
+    pub(crate) fn checks_in(&self, status: Option<Health>, narrow: &Narrow) -> Vec<Arc<CheckRow>> {
+        self.nodes
+            .values()
+            .filter(|node| narrow.node(&node.row))
+            .flat_map(checks_on)
+            .filter(|check| status.is_none_or(|status| check.facts.status == status))
+            .map(Arc::clone)
+            .collect()
+    }
+
+    /// The agent's own instances.
+    pub(crate) fn agent_services(&self) -> Vec<Arc<ServiceRow>> {
+        let home = self.nodes.get(&self.home);
+        let held = home.into_iter().flat_map(|node| node.services.values());
+        held.filter(|held| held.row.origin == Origin::Agent).map(|held| Arc::clone(&held.row)).collect()
+    }
+
+    /// One of the agent's own instances.
+    pub(crate) fn agent_service(&self, id: &str) -> Option<Arc<ServiceRow>> {
+        let held = self.nodes.get(&self.home)?.services.get(id)?;
+        (held.row.origin == Origin::Agent).then(|| Arc::clone(&held.row))
+    }
+
+    /// The agent's own checks, by id.
+    pub(crate) fn agent_checks(&self) -> Vec<AgentCheck> {
+        self.live.keys().filter_map(|id| self.agent_check(id)).collect()
+    }
+
+    /// The agent's checks that speak for one of its instances, its node's among them where asked for.
+    pub(crate) fn checks_of_agent_service(&self, id: &str, scope: CheckScope) -> Vec<AgentCheck> {
+        let Some(node) = self.nodes.get(&self.home) else { return Vec::new() };
+        let own = node.services.get(id).into_iter().flat_map(|held| held.checks.keys());
+        let nodes = node.checks.keys().filter(|_| scope == CheckScope::WithNode);
+        nodes.chain(own).filter_map(|id| self.agent_check(id)).collect()
+    }
+
+    fn agent_check(&self, id: &Text) -> Option<AgentCheck> {
+        let output = Text::clone(&self.live.get(id)?.output);
+        Some(AgentCheck { row: Arc::clone(self.check(&self.home, id)?), output })
+    }
+
+    /// The ids of all checks of the agent.
+    pub(crate) fn agent_check_ids(&self) -> Vec<Text> {
+        self.live.keys().cloned().collect()
+    }
+
+    /// What the probe of a check is to do; `None`: there is nothing to run.
+    pub(crate) fn probe_order(&self, check: &str) -> Option<ProbeOrder> {
+        let live = self.live.get(check)?;
+        match live.spec.probe {
+            Probe::Http { .. } | Probe::Tcp { .. } => {
+                Some(ProbeOrder { generation: live.generation, spec: live.spec.clone() })
+            }
+            Probe::Ttl(_) | Probe::Maintenance => None,
+        }
+    }
+}
+
+/// Whose checks are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckScope {
+    Own,
+    WithNode,
+}
+
+fn checks_on(node: &Node) -> impl Iterator<Item = &Arc<CheckRow>> {
+    node.checks.values().chain(node.services.values().flat_map(|held| held.checks.values()))
+}

@@ -1,0 +1,228 @@
+//! What the catalogue is made of: nodes, services and checks as they are kept. PURE: values, no behaviour.
+//!
+//! In:  definitions that were checked at the edge. Out: rows behind an `Arc`, which an answer shares and never copies.
+//!
+//! Never: changes in place. A row is replaced whole, so that whoever encodes an older one is not disturbed.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// Text that rows, answers and indexes share.
+pub(crate) type Text = Arc<str>;
+/// Key-value pairs, in the order they are shown.
+pub(crate) type Pairs = BTreeMap<Text, Text>;
+
+/// The health of a check. Maintenance is a critical check of its own ([`Probe::Maintenance`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Health {
+    Passing,
+    Warning,
+    Critical,
+}
+
+impl Health {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Passing => "passing",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Consul's word for a status; nothing else is one.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        match word {
+            "passing" => Some(Self::Passing),
+            "warning" => Some(Self::Warning),
+            "critical" => Some(Self::Critical),
+            _ => None,
+        }
+    }
+}
+
+/// A node as it is defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeSpec {
+    pub(crate) name: Text,
+    /// A UUID, or empty for an external node without one.
+    pub(crate) id: Text,
+    pub(crate) address: Text,
+    /// `None` is `null` on the wire: an external node that was given none.
+    pub(crate) tagged: Option<Pairs>,
+    pub(crate) meta: Option<Pairs>,
+}
+
+/// A node with its indexes.
+#[derive(Debug)]
+pub(crate) struct NodeRow {
+    pub(crate) spec: NodeSpec,
+    pub(crate) create: u64,
+    pub(crate) modify: u64,
+}
+
+/// An address under a tag such as `lan_ipv4`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TaggedAddress {
+    pub(crate) address: Text,
+    pub(crate) port: u16,
+}
+
+/// Where an instance runs, as far as it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Locality {
+    pub(crate) region: Text,
+    pub(crate) zone: Text,
+}
+
+/// An instance as it is defined: complete, with an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceSpec {
+    pub(crate) id: Text,
+    pub(crate) name: Text,
+    pub(crate) tags: Arc<[Text]>,
+    pub(crate) address: Text,
+    pub(crate) port: u16,
+    pub(crate) tagged: BTreeMap<Text, TaggedAddress>,
+    pub(crate) meta: Pairs,
+    pub(crate) passing_weight: u16,
+    pub(crate) warning_weight: u16,
+    pub(crate) enable_tag_override: bool,
+    pub(crate) locality: Option<Locality>,
+}
+
+impl ServiceSpec {
+    /// An instance with nothing but a name and an id.
+    pub(crate) fn new(name: &str, id: &str) -> Self {
+        Self {
+            id: id.into(),
+            name: name.into(),
+            tags: Arc::from([]),
+            address: "".into(),
+            port: 0,
+            tagged: BTreeMap::new(),
+            meta: Pairs::new(),
+            passing_weight: 1,
+            warning_weight: 1,
+            enable_tag_override: false,
+            locality: None,
+        }
+    }
+}
+
+/// Who put an instance in: the agent answers for its own only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Agent,
+    Catalog,
+}
+
+/// An instance with its node and indexes.
+#[derive(Debug)]
+pub(crate) struct ServiceRow {
+    pub(crate) spec: ServiceSpec,
+    pub(crate) origin: Origin,
+    pub(crate) create: u64,
+    pub(crate) modify: u64,
+}
+
+/// The instance that a check speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckOf {
+    pub(crate) id: Text,
+    pub(crate) name: Text,
+    pub(crate) tags: Arc<[Text]>,
+}
+
+/// What the catalogue tells of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckFacts {
+    pub(crate) id: Text,
+    pub(crate) name: Text,
+    pub(crate) notes: Text,
+    pub(crate) status: Health,
+    pub(crate) output: Text,
+    /// `ttl`, `http`, `tcp`, `maintenance`; empty for one that the agent does not run.
+    pub(crate) kind: Text,
+    /// As Go writes durations; empty where there is none.
+    pub(crate) interval: Text,
+    pub(crate) timeout: Text,
+    /// `None`: a check of the node.
+    pub(crate) of: Option<CheckOf>,
+}
+
+/// A check with its node and indexes.
+#[derive(Debug)]
+pub(crate) struct CheckRow {
+    pub(crate) node: Text,
+    pub(crate) facts: CheckFacts,
+    pub(crate) create: u64,
+    pub(crate) modify: u64,
+}
+
+/// A request that an HTTP check sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HttpProbe {
+    pub(crate) url: Text,
+    pub(crate) method: Text,
+    pub(crate) headers: BTreeMap<Text, Vec<Text>>,
+    pub(crate) body: Text,
+}
+
+/// How a check learns of the health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// The service reports; silence for this long is critical.
+    Ttl(Duration),
+    /// The agent asks.
+    Http { request: Arc<HttpProbe>, interval: Duration, timeout: Option<Duration> },
+    /// The agent connects to `host:port`.
+    Tcp { target: Text, interval: Duration, timeout: Option<Duration> },
+    /// It stays critical until it is taken away.
+    Maintenance,
+}
+
+impl Probe {
+    /// The word on the wire.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Ttl(_) => "ttl",
+            Self::Http { .. } => "http",
+            Self::Tcp { .. } => "tcp",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// A check of the agent as it is defined: complete, with an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CheckSpec {
+    pub(crate) id: Text,
+    pub(crate) name: Text,
+    pub(crate) notes: Text,
+    pub(crate) probe: Probe,
+    /// The status until it has run; `None`: critical.
+    pub(crate) initial: Option<Health>,
+    pub(crate) success_before_passing: u32,
+    /// 0: the same as for critical, so that there is no warning stage.
+    pub(crate) failures_before_warning: u32,
+    pub(crate) failures_before_critical: u32,
+    /// How long it may be critical before its instance is removed.
+    pub(crate) deregister_after: Option<Duration>,
+}
+
+impl CheckSpec {
+    /// A check without notes and thresholds, critical until it has run.
+    pub(crate) fn new(id: &str, name: &str, probe: Probe) -> Self {
+        Self {
+            id: id.into(),
+            name: name.into(),
+            notes: "".into(),
+            probe,
+            initial: None,
+            success_before_passing: 0,
+            failures_before_warning: 0,
+            failures_before_critical: 0,
+            deregister_after: None,
+        }
+    }
+}

@@ -1,0 +1,37 @@
+use std::pin::pin;
+
+use super::*;
+
+fn service(name: &str) -> Key {
+    Key::Service(name.into())
+}
+
+#[tokio::test]
+async fn a_change_to_one_service_wakes_no_watcher_of_another() {
+    let hub = Hub::new(10);
+    let (a, b) = (service("a"), service("b"));
+    let (on_a, on_b) = (hub.enter(&a).unwrap(), hub.enter(&b).unwrap());
+    let mut rung_a = pin!(on_a.bell.notified());
+    let mut rung_b = pin!(on_b.bell.notified());
+    assert!(!rung_a.as_mut().enable() && !rung_b.as_mut().enable());
+
+    assert_eq!(hub.wake(&BTreeSet::from([a.clone(), Key::Services])), 1);
+
+    assert!(rung_a.as_mut().enable(), "the watcher of a is woken");
+    assert!(!rung_b.as_mut().enable(), "the watcher of b sleeps on");
+}
+
+#[tokio::test]
+async fn a_place_is_given_back_and_the_limit_holds() {
+    let hub = Hub::new(2);
+    let a = service("a");
+    let one = hub.enter(&a).unwrap();
+    let two = hub.enter(&a).unwrap();
+    assert!(hub.enter(&a).is_err());
+    assert!(hub.enter(&service("b")).is_err(), "the limit is over all keys");
+    drop(one);
+    let three = hub.enter(&a).unwrap();
+    drop((two, three));
+    assert_eq!(hub.wake(&BTreeSet::from([a])), 0);
+    assert!(hub.places.lock().unwrap().of.is_empty(), "no place is kept for nobody");
+}
