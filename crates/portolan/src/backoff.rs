@@ -23,7 +23,7 @@ impl Backoff {
     pub(crate) fn after(self, failures: u32, roll: u64) -> Duration {
         let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
         let range = self.base.saturating_mul(factor).min(self.cap);
-        part(range, roll).max(self.base.min(self.cap) / 2)
+        part(range, roll).max(self.base.min(range).mul_f32(0.5))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     error::{Error, Kind},
     guard::Guard,
     model::ServiceName,
-    registry::Registry,
+    registry::{Registry, consul::Consul},
     resolve::{Loads, Resolver, Select},
     roll::Rolls,
     snapshot::{Reader, Snapshot, Writer},
@@ -65,6 +65,15 @@ struct View {
 }
 
 impl Discovery {
+    /// Discovery on the Consul that `config` names.
+    ///
+    /// No I/O: the first lookup connects.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let consul = Consul::new(config.consul.clone());
+        Self::with_registry(Arc::new(consul), config)
+    }
+
     /// Discovery on any registry: an in-process one for tests, the embedded one, or one of your own.
     #[must_use]
     pub fn with_registry(registry: Arc<dyn Registry>, config: Config) -> Self {

@@ -25,7 +25,7 @@ pub use error::{Error, Kind};
 pub use model::{
     CheckId, CheckScope, CheckState, Identity, Instance, ServiceId, ServiceName, Status, Weights, aggregate,
 };
-pub use registry::Registry;
+pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
     Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, Pick, Policy, Resolver, Select, Warning,
 };

@@ -209,7 +209,7 @@ impl Cell {
 
     fn peek<'a>(&self, selection: &'a Selection) -> Option<&'a Arc<Endpoint>> {
         let roll = thread_roll(self.seed);
-        if roll % PEEKS_COUNTED == 0 {
+        if roll.is_multiple_of(PEEKS_COUNTED) {
             self.peeks.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
         }
         let place = selection.picker.pick(&selection.endpoints, roll);
@@ -249,7 +249,7 @@ impl Task {
                 next = self.view.published() => {
                     let Ok(snapshot) = next else { return };
                     let Some(cell) = self.cell.upgrade() else { return };
-                    let next = build(snapshot.clone(), &cell, &self.carried).await;
+                    let next = build(Arc::clone(&snapshot), &cell, &self.carried).await;
                     counted.picks(&cell);
                     // Freed here when the last reader has left it, not on that reader's path.
                     retired.push(cell.selection.swap(next));

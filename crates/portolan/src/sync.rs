@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     guard::Guard,
+    model::{ServiceName, Status},
     registry::{CheckOutput, Registry, ServiceQuery},
     roll::Rolls,
     snapshot::{Snapshot, Writer},
@@ -68,7 +69,7 @@ pub(crate) async fn follow(
     }
 }
 
-async fn act(guard: &Guard, target: &Target, service: crate::model::ServiceName, next: Next) -> Input {
+async fn act(guard: &Guard, target: &Target, service: ServiceName, next: Next) -> Input {
     let Ask { block, consistency } = match next {
         Next::Ask(ask) => ask,
         Next::RestUntil(until) => {
@@ -133,8 +134,22 @@ fn record(service: &str, next: &Snapshot, before: &Snapshot) {
         .increment(1);
     metrics::gauge!(telemetry::VIEW_UP, "service" => label).set(1.0);
     if !same || !Arc::ptr_eq(&next.held, &before.held) {
-        telemetry::count_instances(service, next);
+        count_instances(service, next);
     }
+}
+
+fn count_instances(service: &str, snapshot: &Snapshot) {
+    for status in [Status::Passing, Status::Warning, Status::Critical, Status::Maintenance] {
+        let count = snapshot.instances().iter().filter(|instance| instance.status == status).count();
+        set_instances(service, status.as_str(), count);
+    }
+    set_instances(service, "held", snapshot.held().len());
+}
+
+fn set_instances(service: &str, status: &'static str, count: usize) {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    metrics::gauge!(telemetry::VIEW_INSTANCES, "service" => service.to_owned(), "status" => status)
+        .set(f64::from(count));
 }
 
 #[cfg(test)]

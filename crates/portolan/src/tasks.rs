@@ -186,7 +186,7 @@ mod tests {
         drop(tasks.clone());
         assert!(!tasks.is_closed(), "a clone is left");
         drop(tasks);
-        tokio::time::timeout(Duration::from_secs(60), async {
+        timeout(Duration::from_secs(60), async {
             while alive.load(Ordering::SeqCst) > 0 {
                 tokio::task::yield_now().await;
             }

@@ -55,19 +55,3 @@ pub(crate) fn kind_label(kind: crate::error::Kind) -> &'static str {
         Kind::Closed => "closed",
     }
 }
-
-/// Sets the gauges of a view's instances by status.
-pub(crate) fn count_instances(service: &str, snapshot: &crate::snapshot::Snapshot) {
-    use crate::model::Status;
-    for status in [Status::Passing, Status::Warning, Status::Critical, Status::Maintenance] {
-        let count = snapshot.instances().iter().filter(|instance| instance.status == status).count();
-        set_instances(service, status.as_str(), count);
-    }
-    set_instances(service, "held", snapshot.held().len());
-}
-
-fn set_instances(service: &str, status: &'static str, count: usize) {
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    metrics::gauge!(VIEW_INSTANCES, "service" => service.to_owned(), "status" => status)
-        .set(f64::from(count));
-}

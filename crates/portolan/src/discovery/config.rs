@@ -1,4 +1,4 @@
-//! What a program can set, with the defaults people know. PURE.
+//! What a program can set, with the defaults people know.
 //!
 //! Never: accepts a value that the registry would refuse later; means "off" by zero.
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{
     duration::format_duration,
     error::{Error, Kind},
-    registry::CheckOutput,
+    registry::{CheckOutput, consul::ConsulConfig},
     sync::Settings,
 };
 
@@ -18,6 +18,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// Where Consul is, and how to speak to it. Default: `http://127.0.0.1:8500`.
+    pub consul: ConsulConfig,
     /// How views read.
     pub view: ViewConfig,
     /// How long `service()` waits for the first answer. Default 5 s.
@@ -31,11 +33,33 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { view: ViewConfig::default(), start_wait: Duration::from_secs(5), connections: 64, seed: None }
+        Self {
+            consul: ConsulConfig::default(),
+            view: ViewConfig::default(),
+            start_wait: Duration::from_secs(5),
+            connections: 64,
+            seed: None,
+        }
     }
 }
 
 impl Config {
+    /// The defaults, with Consul's settings from the usual environment variables (`CONSUL_HTTP_ADDR` and the rest:
+    /// see [`ConsulConfig::from_env`]).
+    ///
+    /// # Errors
+    /// [`Kind::Config`], naming the variable, what was found, and what is allowed.
+    pub fn from_env() -> Result<Self, Error> {
+        Ok(Self::default().consul(ConsulConfig::from_env()?))
+    }
+
+    /// Where Consul is, and how to speak to it.
+    #[must_use]
+    pub fn consul(mut self, consul: ConsulConfig) -> Self {
+        self.consul = consul;
+        self
+    }
+
     /// How views read.
     #[must_use]
     pub fn view(mut self, view: ViewConfig) -> Self {

@@ -15,7 +15,7 @@ fn query(wait: Option<Duration>) -> ServiceQuery {
 }
 
 #[test]
-fn b8_a_blocking_read_gets_its_wait_a_sixteenth_and_time_to_travel() {
+fn b2_a_blocking_read_gets_its_wait_a_sixteenth_and_time_to_travel() {
     assert_eq!(deadline(Duration::from_secs(160)), Duration::from_secs(160 + 10 + 10));
 }
 

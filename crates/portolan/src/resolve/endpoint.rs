@@ -40,7 +40,6 @@ impl Load {
     }
 
     /// All picks so far, modulo 2^32.
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half is what is wanted")]
     pub(super) fn picks(&self) -> u32 {
         (self.0.load(Ordering::Relaxed) >> 32) as u32
     }

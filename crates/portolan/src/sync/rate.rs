@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn b5_a_burst_of_ten_and_then_four_a_second() {
+    fn b6_a_burst_of_ten_and_then_four_a_second() {
         assert_eq!(reads_within(Duration::from_millis(1), Duration::ZERO, false), 10);
         assert_eq!(reads_within(Duration::from_secs(10), Duration::ZERO, true), 10 + 39);
     }

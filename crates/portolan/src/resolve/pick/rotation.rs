@@ -37,7 +37,8 @@ impl Rotation {
 /// How many turns each gets in a round: its weight over the common divisor, scaled down where that is too long.
 fn turns(weights: &[u16]) -> Vec<u64> {
     let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, u64::from(*weight))).max(1);
-    let plain: Vec<u64> = weights.iter().map(|weight| u64::from(*weight).wrapping_div(divisor)).collect();
+    let plain: Vec<u64> =
+        weights.iter().map(|weight| u64::from(*weight).checked_div(divisor).unwrap_or(0)).collect();
     let total: u64 = plain.iter().sum();
     let limit = TURNS_EACH.saturating_mul(weights.len() as u64).saturating_add(TURNS_MORE);
     if total <= limit {

@@ -85,7 +85,7 @@ fn b1_the_first_read_does_not_wait_and_the_next_waits_on_its_index() {
 }
 
 #[test]
-fn b2_a_return_is_no_proof_of_change() {
+fn b3_a_return_is_no_proof_of_change() {
     let mut bench = Bench::following(&[1, 2], 7);
     let before = bench.last.clone().unwrap();
     bench.now += WAIT;
@@ -96,7 +96,7 @@ fn b2_a_return_is_no_proof_of_change() {
 }
 
 #[test]
-fn b3_a_lower_index_reads_again_from_zero_and_its_content_is_not_used() {
+fn b4_a_lower_index_reads_again_from_zero_and_its_content_is_not_used() {
     for (had, got, asks_from_zero) in [(9, 8, true), (9, 1, true), (9, 9, false), (9, 10, false)] {
         let mut bench = Bench::following(&[1, 2], had);
         let turn = bench.answer(&[3], got);
@@ -112,7 +112,7 @@ fn b3_a_lower_index_reads_again_from_zero_and_its_content_is_not_used() {
 }
 
 #[test]
-fn b4_a_missing_or_zero_index_is_one() {
+fn b5_a_missing_or_zero_index_is_one() {
     let mut bench = Bench::new();
     let mut zero = answer(&[1], 1);
     zero.meta.index = 0;
@@ -121,7 +121,7 @@ fn b4_a_missing_or_zero_index_is_one() {
 }
 
 #[test]
-fn b6_the_same_index_confirms_and_waits_again() {
+fn b3_the_same_index_confirms_and_waits_again() {
     let mut bench = Bench::following(&[1], 7);
     bench.now += WAIT;
     let turn = bench.answer(&[1], 7);
@@ -137,7 +137,7 @@ fn b7_an_absent_service_waits_and_does_not_spin() {
 }
 
 #[test]
-fn an_empty_answer_with_a_lower_index_is_confirmed_by_the_leader_and_then_held() {
+fn b11_an_empty_answer_with_a_lower_index_is_confirmed_by_the_leader_and_then_held() {
     let mut bench = Bench::following(&[1, 2], 90);
     assert_eq!(bench.answer(&[], 3).next, ask(None, Consistency::Stale));
     let turn = bench.answer(&[], 3);
@@ -206,7 +206,7 @@ fn a_hold_is_not_prolonged_by_further_resets() {
 }
 
 #[test]
-fn e1_an_error_keeps_what_is_known_rests_and_reads_from_zero() {
+fn an_error_keeps_what_is_known_rests_and_reads_from_zero() {
     for kind in
         [Kind::Unreachable, Kind::Timeout, Kind::Unavailable, Kind::Malformed, Kind::Busy, Kind::Denied]
     {
@@ -226,7 +226,7 @@ fn e1_an_error_keeps_what_is_known_rests_and_reads_from_zero() {
 }
 
 #[test]
-fn e2_rests_grow_with_failures_and_a_refused_token_rests_longest() {
+fn e1_rests_grow_with_failures_and_a_refused_token_rests_longest() {
     let rest = |kind: Kind, failures: u32| {
         let mut bench = Bench::following(&[1], 7);
         let mut rest = Duration::ZERO;
@@ -244,7 +244,7 @@ fn e2_rests_grow_with_failures_and_a_refused_token_rests_longest() {
 }
 
 #[test]
-fn c1_reads_are_stale_by_default_and_a_too_stale_answer_asks_the_leader_once() {
+fn c3_reads_are_stale_by_default_and_a_too_stale_answer_asks_the_leader_once() {
     let stale = |ids: &[u8], index, seconds| {
         let mut answer = answer(ids, index);
         answer.meta.last_contact = Some(Duration::from_secs(seconds));
@@ -266,7 +266,7 @@ fn c1_reads_are_stale_by_default_and_a_too_stale_answer_asks_the_leader_once() {
 }
 
 #[test]
-fn c2_without_a_leader_a_stale_answer_is_what_there_is() {
+fn c3_without_a_leader_a_stale_answer_is_what_there_is() {
     let mut bench = Bench::following(&[1], 7);
     let mut stale = answer(&[1, 2], 8);
     stale.meta.last_contact = Some(Duration::from_secs(100));
@@ -286,7 +286,17 @@ fn c3_the_age_of_an_agents_cache_counts() {
 }
 
 #[test]
-fn h1_what_access_rules_hide_is_told() {
+fn c4_streaming_says_that_the_age_means_nothing() {
+    let mut bench = Bench::new();
+    let mut streamed = answer(&[1], 7);
+    streamed.meta.streaming = true;
+    streamed.meta.last_contact = Some(Duration::ZERO);
+    bench.give(Input::Answer(streamed));
+    assert!(bench.last.as_ref().unwrap().freshness.streaming);
+}
+
+#[test]
+fn h4_what_access_rules_hide_is_told() {
     for (filtered, maybe, ids, expected) in [
         (Some(true), false, &[][..], Hidden::Yes),
         (Some(true), false, &[1][..], Hidden::Yes),
