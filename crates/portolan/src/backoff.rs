@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::roll::part;
+use crate::roll::jitter;
 
 /// Rests up to `base` after the first failure, and up to twice as long after each further one, never over `cap`.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ impl Backoff {
     pub(crate) fn after(self, failures: u32, roll: u64) -> Duration {
         let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
         let range = self.base.saturating_mul(factor).min(self.cap);
-        part(range, roll).max(self.base.min(range).mul_f32(0.5))
+        jitter(roll, range).max(self.base.min(range).mul_f32(0.5))
     }
 }
 

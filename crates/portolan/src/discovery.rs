@@ -195,7 +195,7 @@ impl Discovery {
         let view = views.entry((service.clone(), datacenter.clone())).or_insert_with(|| {
             let writer = Writer::new(Arc::new(Snapshot::nothing(service)));
             let view = View { reader: writer.reader(), loads: Arc::default() };
-            self.start(writer, datacenter, rolls.fork());
+            self.start(writer, datacenter, rolls.split());
             view
         });
         Ok(view.clone())

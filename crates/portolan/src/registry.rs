@@ -30,6 +30,12 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
     /// What this registry is and where, for messages: `Consul at http://127.0.0.1:8500`.
     fn describe(&self) -> String;
 
+    /// `host:port` of the agent that registrations go to; `None` when it is reached without a network, or in this
+    /// process. An `auto` address is the local one from which the route to it leaves.
+    fn endpoint(&self) -> Option<String> {
+        None
+    }
+
     /// The instances of one service, unfiltered. With [`Block`], waits for a change.
     ///
     /// An unknown service is an empty answer, not an error.

@@ -39,30 +39,30 @@ impl Rolls {
 
     /// A number below `limit`; 0 when that is 0.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        scaled(self.next(), limit)
+        below(self.next(), limit)
     }
 
     /// A time from zero up to `limit`: full jitter.
     pub(crate) fn jitter(&mut self, limit: Duration) -> Duration {
-        part(limit, self.next())
+        jitter(self.next(), limit)
     }
 
     /// A sequence of its own, for a task of its own.
-    pub(crate) fn fork(&mut self) -> Self {
+    pub(crate) fn split(&mut self) -> Self {
         Self(self.next())
     }
 }
 
-/// A roll as a number below `limit`.
-fn scaled(roll: u64, limit: u64) -> u64 {
+/// A roll as a number below `limit`; 0 when that is 0.
+pub(crate) fn below(roll: u64, limit: u64) -> u64 {
     let product = u128::from(roll).wrapping_mul(u128::from(limit));
     u64::try_from(product >> 64).unwrap_or(0)
 }
 
-/// The part of `limit` that a roll says: even from zero to all of it.
-pub(crate) fn part(limit: Duration, roll: u64) -> Duration {
-    let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-    Duration::from_nanos(scaled(roll, nanos.saturating_add(1)))
+/// The part of `most` that a roll says: even from zero to all of it.
+pub(crate) fn jitter(roll: u64, most: Duration) -> Duration {
+    let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(below(roll, nanos.saturating_add(1)))
 }
 
 static THREADS: AtomicU64 = AtomicU64::new(1);
@@ -95,6 +95,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_is_the_published_generator() {
+        let mut rolls = Rolls::new(1_234_567);
+        let first: Vec<u64> = (0..3).map(|_| rolls.next()).collect();
+        assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
     fn a_seed_decides_the_sequence() {
         let (mut left, mut right) = (Rolls::new(7), Rolls::new(7));
         assert!((0..100).all(|_| left.next() == right.next()));
@@ -123,7 +130,7 @@ mod tests {
         #[test]
         fn a_part_is_never_more_than_the_whole(nanos: u64, roll: u64) {
             let whole = Duration::from_nanos(nanos);
-            prop_assert!(part(whole, roll) <= whole);
+            prop_assert!(jitter(roll, whole) <= whole);
         }
     }
 }

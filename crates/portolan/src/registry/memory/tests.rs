@@ -1,0 +1,258 @@
+//! The rules of CONSUL's indexes, blocking reads and TTL checks, on the in-process registry.
+
+use std::future::Future;
+
+use tokio::{task::JoinSet, time::advance};
+
+use super::*;
+use crate::{
+    check::Check,
+    model::Weights,
+    registry::{CheckDefinition, CheckOutput},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn id(text: &str) -> ServiceId {
+    text.parse().unwrap()
+}
+
+fn query(name: &str) -> ServiceQuery {
+    ServiceQuery::new(name.parse().unwrap())
+}
+
+fn definition(id: &str, name: &str) -> Definition {
+    Definition::new(id.parse().unwrap(), name.parse().unwrap(), "10.0.0.1", 80)
+}
+
+fn checked(id: &str, name: &str, check: Check) -> Definition {
+    let mut definition = definition(id, name);
+    let check_id = format!("service:{id}").parse().unwrap();
+    definition.checks = vec![CheckDefinition::new(check_id, "a check", check)];
+    definition
+}
+
+fn ttl(id: &str) -> Definition {
+    checked(id, "web", Check::ttl(10 * SECOND).deregister_after(Some(60 * SECOND)))
+}
+
+fn report(id: &str, status: Status) -> Report {
+    Report::new(format!("service:{id}").parse().unwrap(), status, "said")
+}
+
+async fn index_of(memory: &Memory, name: &str) -> u64 {
+    memory.service(&query(name)).await.unwrap().meta.index
+}
+
+async fn status_of(memory: &Memory, name: &str) -> Option<Status> {
+    memory.service(&query(name)).await.unwrap().value.first().map(|instance| instance.status)
+}
+
+/// Starts a blocking read and lets it come to its wait.
+async fn waiting<F>(tasks: &mut JoinSet<F::Output>, read: F)
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tasks.spawn(read);
+    tokio::task::yield_now().await;
+}
+
+fn blocking(
+    memory: &Memory,
+    name: &str,
+    index: u64,
+) -> impl Future<Output = Result<Answer<Vec<Instance>>, Error>> + use<> {
+    let (memory, query) = (memory.clone(), query(name).block(index, 60 * SECOND));
+    async move { memory.service(&query).await }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_change_moves_an_index_and_only_that_of_its_service() {
+    let memory = Memory::new();
+    assert_eq!(index_of(&memory, "web").await, 1, "an unknown service");
+    memory.register(&definition("web-1", "web")).await.unwrap();
+    memory.register(&definition("db-1", "db")).await.unwrap();
+    let (web, db) = (index_of(&memory, "web").await, index_of(&memory, "db").await);
+    assert_eq!((web, db, memory.index()), (2, 3, 3));
+
+    memory.register(&definition("web-1", "web")).await.unwrap();
+    memory.deregister(&id("nobody")).await.unwrap();
+    assert_eq!(memory.index(), 3, "the same definition again, and removing what is not there");
+
+    let mut heavier = definition("web-1", "web");
+    heavier.weights = Weights { passing: 5, warning: 0 };
+    memory.register(&heavier).await.unwrap();
+    assert_eq!((index_of(&memory, "web").await, index_of(&memory, "db").await), (4, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absent_service_has_the_index_of_the_last_extinction() {
+    let memory = Memory::new();
+    for name in ["web-1", "web-2"] {
+        memory.register(&definition(name, "web")).await.unwrap();
+    }
+    memory.deregister(&id("web-1")).await.unwrap();
+    assert_eq!(index_of(&memory, "other").await, 1, "one is left, so nothing is extinct");
+    memory.deregister(&id("web-2")).await.unwrap();
+    assert_eq!((index_of(&memory, "web").await, index_of(&memory, "other").await), (5, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_changes_its_service_leaves_the_old_one() {
+    let memory = Memory::new();
+    memory.register(&definition("a", "web")).await.unwrap();
+    memory.register(&definition("a", "db")).await.unwrap();
+    assert_eq!(status_of(&memory, "web").await, None);
+    assert_eq!(status_of(&memory, "db").await, Some(Status::Passing));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocking_read_returns_on_a_change_of_its_service_and_not_on_another() {
+    let memory = Memory::new();
+    memory.register(&definition("web-1", "web")).await.unwrap();
+    let mut reads = JoinSet::new();
+    waiting(&mut reads, blocking(&memory, "web", 2)).await;
+
+    memory.register(&definition("db-1", "db")).await.unwrap();
+    tokio::task::yield_now().await;
+    assert!(reads.try_join_next().is_none(), "another service's change wakes nobody");
+
+    memory.register(&definition("web-2", "web")).await.unwrap();
+    let answer = reads.join_next().await.unwrap().unwrap().unwrap();
+    assert_eq!((answer.value.len(), answer.meta.index), (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocking_read_ends_with_its_wait_and_says_the_same() {
+    let memory = Memory::new();
+    let began = Instant::now();
+    let answer = blocking(&memory, "web", 7).await.unwrap();
+    assert_eq!(
+        (answer.value.len(), answer.meta.index),
+        (0, 1),
+        "an index beyond ours waits, then tells the true one"
+    );
+    assert_eq!(began.elapsed(), 60 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocking_read_of_an_absent_service_wakes_when_it_comes() {
+    let memory = Memory::new();
+    let mut reads = JoinSet::new();
+    waiting(&mut reads, blocking(&memory, "web", 1)).await;
+    memory.register(&definition("web-1", "web")).await.unwrap();
+    assert_eq!(reads.join_next().await.unwrap().unwrap().unwrap().value.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ttl_check_that_is_silent_turns_critical_and_its_instance_goes_in_the_end() {
+    let memory = Memory::new();
+    memory.register(&ttl("web-1")).await.unwrap();
+    assert_eq!(status_of(&memory, "web").await, Some(Status::Critical), "nothing reported yet");
+    memory.report(&report("web-1", Status::Passing)).await.unwrap();
+    advance(9 * SECOND).await;
+    memory.report(&report("web-1", Status::Passing)).await.unwrap();
+    advance(9 * SECOND).await;
+    assert_eq!(status_of(&memory, "web").await, Some(Status::Passing), "a report starts the time anew");
+    let index = index_of(&memory, "web").await;
+
+    let answer = blocking(&memory, "web", index).await.unwrap();
+    assert_eq!(answer.value[0].status, Status::Critical, "an open read sees it expire");
+    advance(60 * SECOND).await;
+    assert_eq!(status_of(&memory, "web").await, None, "critical for as long as it may be");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_without_news_moves_no_index() {
+    let memory = Memory::new();
+    memory.register(&ttl("web-1")).await.unwrap();
+    memory.report(&report("web-1", Status::Passing)).await.unwrap();
+    let index = memory.index();
+    memory.report(&report("web-1", Status::Passing)).await.unwrap();
+    assert_eq!(memory.index(), index);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_for_what_is_no_ttl_check_is_not_found() {
+    let memory = Memory::new();
+    memory.register(&checked("web-1", "web", Check::http("http://10.0.0.1/health"))).await.unwrap();
+    for check in ["web-1", "nobody"] {
+        let error = memory.report(&report(check, Status::Passing)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::NotFound, "{error}");
+    }
+    assert_eq!(status_of(&memory, "web").await, Some(Status::Passing), "nobody runs it: it passes at once");
+    let check = "service:web-1".parse().unwrap();
+    memory.set_check(&check, Status::Warning, "slow").unwrap();
+    assert_eq!(status_of(&memory, "web").await, Some(Status::Warning));
+    let kept = memory.service(&query("web").output(CheckOutput::Keep)).await.unwrap();
+    assert_eq!(&*kept.value[0].checks[0].output, "slow");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_stays_keeps_its_status_and_others_start_anew() {
+    let memory = Memory::new();
+    let http = |path: &str| checked("web-1", "web", Check::http(path).starting(Status::Critical));
+    memory.register(&http("http://h/a")).await.unwrap();
+    memory.set_check(&"service:web-1".parse().unwrap(), Status::Passing, "").unwrap();
+    memory.register(&http("http://h/b")).await.unwrap();
+    assert_eq!(status_of(&memory, "web").await, Some(Status::Passing));
+    memory.wipe();
+    memory.register(&http("http://h/b")).await.unwrap();
+    assert_eq!(status_of(&memory, "web").await, Some(Status::Critical));
+}
+
+#[tokio::test(start_paused = true)]
+async fn maintenance_is_a_check_of_its_own() {
+    let memory = Memory::new();
+    memory.register(&definition("web-1", "web")).await.unwrap();
+    memory.maintenance(&id("web-1"), Some("new disk")).await.unwrap();
+    assert_eq!(status_of(&memory, "web").await, Some(Status::Maintenance));
+    let held = memory.registered(&[id("web-1"), id("nobody")]).await.unwrap();
+    assert_eq!(held.len(), 1, "an id that it does not hold is left out");
+    assert_eq!(held[0].checks["_service_maintenance:web-1"].status, Status::Maintenance);
+    memory.maintenance(&id("web-1"), None).await.unwrap();
+    assert_eq!(status_of(&memory, "web").await, Some(Status::Passing));
+    let error = memory.maintenance(&id("nobody"), None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_cannot_be_reached_every_call_fails_open_reads_too() {
+    let memory = Memory::new();
+    let mut reads = JoinSet::new();
+    waiting(&mut reads, blocking(&memory, "web", 1)).await;
+    memory.set_reachable(false);
+    let error = reads.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert_eq!(memory.agent().await.unwrap_err().kind(), Kind::Unreachable);
+    assert_eq!(memory.register(&ttl("web-1")).await.unwrap_err().kind(), Kind::Unreachable);
+    memory.set_reachable(true);
+    assert_eq!(status_of(&memory, "web").await, None, "what failed was not done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_have_the_tags_of_their_instances_sorted() {
+    let memory = Memory::new();
+    for (id, tags) in [("web-1", ["green", "blue"]), ("web-2", ["blue", "amber"])] {
+        let mut definition = definition(id, "web");
+        definition.tags = tags.map(str::to_owned).to_vec();
+        memory.register(&definition).await.unwrap();
+    }
+    let mut query = CatalogQuery { block: Some(Block { index: 3, wait: SECOND }), ..CatalogQuery::default() };
+    let all = memory.services(&query).await.unwrap();
+    let tags: Vec<&str> = all.value["web"].iter().map(|tag| &**tag).collect();
+    assert_eq!(tags, ["amber", "blue", "green"]);
+    query.datacenter = Some("dc9".into());
+    assert_eq!(memory.services(&query).await.unwrap_err().kind(), Kind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_output_is_cut_between_characters() {
+    let memory = Memory::new();
+    memory.register(&ttl("web-1")).await.unwrap();
+    let long = format!("x{}", "ü".repeat(4096));
+    let report = Report::new("service:web-1".parse().unwrap(), Status::Passing, long);
+    memory.report(&report).await.unwrap();
+    let held = memory.registered(&[id("web-1")]).await.unwrap();
+    assert_eq!(held[0].checks["service:web-1"].output.len(), 4095);
+}
