@@ -104,16 +104,25 @@ impl Consul {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let services =
-            Target::new("/v1/agent/services").pair_if("filter", agent::filter("ID", ids).as_deref());
-        let checks =
-            Target::new("/v1/agent/checks").pair_if("filter", agent::filter("ServiceID", ids).as_deref());
-        let services = self.transport.exchange(Call::get("registered", services, None)).await?;
-        let checks = self.transport.exchange(Call::get("registered", checks, None)).await?;
+        let services = self.listed("/v1/agent/services", "ID", ids).await?;
+        let checks = self.listed("/v1/agent/checks", "ServiceID", ids).await?;
         let (held, unreadable) = agent::registered(ids, &services.body, &checks.body)
             .map_err(|cause| not_json(&services, cause))?;
         self.left_out(&unreadable);
         Ok(held)
+    }
+
+    /// One of the agent's own lists, as little of it as the agent can be asked for: the answer is filtered here too.
+    async fn listed(&self, path: &'static str, field: &str, ids: &[ServiceId]) -> Result<Received, Error> {
+        let filter = agent::filter(field, ids);
+        let few = Target::new(path).pair_if("filter", filter.as_deref());
+        match self.transport.exchange(Call::get("registered", few, None)).await {
+            // A registry that has no filters says so, and then gives all.
+            Err(refused) if refused.kind() == Kind::Rejected && filter.is_some() => {
+                self.transport.exchange(Call::get("registered", Target::new(path), None)).await
+            }
+            listed => listed,
+        }
     }
 
     async fn send(&self, definition: &Definition) -> Result<(), Error> {

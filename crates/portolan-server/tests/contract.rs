@@ -1,0 +1,41 @@
+//! The contract suite on the embedded registry: over HTTP/1.1, over HTTP/2, and in the same process.
+//!
+//! It is the library's own suite: what holds on a real Consul holds here.
+
+#[macro_use]
+#[path = "../../portolan/tests/contract/suite.rs"]
+mod suite;
+#[path = "../../portolan/tests/contract/all.rs"]
+mod all;
+
+use std::sync::Arc;
+
+use portolan::registry::consul::{Consul, ConsulConfig, Http2};
+use portolan_server::{Embedded, Server, ServerConfig};
+use tokio::task::JoinSet;
+
+/// A server on a free port; it ends when the set is dropped.
+async fn server() -> Result<(ConsulConfig, JoinSet<()>), suite::Failure> {
+    let server = Server::bind(ServerConfig::default().http_addr(([127, 0, 0, 1], 0).into())).await?;
+    let config = ConsulConfig::default().address(format!("http://{}", server.http_addr()))?;
+    let mut task = JoinSet::new();
+    task.spawn(server.run(std::future::pending()));
+    Ok((config, task))
+}
+
+#[tokio::test]
+async fn every_rule_holds_over_http1() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    all::run_all(Arc::new(Consul::new(config))).await
+}
+
+#[tokio::test]
+async fn every_rule_holds_over_http2() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    all::run_all(Arc::new(Consul::new(config.http2(Http2::PriorKnowledge)))).await
+}
+
+#[tokio::test]
+async fn every_rule_holds_in_the_same_process() -> suite::Outcome {
+    all::run_all(Arc::new(Embedded::start(ServerConfig::default())?)).await
+}
