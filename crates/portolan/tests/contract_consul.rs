@@ -45,16 +45,26 @@ async fn every_rule_holds_over_a_unix_socket() -> suite::Outcome {
     all::run_all(Arc::new(Consul::new(agent.socket()?))).await
 }
 
-/// Starts [`MANY`] blocking reads of services that do not exist, and gives the first error among them, if one comes
-/// before the agent has been asked once more.
+/// Waits until a wait has run its time. The first may not: an agent that streams gives each service that it begins to
+/// watch the index of that moment, which is above the one of a plain read.
+async fn whole_wait(consul: &Consul, query: &ServiceQuery) -> Result<(), portolan::Error> {
+    let mut index = 1;
+    loop {
+        let next = consul.service(&query.clone().block(index, WAIT)).await?.meta.index;
+        if std::mem::replace(&mut index, next) == next {
+            return Ok(());
+        }
+    }
+}
+
+/// Starts [`MANY`] blocking reads of services that do not exist, and gives the first error among them.
 async fn many_waits(config: ConsulConfig) -> Result<Option<portolan::Error>, suite::Failure> {
     let consul = Consul::new(config.request_timeout(SLACK));
-    let index = consul.service(&ServiceQuery::new(ServiceName::new("many")?)).await?.meta.index;
     let mut waits = JoinSet::new();
     for number in 0..MANY {
         let consul = consul.clone();
         let query = ServiceQuery::new(ServiceName::new(format!("many-{number}"))?);
-        waits.spawn(async move { consul.service(&query.block(index, WAIT)).await });
+        waits.spawn(async move { whole_wait(&consul, &query).await });
     }
     let all = async {
         while let Some(done) = waits.join_next().await {

@@ -42,8 +42,16 @@ impl Drop for Agent {
 }
 
 impl Agent {
-    /// Starts an agent and waits until it has a leader and has registered itself.
+    /// Starts an agent and waits until it has a leader and has registered itself. A port that was free may be taken by
+    /// another process before the agent is there: then it is tried once more, on other ports.
     pub(crate) async fn start() -> Result<Self, Failure> {
+        match Self::start_once().await {
+            Err(failed) if failed.to_string().contains("address already in use") => Self::start_once().await,
+            done => done,
+        }
+    }
+
+    async fn start_once() -> Result<Self, Failure> {
         let binary = binary()?;
         let files = tempfile::tempdir()?;
         let [http, https, server, serf] = free_ports()?;

@@ -249,9 +249,9 @@ impl ConsulConfig {
     ///
     /// # Errors
     /// [`Kind::Config`], naming the variable, what was found and what is allowed.
-    #[expect(clippy::disallowed_methods, reason = "the one place where Consul's environment is read")]
     pub fn from_env() -> Result<Self, Error> {
-        Self::from_vars(|name| std::env::var(name).ok())
+        // The one place where Consul's environment is read. What is not Unicode is kept visible, so that it is refused.
+        Self::from_vars(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
     /// Reads Consul's usual variables through `var`: `CONSUL_HTTP_ADDR`, `CONSUL_HTTP_TOKEN`,
