@@ -84,11 +84,9 @@ async fn run_one(probe: &Probe) -> probe::Verdict {
 fn finish(core: &Core, schedule: &mut Schedule, ran: Result<Ran, tokio::task::JoinError>) {
     let Ran { order, verdict } = match ran {
         Ok(ran) => ran,
-        Err(failed) => {
-            // Its check stays marked as running: it is not run again until it is registered anew.
-            tracing::error!(%failed, "a health check's probe panicked; please report this bug");
-            return;
-        }
+        // Which check it was is lost with it: the supervisor starts all of them anew.
+        Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+        Err(_aborted) => return,
     };
     schedule.done(&order, Instant::now().into_std());
     let outcome = Command::Outcome {

@@ -35,7 +35,8 @@ pub struct ServerConfig {
     pub max_watchers: usize,
     /// How many health checks run at once; others wait for a place. 1 to 65,536; default 256.
     pub max_checks: usize,
-    /// How long a client may take for a request's head, and be idle between two. 1 s to 1 h; default 90 s.
+    /// How long a client may take for a request's head, and be idle between two. 1 s to 1 h; default 2 min,
+    /// more than HTTP clients keep idle connections for: they close first, and no request meets a closing one.
     pub header_timeout: Duration,
     /// How long a client may take for a request's body. 1 s to 1 h; default 30 s.
     pub body_timeout: Duration,
@@ -55,7 +56,7 @@ impl Default for ServerConfig {
             max_connections: 16_384,
             max_watchers: 262_144,
             max_checks: 256,
-            header_timeout: Duration::from_secs(90),
+            header_timeout: Duration::from_secs(120),
             body_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(5),
         }

@@ -81,7 +81,7 @@ impl Embedded {
                 | Refused::UnknownCheck(_)
                 | Refused::NoSuchService(_)
                 | Refused::NotTtl(_) => Kind::NotFound,
-                Refused::MissingNode | Refused::MissingService => Kind::Rejected,
+                Refused::OrphanCheck { .. } => Kind::Rejected,
             };
             self.failed(kind, refused)
         })

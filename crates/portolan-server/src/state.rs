@@ -95,8 +95,11 @@ pub(crate) enum Refused {
     NoSuchService(Text),
     /// A report came for a check that takes none.
     NotTtl(Text),
-    MissingNode,
-    MissingService,
+    /// A check of the catalogue names an instance that is not on its node.
+    OrphanCheck {
+        check: Text,
+        service: Text,
+    },
 }
 
 impl fmt::Display for Refused {
@@ -112,8 +115,9 @@ impl fmt::Display for Refused {
             }
             Self::NoSuchService(id) => write!(f, "ServiceID {id:?} does not exist"),
             Self::NotTtl(id) => write!(f, "CheckID {id:?} does not have associated TTL"),
-            Self::MissingNode => f.write_str("Missing node registration"),
-            Self::MissingService => f.write_str("Missing service registration"),
+            Self::OrphanCheck { check, service } => {
+                write!(f, "Unknown service ID '{service}' for check ID '{check}'")
+            }
         }
     }
 }

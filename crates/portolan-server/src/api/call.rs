@@ -178,7 +178,7 @@ async fn body(core: &Core, body: Body) -> Result<Bytes, Refusal> {
     }
 }
 
-/// The answer to a path that is not as it should be: 301 to the cleaned one, 400 where it cannot be printed.
+/// The answer to a path that is not as it should be: 307 to the cleaned one (301 before 1.21), 400 where it cannot be printed.
 pub(super) fn misplaced(uri: &Uri) -> Option<Response> {
     let Some(path) = decode(uri.path(), Plus::IsPlus) else {
         return Some(bare(StatusCode::BAD_REQUEST));
@@ -195,7 +195,7 @@ pub(super) fn misplaced(uri: &Uri) -> Option<Response> {
         location.push('?');
         location.push_str(query);
     }
-    let mut response = bare(StatusCode::MOVED_PERMANENTLY);
+    let mut response = bare(StatusCode::TEMPORARY_REDIRECT);
     match HeaderValue::try_from(location) {
         Ok(location) => {
             response.headers_mut().insert(header::LOCATION, location);

@@ -38,15 +38,20 @@ pub(super) async fn answer<T>(
     core.wait(key, read.block).await?;
     let layout = call.layout();
     let question = format!("{}?{:?}&{layout:?}", call.path, read.narrow);
+    // A node's meta moves the indexes of its services, but not those of the lists that it may narrow.
+    let keep = read.narrow.node_meta.is_empty();
     let (index, found) = core.look(|state| {
         let index = state.index(key);
-        (index, core.bodies.get(&question, index).ok_or_else(|| look(state, &read.narrow)))
+        let kept = if keep { core.bodies.get(&question, index) } else { None };
+        (index, kept.ok_or_else(|| look(state, &read.narrow)))
     });
     let bytes = match found {
         Ok(kept) => kept,
         Err(found) => {
             let encoded = encode(&found, &core.config.datacenter, layout)?;
-            core.bodies.keep(&question, index, &encoded);
+            if keep {
+                core.bodies.keep(&question, index, &encoded);
+            }
             encoded
         }
     };

@@ -56,9 +56,7 @@ impl From<Refused> for Refusal {
             Refused::UnknownService(_) | Refused::UnknownCheck(_) | Refused::NoSuchService(_) => {
                 StatusCode::NOT_FOUND
             }
-            Refused::NotTtl(_) | Refused::MissingNode | Refused::MissingService => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Refused::NotTtl(_) | Refused::OrphanCheck { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, refused.to_string())
     }

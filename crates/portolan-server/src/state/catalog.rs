@@ -187,15 +187,13 @@ impl State {
     pub(super) fn catalog_register(&mut self, entry: CatalogEntry, tx: &mut Tx) -> Result<(), Refused> {
         let name = Text::clone(&entry.node.name);
         let known = self.nodes.contains_key(&name);
-        if !known && entry.skip_node_update {
-            return Err(Refused::MissingNode);
-        }
         let new_id = entry.service.as_ref().map(|service| &service.id);
-        let orphan = entry.checks.iter().filter_map(|check| check.service.as_ref()).any(|id| {
-            Some(id) != new_id && !self.nodes.get(&name).is_some_and(|node| node.services.contains_key(id))
-        });
-        if orphan {
-            return Err(Refused::MissingService);
+        for CatalogCheck { facts, service } in &entry.checks {
+            let Some(id) = service.as_ref().filter(|id| Some(*id) != new_id) else { continue };
+            if !self.nodes.get(&name).is_some_and(|node| node.services.contains_key(id)) {
+                let (check, service) = (Text::clone(&facts.id), Text::clone(id));
+                return Err(Refused::OrphanCheck { check, service });
+            }
         }
         if name != self.home && !(known && entry.skip_node_update) {
             self.put_node(entry.node, tx);

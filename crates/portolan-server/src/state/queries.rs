@@ -127,28 +127,20 @@ impl State {
     /// The checks on a node by id, whomever they speak for.
     pub(crate) fn node_checks(&self, name: &str, narrow: &Narrow) -> Vec<Arc<CheckRow>> {
         let node = self.nodes.get(name).filter(|node| narrow.node(&node.row));
-        let mut checks: Vec<_> = node.into_iter().flat_map(checks_on).map(Arc::clone).collect();
-        checks.sort_by(|one, other| one.facts.id.cmp(&other.facts.id));
-        checks
+        by_node_and_id(node.into_iter().flat_map(checks_on).map(Arc::clone))
     }
 
     /// The checks of a service's instances.
     pub(crate) fn service_checks(&self, name: &str, narrow: &Narrow) -> Vec<Arc<CheckRow>> {
-        self.instances(name)
-            .filter(|(node, _)| narrow.node(&node.row))
-            .flat_map(|(_, held)| held.checks.values().map(Arc::clone))
-            .collect()
+        let instances = self.instances(name).filter(|(node, _)| narrow.node(&node.row));
+        by_node_and_id(instances.flat_map(|(_, held)| held.checks.values().map(Arc::clone)))
     }
 
     /// All checks in a status; `None`: in any.
     pub(crate) fn checks_in(&self, status: Option<Health>, narrow: &Narrow) -> Vec<Arc<CheckRow>> {
-        self.nodes
-            .values()
-            .filter(|node| narrow.node(&node.row))
-            .flat_map(checks_on)
-            .filter(|check| status.is_none_or(|status| check.facts.status == status))
-            .map(Arc::clone)
-            .collect()
+        let nodes = self.nodes.values().filter(|node| narrow.node(&node.row));
+        let wanted = |check: &&Arc<CheckRow>| status.is_none_or(|status| check.facts.status == status);
+        by_node_and_id(nodes.flat_map(checks_on).filter(wanted).map(Arc::clone))
     }
 
     /// The agent's own instances.
@@ -204,6 +196,12 @@ impl State {
 pub(crate) enum CheckScope {
     Own,
     WithNode,
+}
+
+fn by_node_and_id(checks: impl Iterator<Item = Arc<CheckRow>>) -> Vec<Arc<CheckRow>> {
+    let mut checks: Vec<_> = checks.collect();
+    checks.sort_by(|one, other| (&one.node, &one.facts.id).cmp(&(&other.node, &other.facts.id)));
+    checks
 }
 
 fn checks_on(node: &Node) -> impl Iterator<Item = &Arc<CheckRow>> {

@@ -1,3 +1,5 @@
+//! The rules of the state, a test each; `against_model` holds all of them against random steps.
+
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should")]
 
 use std::time::Duration;
@@ -126,22 +128,22 @@ fn what_is_refused_changes_nothing() {
     let (mut state, now) = start();
     state.ok(register(spec("web", "w1"), vec![tcp("t")]), now);
     let last = state.index.last();
-    let unknown: Text = "nope".into();
+    let unknown = || Text::from("nope");
     let check = || Box::new(ttl("x", 30));
     for (command, refused) in [
-        (Command::DeregisterService { id: unknown.clone() }, Refused::UnknownService(unknown.clone())),
+        (Command::DeregisterService { id: unknown() }, Refused::UnknownService(unknown())),
         (Command::DeregisterService { id: "consul".into() }, Refused::UnknownService("consul".into())),
-        (Command::DeregisterCheck { id: unknown.clone() }, Refused::UnknownCheck(unknown.clone())),
+        (Command::DeregisterCheck { id: unknown() }, Refused::UnknownCheck(unknown())),
         (Command::DeregisterCheck { id: "serfHealth".into() }, Refused::UnknownCheck("serfHealth".into())),
         (
-            Command::RegisterCheck { check: check(), service: Some(unknown.clone()) },
-            Refused::NoSuchService(unknown.clone()),
+            Command::RegisterCheck { check: check(), service: Some(unknown()) },
+            Refused::NoSuchService(unknown()),
         ),
-        (report("nope", Health::Passing, ""), Refused::UnknownCheck(unknown.clone())),
+        (report("nope", Health::Passing, ""), Refused::UnknownCheck(unknown())),
         (report("t", Health::Passing, ""), Refused::NotTtl("t".into())),
         (
-            Command::Maintenance { service: Some(unknown.clone()), reason: Some("".into()) },
-            Refused::UnknownService(unknown.clone()),
+            Command::Maintenance { service: Some(unknown()), reason: Some("".into()) },
+            Refused::UnknownService(unknown()),
         ),
     ] {
         let shown = format!("{command:?}");
@@ -343,7 +345,10 @@ fn the_catalogue_takes_nodes_elsewhere_and_leaves_the_agents_own_alone() {
     state.ok(drop("nowhere", None, None), now);
     assert_eq!(state.index.last(), last, "none of these did anything");
     let orphan = external("far", None, vec![check("x", Some("none"))]);
-    assert_eq!(state.apply(orphan, now).0, Err(Refused::MissingService));
+    assert_eq!(
+        state.apply(orphan, now).0,
+        Err(Refused::OrphanCheck { check: "x".into(), service: "none".into() })
+    );
 
     let before = state.index(&key("web"));
     state.ok(drop("far", None, None), now);

@@ -1,3 +1,5 @@
+//! Who is woken, and how many may wait.
+
 use std::pin::pin;
 
 use super::*;

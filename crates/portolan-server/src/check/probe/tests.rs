@@ -1,3 +1,5 @@
+//! One run of a check against real services on the loopback.
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

@@ -1,3 +1,5 @@
+//! When checks run, on a clock that the test moves.
+
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should")]
 
 use super::*;
