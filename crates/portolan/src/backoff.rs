@@ -18,12 +18,17 @@ impl Backoff {
         Self { base, cap }
     }
 
-    /// The rest after `failures` failures in a row before this one, by a roll: even between half a base and all of the
-    /// range, so that not even the luckiest returns at once.
+    /// The rest after `failures` failures in a row before this one, by a roll: up to [`Backoff::limit`], but not less
+    /// than half a base, so that not even the luckiest returns at once.
     pub(crate) fn after(self, failures: u32, roll: u64) -> Duration {
+        let limit = self.limit(failures);
+        jitter(roll, limit).max(self.base.min(limit).mul_f32(0.5))
+    }
+
+    /// The longest rest after `failures` failures in a row before this one.
+    pub(crate) fn limit(self, failures: u32) -> Duration {
         let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
-        let range = self.base.saturating_mul(factor).min(self.cap);
-        jitter(roll, range).max(self.base.min(range).mul_f32(0.5))
+        self.base.saturating_mul(factor).min(self.cap)
     }
 }
 

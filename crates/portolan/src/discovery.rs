@@ -15,14 +15,16 @@ use std::{
 
 use arc_swap::ArcSwap;
 use foldhash::fast::FixedState;
+use tokio::time::Instant;
 
 use crate::{
     error::{Error, Kind},
     guard::Guard,
     model::ServiceName,
+    register::{Keeper, KeeperSettings, Registration, RegistrationHandle},
     registry::{Registry, consul::Consul},
     resolve::{Loads, Resolver, Select},
-    roll::Rolls,
+    roll::{Rolls, mix},
     snapshot::{Reader, Snapshot, Writer},
     sync::{self, Target},
     tasks::Tasks,
@@ -33,6 +35,9 @@ mod config;
 
 pub use config::{Config, ViewConfig};
 
+/// The time in which tasks end that were told to.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
 /// Service discovery for one program. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct Discovery {
@@ -42,6 +47,7 @@ pub struct Discovery {
 struct Inner {
     config: Config,
     guard: Arc<Guard>,
+    keeper: Keeper,
     tasks: Tasks,
     seed: u64,
     /// Resolvers with the default selection by name: what a warm lookup reads.
@@ -79,9 +85,11 @@ impl Discovery {
     pub fn with_registry(registry: Arc<dyn Registry>, config: Config) -> Self {
         let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one("portolan"));
         let guard = Arc::new(Guard::new(registry, config.connections));
+        let tasks = Tasks::new();
+        let settings = KeeperSettings { seed: mix(seed), ..KeeperSettings::default() };
+        let keeper = Keeper::new(Arc::clone(&guard), &tasks, settings);
         let cold = Cold { rolls: Rolls::new(seed), views: HashMap::new() };
-        let inner =
-            Inner { guard, tasks: Tasks::new(), seed, warm: ArcSwap::default(), cold: cold.into(), config };
+        let inner = Inner { guard, keeper, tasks, seed, warm: ArcSwap::default(), cold: cold.into(), config };
         Self { inner: Arc::new(inner) }
     }
 
@@ -143,6 +151,23 @@ impl Discovery {
         Ok(self.resolver(&view, select))
     }
 
+    /// Registers an instance, and keeps it registered until the handle is closed or dropped.
+    ///
+    /// Returns once the agent has answered, or after 5 s: with the registry down, or a token that it refuses, the
+    /// handle's [state](crate::RegistrationState) says so, and the keeper goes on trying.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the registration is wrong; [`Kind::Conflict`] when its id is held by another instance that
+    /// works; [`Kind::Rejected`] when the registry says that it can never be; [`Kind::Unreachable`] when an automatic
+    /// address cannot be found; [`Kind::Closed`] after [`close`](Self::close).
+    ///
+    /// # Cancel safety
+    /// Dropping the future removes an instance that was registered already.
+    pub async fn register(&self, registration: Registration) -> Result<RegistrationHandle, Error> {
+        self.inner.config.check()?;
+        self.inner.keeper.register(&registration).await
+    }
+
     /// Lets `look` see the resolver of a service that [`service`](Self::service) has been called for. No wait, no
     /// lock, no allocation: this is the lookup by name for a hot path.
     pub fn warm<R>(&self, name: &str, look: impl FnOnce(&Resolver) -> R) -> Option<R> {
@@ -155,15 +180,21 @@ impl Discovery {
         Arc::clone(&self.inner.guard) as Arc<dyn Registry>
     }
 
-    /// Ends every task.
+    /// Removes every registration from its agent, then ends every task.
     ///
     /// # Errors
-    /// [`Kind::Timeout`] when some task still ran after `within`; it is aborted then.
+    /// [`Kind::Timeout`] when an instance was still registered, or a task still ran, after `within`; the tasks are
+    /// aborted then.
     ///
     /// # Cancel safety
     /// Dropping the future aborts the tasks that have not ended yet.
     pub async fn close(&self, within: Duration) -> Result<(), Error> {
-        self.inner.tasks.close(within).await
+        let give_up = Instant::now() + within;
+        let removed = self.inner.keeper.close(within).await;
+        // Ending the tasks gets a moment even when the agent used up the time: nothing may outlive this.
+        let rest = give_up.saturating_duration_since(Instant::now()).max(LAST_MOMENT);
+        let ended = self.inner.tasks.close(rest).await;
+        removed.and(ended)
     }
 
     fn why_not(&self, snapshot: &Snapshot, late: Error) -> Error {

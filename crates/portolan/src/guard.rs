@@ -130,6 +130,10 @@ impl Registry for Guard {
         self.registry.describe()
     }
 
+    fn endpoint(&self) -> Option<String> {
+        self.registry.endpoint()
+    }
+
     fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
         match query.block {
             Some(block) => Box::pin(self.watch(query, block)),

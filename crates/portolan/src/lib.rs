@@ -8,6 +8,7 @@ mod duration;
 mod error;
 mod guard;
 mod model;
+mod register;
 pub mod registry;
 mod resolve;
 mod roll;
@@ -25,6 +26,7 @@ pub use error::{Error, Kind};
 pub use model::{
     CheckId, CheckScope, CheckState, Identity, Instance, ServiceId, ServiceName, Status, Weights, aggregate,
 };
+pub use register::{Address, Registration, RegistrationHandle, RegistrationState};
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
     Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, Pick, Policy, Resolver, Select, Warning,

@@ -37,16 +37,6 @@ impl Rolls {
         roll
     }
 
-    /// A number below `limit`; 0 when that is 0.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        below(self.next(), limit)
-    }
-
-    /// A time from zero up to `limit`: full jitter.
-    pub(crate) fn jitter(&mut self, limit: Duration) -> Duration {
-        jitter(self.next(), limit)
-    }
-
     /// A sequence of its own, for a task of its own.
     pub(crate) fn split(&mut self) -> Self {
         Self(self.next())
@@ -113,7 +103,7 @@ mod tests {
         let mut rolls = Rolls::new(1);
         let mut counts = [0u32; 10];
         for _ in 0..10_000 {
-            counts[usize::try_from(rolls.below(10)).unwrap()] += 1;
+            counts[usize::try_from(below(rolls.next(), 10)).unwrap()] += 1;
         }
         assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
     }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 fn discovery(registry: &Arc<Scripted>) -> Discovery {
-    Discovery::with_registry(registry.clone(), Config::default().seed(1))
+    Discovery::with_registry(Arc::<Scripted>::clone(registry), Config::default().seed(1))
 }
 
 #[tokio::test(start_paused = true)]
@@ -27,7 +27,7 @@ async fn a_service_is_warm_when_it_is_returned_and_shared_after() {
 async fn with_nothing_known_the_error_is_retryable_and_the_view_goes_on() {
     let registry = Scripted::new((0..4).map(|_| Err(Kind::Unreachable)));
     let discovery = discovery(&registry);
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     let error = discovery.service("web").await.unwrap_err();
     assert!(error.is_retryable() && error.kind() == Kind::Unreachable, "{error:?}");
     assert!(error.to_string().contains("failed reads: scripted"), "{error}");

@@ -32,7 +32,7 @@ async fn a_read_that_never_answers_ends_at_its_deadline() {
 async fn more_views_than_places_take_turns_and_never_exceed_them() {
     let registry = Scripted::new([Ok(answer(&[1], 1))]);
     registry.service(&query(None)).await.unwrap();
-    let guard = Arc::new(Guard::new(registry.clone(), 3));
+    let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 3));
     let start = tokio::time::Instant::now();
     let mut views = tokio::task::JoinSet::new();
     for _ in 0..12 {

@@ -1,6 +1,6 @@
 //! The typed answers, the filters, and that picks follow the view before anyone is told.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 use crate::{
@@ -16,8 +16,12 @@ fn web() -> ServiceName {
 
 fn live(instances: &[Instance], held: &[Instance]) -> Snapshot {
     let arcs = |list: &[Instance]| list.iter().cloned().map(Arc::new).collect::<Arc<[_]>>();
-    let freshness =
-        Freshness { source: Source::Live, index: 7, confirmed: Some(Instant::now()), streaming: false };
+    let freshness = Freshness {
+        source: Source::Live,
+        index: 7,
+        confirmed: Some(tokio::time::Instant::now().into_std()),
+        streaming: false,
+    };
     Snapshot {
         instances: arcs(instances),
         held: arcs(held),
@@ -41,7 +45,7 @@ fn sick(id: u16, status: Status) -> Instance {
 
 #[test]
 fn five_answers_for_none() {
-    let instant = Instant::now();
+    let instant = tokio::time::Instant::now().into_std();
     let none = |snapshot: &Snapshot| build(snapshot, &Select::default()).none.unwrap();
 
     let nothing = Snapshot::nothing(web());

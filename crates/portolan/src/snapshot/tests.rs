@@ -56,8 +56,8 @@ fn an_equal_instance_in_a_new_allocation_is_no_change() {
 #[test]
 fn held_and_returned_are_told() {
     let (one, two) = (instance(1, 80), instance(2, 80));
-    let (both, lost) =
-        (of(&[one.clone(), two.clone()], &[]), of(std::slice::from_ref(&one), std::slice::from_ref(&two)));
+    let both = of(&[Arc::clone(&one), Arc::clone(&two)], &[]);
+    let lost = of(std::slice::from_ref(&one), std::slice::from_ref(&two));
     let changes = Changes::between(&both, &lost);
     assert_eq!((changes.held.len(), changes.removed.len()), (1, 0));
     let changes = Changes::between(&lost, &both);

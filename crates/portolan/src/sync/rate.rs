@@ -71,12 +71,13 @@ impl Rate {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test's own small numbers")]
 mod tests {
     use super::*;
 
     /// How many reads start within `span`, when each ends at once after `cost`.
     fn reads_within(span: Duration, cost: Duration, waited: bool) -> u32 {
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         let mut rate = Rate::new(start);
         let (mut now, mut reads) = (start, 0);
         loop {
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_read_that_waited_long_owes_no_rest() {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let mut rate = Rate::new(now);
         rate.start(now);
         rate.done(now, now + Duration::from_millis(2), false);

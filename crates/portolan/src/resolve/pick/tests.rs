@@ -20,7 +20,8 @@ fn shares(policy: Policy, weights: &[u16], picks: usize, seed: u64) -> Vec<usize
     let mut rolls = Rolls::new(seed);
     let mut counts = vec![0; weights.len()];
     for _ in 0..picks {
-        counts[picker.pick(&endpoints, rolls.next())] += 1;
+        let place = picker.pick(&endpoints, rolls.next());
+        counts[place] = usize::saturating_add(counts[place], 1);
     }
     counts
 }

@@ -1,4 +1,5 @@
 //! A test for each rule, and a property against a model registry that restarts, forgets and fails.
+#![expect(clippy::arithmetic_side_effects, reason = "a test's own small numbers")]
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let nothing = Snapshot::nothing(ServiceName::new("web").unwrap());
         let mut bench = Self { state: State::new(nothing, settings(), now), now, last: None };
         assert_eq!(bench.give(Input::Start).next, ask(None, Consistency::Stale));
@@ -151,7 +152,7 @@ fn b11_an_empty_answer_with_a_lower_index_is_confirmed_by_the_leader_and_then_he
     bench.answer(&[1], 5);
     assert_eq!(bench.shown(), (vec![1], vec![2]));
     let ends = bench.state.deadline().unwrap();
-    assert!(bench.state.expire(ends - Duration::from_millis(1)).is_none());
+    assert!(bench.state.expire(ends.checked_sub(Duration::from_millis(1)).unwrap()).is_none());
     let last = bench.state.expire(ends).unwrap();
     assert_eq!((last.instances().len(), last.held().len()), (1, 0));
     assert_eq!(bench.state.deadline(), None);
@@ -281,7 +282,7 @@ fn c3_the_age_of_an_agents_cache_counts() {
     let mut cached = answer(&[1], 7);
     cached.meta.cache_age = Some(Duration::from_secs(3));
     bench.give(Input::Answer(cached));
-    let freshness = bench.last.as_ref().unwrap().freshness.clone();
+    let freshness = bench.last.as_ref().unwrap().freshness();
     assert_eq!(freshness.age(bench.now), Some(Duration::from_secs(3)));
 }
 
@@ -421,7 +422,7 @@ proptest! {
     #[test]
     fn a_view_converges_after_any_faults(run in proptest::collection::vec((faults(), 0u64..3000), 0..60)) {
         let mut model = Model { instances: BTreeMap::new(), index: 5, fails: 0, old: None };
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         let nothing = Snapshot::nothing(ServiceName::new("web").unwrap());
         let mut state = State::new(nothing, settings(), start);
         let (mut now, mut asks, mut shown) = (start, 0u32, None);

@@ -1,0 +1,352 @@
+//! Registrations: an instance that is in the registry for as long as its handle lives, or the handle says why not.
+//!
+//! In:  a [`Registration`]. Out: a [`RegistrationHandle`] with a public state. The keeper behind it registers, reports,
+//! compares, repairs and removes, for all handles in one task.
+//!
+//! Never: blocks in `Drop`; gives up; takes the id of an instance that works elsewhere.
+//!
+//! Consul's rules stand in the modules below: `define` (what is sent), `drift` (what is compared), `step` (what is done
+//! next), `heartbeat` (when health is reported), `table` (all of it together), `keeper` (the calls).
+//!
+//! Proof: `register/keeper/tests.rs` and the contract suite.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout, timeout_at},
+};
+
+pub(crate) use self::keeper::Keeper;
+pub use self::spec::{Address, Registration};
+use crate::{
+    backoff::Backoff,
+    error::{Error, Kind},
+    model::{Instance, ServiceId, ServiceName, Status},
+    registry::{Answer, CheckOutput, Definition, Registry as _, ServiceQuery},
+};
+
+mod address;
+mod define;
+mod drift;
+mod heartbeat;
+mod keeper;
+mod spec;
+mod step;
+mod table;
+
+/// How long a blocking read of the catalogue waits.
+const WAIT: Duration = Duration::from_secs(30);
+/// The least time between two reads of the catalogue.
+const GAP: Duration = Duration::from_millis(100);
+/// The rests between reads that failed.
+const READING: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
+
+/// How registrations are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct KeeperSettings {
+    /// From one look at what the agent holds to the next, give or take a quarter. 5 s.
+    pub(crate) sweep: Duration,
+    /// How long `register` waits for the first word. 5 s.
+    pub(crate) first: Duration,
+    /// How long one call to the agent may take; reports have a limit of their own. 5 s.
+    pub(crate) call: Duration,
+    /// How long `close` waits until the instance is gone. 10 s.
+    pub(crate) close: Duration,
+    /// Where random numbers come from.
+    pub(crate) seed: u64,
+}
+
+impl Default for KeeperSettings {
+    fn default() -> Self {
+        let five = Duration::from_secs(5);
+        Self { sweep: five, first: five, call: five, close: 2 * five, seed: 0 }
+    }
+}
+
+/// Where a registration stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistrationState {
+    /// Not on the agent yet: the agent has not answered, or the catalogue does not show it yet. The keeper goes on.
+    Pending,
+    /// The agent holds it as it was sent, and the catalogue shows it.
+    Registered,
+    /// The agent holds it, but the catalogue does not show it: the token may not let us see it there, or the agent's may
+    /// not let it write.
+    Unverified,
+    /// It was lost or changed, or the agent does not answer; it is registered again as soon as it can be.
+    Repairing {
+        /// What was found.
+        reason: String,
+    },
+    /// The registry or somebody else stands against it. The keeper looks again from time to time.
+    Refused {
+        /// The class of the error.
+        kind: Kind,
+        /// What stands against it, and what to do.
+        reason: String,
+    },
+    /// It is being taken out.
+    Draining,
+    /// It is not in the registry any more. The last state.
+    Gone,
+}
+
+impl RegistrationState {
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Registered => "registered",
+            Self::Unverified => "unverified",
+            Self::Repairing { .. } => "repairing",
+            Self::Refused { .. } => "refused",
+            Self::Draining => "draining",
+            Self::Gone => "gone",
+        }
+    }
+
+    fn log(&self, service: &ServiceName, id: &ServiceId) {
+        let state = self.label();
+        match self {
+            Self::Refused { kind, reason } => {
+                let kind = crate::telemetry::kind_label(*kind);
+                tracing::error!(%service, %id, state, kind, reason, "registration");
+            }
+            Self::Repairing { reason } => tracing::warn!(%service, %id, state, reason, "registration"),
+            Self::Unverified => tracing::warn!(%service, %id, state, "registration"),
+            _ => tracing::info!(%service, %id, state, "registration"),
+        }
+    }
+}
+
+/// Keeps one instance registered. Dropping it signals that the instance is to be removed; [`close`](Self::close) waits
+/// until it is.
+#[derive(Debug)]
+#[must_use = "the instance is removed when the handle is dropped"]
+pub struct RegistrationHandle {
+    keeper: Keeper,
+    number: u64,
+    definition: Arc<Definition>,
+    state: watch::Receiver<RegistrationState>,
+}
+
+impl Drop for RegistrationHandle {
+    fn drop(&mut self) {
+        self.keeper.close_one(&self.definition.id, self.number);
+    }
+}
+
+impl RegistrationHandle {
+    fn new(
+        keeper: Keeper,
+        number: u64,
+        definition: Arc<Definition>,
+        state: watch::Receiver<RegistrationState>,
+    ) -> Self {
+        Self { keeper, number, definition, state }
+    }
+
+    /// The handle once there is a first word about it, or when `limit` has passed; an error where no retry can help.
+    async fn first_word(mut self, limit: Duration) -> Result<Self, Error> {
+        match settle(&mut self.state, limit, |state| *state != RegistrationState::Pending).await {
+            RegistrationState::Refused {
+                kind: kind @ (Kind::Config | Kind::Rejected | Kind::Conflict),
+                reason,
+            } => Err(Error::new(kind, reason)),
+            _ => Ok(self),
+        }
+    }
+
+    /// Its id on the agent.
+    #[must_use]
+    pub fn id(&self) -> &ServiceId {
+        &self.definition.id
+    }
+
+    /// What is registered, with everything filled in.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// Where it stands now.
+    #[must_use]
+    pub fn state(&self) -> RegistrationState {
+        self.state.borrow().clone()
+    }
+
+    /// Waits until the state is another than the last one that this call returned; the newest, if there were several.
+    ///
+    /// # Errors
+    /// [`Kind::Closed`] when no other state will come.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn changed(&mut self) -> Result<RegistrationState, Error> {
+        match self.state.changed().await {
+            Ok(()) => Ok(self.state.borrow_and_update().clone()),
+            Err(cause) => Err(Error::new(Kind::Closed, "registration: it is gone").caused_by(cause)),
+        }
+    }
+
+    /// Waits until the agent holds the instance ([`RegistrationState::Registered`] or
+    /// [`Unverified`](RegistrationState::Unverified)).
+    ///
+    /// # Errors
+    /// The kind and reason of [`RegistrationState::Refused`]; [`Kind::Timeout`] after `within`; [`Kind::Closed`] when it
+    /// is being removed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn wait_registered(&self, within: Duration) -> Result<(), Error> {
+        use RegistrationState as State;
+        let settled = |state: &State| !matches!(state, State::Pending | State::Repairing { .. });
+        let found = settle(&mut self.state.clone(), within, settled).await;
+        match found {
+            State::Registered | State::Unverified => Ok(()),
+            State::Refused { kind, reason } => Err(Error::new(kind, reason)),
+            State::Draining | State::Gone => {
+                Err(Error::new(Kind::Closed, format!("registration: {:?} is being removed", self.id())))
+            }
+            State::Pending | State::Repairing { .. } => Err(self.late("registered", within, found.label())),
+        }
+    }
+
+    /// Waits until the catalogue shows the instance as passing.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] after `within`, with what was seen last; [`Kind::Denied`] when the token may not read;
+    /// [`Kind::Closed`] when it is being removed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn wait_healthy(&self, within: Duration) -> Result<(), Error> {
+        let give_up = Instant::now() + within;
+        let mut last = "not in the catalogue".to_owned();
+        let mut state = self.state.clone();
+        let leaving = |state: &RegistrationState| {
+            matches!(state, RegistrationState::Draining | RegistrationState::Gone)
+        };
+        let outcome = tokio::select! {
+            // The value, or the end of the channel: both mean that it leaves.
+            _left = async { state.wait_for(leaving).await.is_ok() } => {
+                return Err(Error::new(Kind::Closed, format!("registration: {:?} is being removed", self.id())));
+            }
+            outcome = timeout_at(give_up, self.see_healthy(&mut last)) => outcome,
+        };
+        outcome.unwrap_or_else(|late| Err(self.late("healthy", within, &last).caused_by(late)))
+    }
+
+    async fn see_healthy(&self, last: &mut String) -> Result<(), Error> {
+        let registry = self.keeper.registry();
+        let mut query = ServiceQuery::new(self.definition.name.clone()).output(CheckOutput::Keep);
+        let mut failures = 0u32;
+        loop {
+            match registry.service(&query).await {
+                Ok(Answer { value, meta, .. }) => {
+                    failures = 0;
+                    let Some(found) = value.iter().find(|one| is_this(&self.definition, one)) else {
+                        "not in the catalogue".clone_into(last);
+                        query = next_read(query, meta.index);
+                        tokio::time::sleep(GAP).await;
+                        continue;
+                    };
+                    if found.status == Status::Passing {
+                        return Ok(());
+                    }
+                    *last = describe(found);
+                    query = next_read(query, meta.index);
+                    tokio::time::sleep(GAP).await;
+                }
+                Err(error) if error.is_retryable() => {
+                    failures = failures.saturating_add(1);
+                    *last = error.chain();
+                    query.block = None;
+                    tokio::time::sleep(READING.limit(failures)).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn late(&self, what: &str, within: Duration, last: &str) -> Error {
+        let within = crate::format_duration(within);
+        let id = self.id();
+        Error::new(
+            Kind::Timeout,
+            format!("registration: {id:?} was not seen {what} in {within}; last: {last}"),
+        )
+    }
+
+    /// Reports the health of its TTL checks: at once, and with each heartbeat until the next call.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when it has no TTL check, or for [`Status::Maintenance`], which is no health.
+    pub fn report(&self, status: Status, output: &str) -> Result<(), Error> {
+        if status == Status::Maintenance {
+            let what = "report: maintenance is no health; report passing, warning or critical";
+            return Err(Error::new(Kind::Config, what));
+        }
+        if self.keeper.say(self.id(), self.number, status, output) {
+            return Ok(());
+        }
+        let id = self.id();
+        let what = format!("report: {id:?} has no TTL check, or is gone; add one with Registration::ttl");
+        Err(Error::new(Kind::Config, what))
+    }
+
+    /// Removes the instance and waits until the agent does not hold it any more, 10 s by default.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] when the agent still holds it then; the keeper goes on trying for a while. The kind of the last
+    /// failure when it has given up.
+    ///
+    /// # Cancel safety
+    /// The removal goes on when the future is dropped.
+    pub async fn close(self) -> Result<(), Error> {
+        self.keeper.close_one(self.id(), self.number);
+        let mut state = self.state.clone();
+        let limit = self.keeper.settings().close;
+        let gone = async { while state.changed().await.is_ok() {} };
+        let late = timeout(limit, gone).await.err();
+        match (self.state(), late) {
+            (RegistrationState::Gone, _) => Ok(()),
+            (RegistrationState::Refused { kind, reason }, _) => Err(Error::new(kind, reason)),
+            (state, Some(late)) => Err(self.late("gone", limit, state.label()).caused_by(late)),
+            (state, None) => Err(self.late("gone", limit, state.label())),
+        }
+    }
+}
+
+/// The state once it is as wanted, or as it is after `limit`, or as it will stay.
+async fn settle(
+    state: &mut watch::Receiver<RegistrationState>,
+    limit: Duration,
+    wanted: impl FnMut(&RegistrationState) -> bool,
+) -> RegistrationState {
+    // What `wait_for` returns is a lock, which must not live on; and whatever ended the wait, the state tells.
+    let _ended = timeout(limit, async { state.wait_for(wanted).await.is_ok() }).await;
+    state.borrow_and_update().clone()
+}
+
+/// Whether the catalogue's instance is the one of this definition. The id alone is unique on its agent only.
+fn is_this(definition: &Definition, one: &Instance) -> bool {
+    let same_address = definition.address.is_empty() || *one.address == *definition.address;
+    *one.identity.id == *definition.id.as_str() && one.port == definition.port && same_address
+}
+
+/// The next read: waits for a change, or starts over when the index went down.
+fn next_read(mut query: ServiceQuery, index: u64) -> ServiceQuery {
+    let went_down = query.block.is_some_and(|block| index < block.index);
+    query.block = None;
+    if went_down { query } else { query.block(index, WAIT) }
+}
+
+fn describe(found: &Instance) -> String {
+    let worst = found.checks.iter().find(|check| check.status == found.status);
+    match worst {
+        Some(check) => format!("{}, check {:?} says {:?}", found.status, &*check.id, &*check.output),
+        None => found.status.to_string(),
+    }
+}

@@ -1,0 +1,305 @@
+//! Keeps every registration on one agent: one task that makes the calls which [`Table`] says are due.
+//!
+//! In:  registrations, words of their handles. Out: calls to the registry, each with a deadline, so many at once.
+//!
+//! Never: decides anything; lets one slow call hold up another; ends while a registration is there, unless it is told
+//! to: then it removes them all first.
+//!
+//! Proof: `keeper/tests.rs`.
+
+use std::{
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    KeeperSettings, RegistrationHandle, address, define,
+    spec::Registration,
+    step::Input,
+    table::{Done, Insert, Job, Table},
+};
+use crate::{
+    error::{Error, Kind},
+    guard::Guard,
+    model::ServiceId,
+    registry::{Definition, Registered, Registry as _, Reply, ServiceQuery},
+    roll::Rolls,
+    tasks::Tasks,
+    telemetry,
+};
+
+/// How long the task goes on removing what is left after it was told to end. Less than [`Tasks`] gives it.
+const LAST_WORDS: Duration = Duration::from_secs(25);
+
+/// All registrations on one agent. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeper {
+    shared: Arc<Shared>,
+    // Not within `shared`: the task holds that, and would keep itself alive.
+    tasks: Tasks,
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: Arc<Guard>,
+    settings: KeeperSettings,
+    #[expect(clippy::disallowed_types, reason = "cold path: once per call to the agent; no await under it")]
+    table: std::sync::Mutex<Table>,
+    /// Rings when a handle has changed the table.
+    bell: Notify,
+    started: AtomicBool,
+}
+
+impl Shared {
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+impl Keeper {
+    /// A keeper without registrations. No I/O, and no task before the first of them.
+    pub(crate) fn new(registry: Arc<Guard>, tasks: &Tasks, settings: KeeperSettings) -> Self {
+        let table = Table::new(Rolls::new(settings.seed), settings.sweep).into();
+        let shared =
+            Shared { registry, settings, table, bell: Notify::new(), started: AtomicBool::new(false) };
+        Self { shared: Arc::new(shared), tasks: tasks.clone() }
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<Guard> {
+        &self.shared.registry
+    }
+
+    pub(crate) fn settings(&self) -> &KeeperSettings {
+        &self.shared.settings
+    }
+
+    /// Registers an instance, and waits for the first word about it, 5 s by default.
+    ///
+    /// With the registry down, or a token that it refuses, the handle's state says so, and the keeper goes on trying.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the registration is wrong; [`Kind::Conflict`] when its id is held by another instance that
+    /// works; [`Kind::Rejected`] when the registry says that it can never be; [`Kind::Unreachable`] when an automatic
+    /// address cannot be found; [`Kind::Closed`] once the tasks have ended.
+    ///
+    /// # Cancel safety
+    /// An instance that was registered already is removed again.
+    pub(crate) async fn register(&self, spec: &Registration) -> Result<RegistrationHandle, Error> {
+        spec.validate()?;
+        if self.tasks.stop().is_cancelled() {
+            return Err(Error::new(Kind::Closed, "register: the discovery is closed; make a new one"));
+        }
+        let address = address::find(&spec.address, self.shared.registry.endpoint().as_deref()).await?;
+        let id = match &spec.id {
+            Some(id) => ServiceId::new(id)?,
+            None => {
+                let host = address::hostname().unwrap_or_else(|| address.clone());
+                let roll = self.shared.table().roll();
+                ServiceId::new(define::unique_id(&spec.name, &host, spec.port, roll))?
+            }
+        };
+        let definition = Arc::new(define::define(spec, id, &address)?);
+        let handle = self.insert(&definition).await?;
+        self.start();
+        handle.first_word(self.shared.settings.first).await
+    }
+
+    async fn insert(&self, definition: &Arc<Definition>) -> Result<RegistrationHandle, Error> {
+        let id = &definition.id;
+        let give_up = Instant::now() + self.shared.settings.first;
+        loop {
+            let inserted = self.shared.table().insert(Arc::clone(definition), now());
+            let mut leaving = match inserted {
+                Insert::Done(number, state) => {
+                    self.shared.bell.notify_one();
+                    return Ok(RegistrationHandle::new(self.clone(), number, Arc::clone(definition), state));
+                }
+                Insert::Held => {
+                    let what =
+                        format!("id: {id:?} is held by another handle of this process; give each its own");
+                    return Err(Error::new(Kind::Conflict, what));
+                }
+                Insert::Leaving(state) => state,
+            };
+            // An error of the channel means that it is gone, which is what we wait for.
+            let gone = async { while leaving.changed().await.is_ok() {} };
+            if let Err(late) = tokio::time::timeout_at(give_up, gone).await {
+                let what = format!("id: the earlier instance {id:?} is still being removed; try again");
+                return Err(Error::new(Kind::Timeout, what).caused_by(late));
+            }
+        }
+    }
+
+    fn start(&self) {
+        if self.shared.started.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (shared, stop) = (Arc::clone(&self.shared), self.tasks.stop());
+        self.tasks.spawn("keeper", move || run(Arc::clone(&shared), stop.clone()));
+    }
+
+    pub(crate) fn close_one(&self, id: &ServiceId, number: u64) {
+        self.shared.table().close(id, number, now());
+        self.shared.bell.notify_one();
+    }
+
+    pub(crate) fn say(&self, id: &ServiceId, number: u64, status: crate::Status, output: &str) -> bool {
+        let reports = self.shared.table().say(id, number, (status, output), now());
+        self.shared.bell.notify_one();
+        reports
+    }
+
+    /// Removes all registrations from the agent.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`] when some were still there after `within`; the keeper goes on a while.
+    pub(crate) async fn close(&self, within: Duration) -> Result<(), Error> {
+        let leaving = self.shared.table().close_all(now());
+        self.shared.bell.notify_one();
+        let gone = async {
+            for mut state in leaving {
+                while state.changed().await.is_ok() {}
+            }
+        };
+        timeout(within, gone).await.map_err(|late| {
+            let what = "close: some instances could not be removed from the agent in time; allow more time";
+            Error::new(Kind::Timeout, what).caused_by(late)
+        })
+    }
+}
+
+/// The loop: makes the calls that are due, and hands their ends back. A panic in a call ends it; it is started anew.
+async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut jobs = JoinSet::new();
+    let mut last_words: Option<Instant> = None;
+    shared.table().restarted(now());
+    loop {
+        let (due, next, empty) = {
+            let mut table = shared.table();
+            (table.take(now()), table.deadline(), table.is_empty())
+        };
+        for job in due {
+            let (registry, limit) = (Arc::clone(&shared.registry), shared.settings.call);
+            jobs.spawn(async move { perform(&registry, job, limit).await });
+        }
+        if last_words.is_some_and(|end| empty || Instant::now() >= end) {
+            return;
+        }
+        let next = next.map(Instant::from_std);
+        let next = next.into_iter().chain(last_words).min();
+        tokio::select! {
+            biased;
+            () = stop.cancelled(), if last_words.is_none() => {
+                last_words = Some(Instant::now() + LAST_WORDS);
+                // Nobody is left who would look at the states.
+                let _states = shared.table().close_all(now());
+            }
+            Some(ended) = jobs.join_next() => match ended {
+                Ok(done) => shared.table().done(done, now()),
+                Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+                Err(_) => {}
+            },
+            () = shared.bell.notified() => {}
+            () = sleep_until(next) => {}
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn within<T>(limit: Duration, call: Reply<'_, T>) -> Result<T, Error> {
+    match timeout(limit, call).await {
+        Ok(outcome) => outcome,
+        Err(late) => {
+            let limit = crate::format_duration(limit);
+            Err(Error::new(Kind::Timeout, format!("the agent did not answer in {limit}")).caused_by(late))
+        }
+    }
+}
+
+async fn perform(registry: &Guard, job: Job, limit: Duration) -> Done {
+    match job {
+        Job::Sweep(asked) => {
+            let ids: Vec<ServiceId> = asked.iter().map(|(id, _)| id.clone()).collect();
+            let outcome = within(limit, registry.registered(&ids)).await;
+            Done::Swept(asked, outcome)
+        }
+        Job::Send(definition, reason) => {
+            let input = match within(limit, registry.register(&definition)).await {
+                Ok(()) => {
+                    let service = definition.name.to_string();
+                    let reason = reason.label();
+                    metrics::counter!(telemetry::REGISTRATIONS, "service" => service, "reason" => reason)
+                        .increment(1);
+                    Input::Sent
+                }
+                Err(error) => Input::SendFailed(error.kind(), error.chain()),
+            };
+            Done::Called(definition.id, input)
+        }
+        Job::Verify(definition) => {
+            let query = ServiceQuery::new(definition.name.clone());
+            let found = within(limit, registry.service(&query)).await;
+            let seen =
+                found.is_ok_and(|answer| answer.value.iter().any(|one| super::is_this(&definition, one)));
+            Done::Called(definition.id.clone(), if seen { Input::Seen } else { Input::NotSeen })
+        }
+        Job::Remove(definition) => {
+            let input = match remove(registry, &definition, limit).await {
+                Ok(()) => Input::Removed,
+                Err(error) => Input::RemoveFailed(error.kind(), error.chain()),
+            };
+            Done::Called(definition.id.clone(), input)
+        }
+        Job::Report { id, service, report, within: limit } => {
+            let began = Instant::now();
+            let outcome = within(limit, registry.report(&report)).await;
+            let label = outcome.as_ref().map_or_else(|error| telemetry::kind_label(error.kind()), |()| "ok");
+            let service = service.to_string();
+            metrics::histogram!(telemetry::REPORT_SECONDS, "service" => service.clone())
+                .record(began.elapsed());
+            metrics::counter!(telemetry::REPORTS, "service" => service, "outcome" => label).increment(1);
+            Done::Reported { id, check: report.check, outcome }
+        }
+    }
+}
+
+/// Removes an instance and looks whether it is gone. One that somebody else has put under the id stays.
+async fn remove(registry: &Guard, definition: &Definition, limit: Duration) -> Result<(), Error> {
+    let ids = [definition.id.clone()];
+    let ours = |held: &Registered| *held.address == *definition.address && held.port == definition.port;
+    let before = within(limit, registry.registered(&ids)).await;
+    if before.is_ok_and(|held| !held.iter().any(ours)) {
+        return Ok(());
+    }
+    match within(limit, registry.deregister(&definition.id)).await {
+        Err(error) if error.kind() != Kind::NotFound => return Err(error),
+        _ => {}
+    }
+    if within(limit, registry.registered(&ids)).await?.iter().any(ours) {
+        return Err(Error::new(Kind::Unavailable, "the agent said yes and still holds it"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
