@@ -1,2 +1,88 @@
-//! Placeholder of the skeleton.
-fn main() {}
+//! The command `portolan`: reads the command line, sets up the log, runs one subcommand, turns its end into an exit code.
+//!
+//! In:  arguments, environment. Out: answers on stdout, everything else on stderr, and a documented exit code.
+//!
+//! Never: prints a log line on stdout; panics on bad input or a broken pipe. What a subcommand does is in `cmd/`.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+mod cmd;
+mod config;
+mod exit;
+mod output;
+
+use config::{Global, Shell};
+use exit::Exit;
+
+/// Service discovery on HashiCorp Consul that keeps working when Consul does not.
+#[derive(Debug, Parser)]
+#[command(name = "portolan", version, after_help = exit::HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a registry that speaks Consul's HTTP interface, in this process.
+    Serve(cmd::serve::Args),
+    /// Watch services come, die and move while a caller loses no request.
+    Demo(cmd::demo::Args),
+    /// Register an instance with the agent, once, and print its id.
+    Register(cmd::register::Args),
+    /// Remove an instance from the agent.
+    Deregister(cmd::register::DeregisterArgs),
+    /// List the names of all services, with their tags.
+    Services(cmd::services::Args),
+    /// List the healthy instances of a service.
+    Discover(cmd::discover::Args),
+    /// Print a line for each change of a service, as it happens.
+    Watch(cmd::watch::Args),
+    /// Tell what is known of a service, how fresh it is, and why an instance is left out.
+    Why(cmd::why::Args),
+    /// One instance of the demo's service.
+    #[command(hide = true)]
+    DemoInstance(cmd::demo::instance::Args),
+}
+
+fn main() -> ExitCode {
+    let arguments = config::forgive_single_dash(std::env::args_os().collect::<Vec<OsString>>());
+    let parsed = Cli::command().try_get_matches_from(arguments).and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(wrong) => return exit::usage(&wrong).into(),
+    };
+    let shell = Shell::new(&cli.global);
+    config::start_log(&cli.global, &shell);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => {
+            return exit::report(&anyhow::Error::new(cause).context("cannot start the runtime")).into();
+        }
+    };
+    let ended = runtime.block_on(run(cli.command, &shell));
+    // Blocking reads (stdin of a demo instance) must not hold up the end.
+    runtime.shutdown_background();
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => exit::report(&error).into(),
+    }
+}
+
+async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
+    match command {
+        Command::Serve(args) => cmd::serve::run(args, shell).await,
+        Command::Demo(args) => cmd::demo::run(args, shell).await,
+        Command::Register(args) => cmd::register::run(args, shell).await,
+        Command::Deregister(args) => cmd::register::deregister(args, shell).await,
+        Command::Services(args) => cmd::services::run(args, shell).await,
+        Command::Discover(args) => cmd::discover::run(args, shell).await,
+        Command::Watch(args) => cmd::watch::run(args, shell).await,
+        Command::Why(args) => cmd::why::run(args, shell).await,
+        Command::DemoInstance(args) => cmd::demo::instance::run(args).await,
+    }
+}

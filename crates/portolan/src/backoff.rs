@@ -18,16 +18,17 @@ impl Backoff {
         Self { base, cap }
     }
 
-    /// The rest after `failures` failures in a row before this one, by a roll: up to [`Backoff::limit`], but not less
-    /// than half a base, so that not even the luckiest returns at once.
-    pub(crate) fn after(self, failures: u32, roll: u64) -> Duration {
+    /// The rest after this many failures in a row, by a roll: up to [`limit`](Self::limit), but not less than half a
+    /// base, so that not even the luckiest returns at once. None before the first failure.
+    pub(crate) fn rest(self, failures: u32, roll: u64) -> Duration {
         let limit = self.limit(failures);
         jitter(roll, limit).max(self.base.min(limit).mul_f32(0.5))
     }
 
-    /// The longest rest after `failures` failures in a row before this one.
+    /// The longest that [`rest`](Self::rest) can be.
     pub(crate) fn limit(self, failures: u32) -> Duration {
-        let factor = 1u32.checked_shl(failures).unwrap_or(u32::MAX);
+        let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
+        let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
         self.base.saturating_mul(factor).min(self.cap)
     }
 }
@@ -43,17 +44,17 @@ mod tests {
     #[test]
     fn the_range_doubles_up_to_the_cap() {
         for (failures, most_ms) in
-            [(0, 100), (1, 200), (3, 800), (7, 10_000), (40, 10_000), (u32::MAX, 10_000)]
+            [(0, 0), (1, 100), (2, 200), (4, 800), (8, 10_000), (40, 10_000), (u32::MAX, 10_000)]
         {
-            let most = BACKOFF.after(failures, u64::MAX);
+            let most = BACKOFF.rest(failures, u64::MAX);
             assert!(most.as_millis().abs_diff(most_ms) <= 1, "{failures}: {most:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn never_over_the_cap_and_never_at_once(failures: u32, roll: u64) {
-            let rest = BACKOFF.after(failures, roll);
+        fn never_over_the_cap_and_never_at_once(failures in 1u32.., roll: u64) {
+            let rest = BACKOFF.rest(failures, roll);
             prop_assert!(rest <= Duration::from_secs(10) && rest >= Duration::from_millis(50));
         }
     }

@@ -22,7 +22,7 @@ use crate::{
     guard::Guard,
     model::ServiceName,
     register::{Keeper, KeeperSettings, Registration, RegistrationHandle},
-    registry::{Registry, consul::Consul},
+    registry::{Definition, Registry, consul::Consul},
     resolve::{Loads, Resolver, Select},
     roll::{Rolls, mix},
     snapshot::{Reader, Snapshot, Writer},
@@ -172,6 +172,18 @@ impl Discovery {
     /// lock, no allocation: this is the lookup by name for a hot path.
     pub fn warm<R>(&self, name: &str, look: impl FnOnce(&Resolver) -> R) -> Option<R> {
         self.inner.warm.load().get(name).map(look)
+    }
+
+    /// The definition that [`register`](Self::register) would send, with everything filled in: for a tool that sends
+    /// it once by [`registry`](Self::registry), and does not keep it.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when the registration is wrong; [`Kind::Unreachable`] when an automatic address cannot be found.
+    ///
+    /// # Cancel safety
+    /// Nothing is sent, so nothing is lost.
+    pub async fn define(&self, registration: &Registration) -> Result<Definition, Error> {
+        self.inner.keeper.define(registration).await
     }
 
     /// The registry, with the places and deadlines that all its users share.

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -23,14 +23,14 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
     #[expect(clippy::disallowed_types, reason = "a test's own")]
-    script: Mutex<VecDeque<Result<Answer<Vec<Instance>>, Kind>>>,
+    script: std::sync::Mutex<VecDeque<Result<Answer<Vec<Instance>>, Kind>>>,
     #[expect(clippy::disallowed_types, reason = "a test's own")]
-    last: Mutex<Option<Answer<Vec<Instance>>>>,
+    last: std::sync::Mutex<Option<Answer<Vec<Instance>>>>,
     more: Notify,
     pub(crate) open: AtomicUsize,
     pub(crate) most_open: AtomicUsize,
     #[expect(clippy::disallowed_types, reason = "a test's own")]
-    pub(crate) asked: Mutex<Vec<ServiceQuery>>,
+    pub(crate) asked: std::sync::Mutex<Vec<ServiceQuery>>,
     hangs: bool,
 }
 

@@ -102,7 +102,7 @@ impl Beat {
                 self.failures = self.failures.saturating_add(1);
                 // Soon, for silence turns it critical; but not at once, for the agent may be in trouble.
                 let base = self.ttl.checked_div(32).unwrap_or_default();
-                base.saturating_add(Backoff::new(base, quarter(self.ttl)).after(self.failures, roll))
+                base.saturating_add(Backoff::new(base, quarter(self.ttl)).rest(self.failures, roll))
                     .min(third(self.ttl))
             }
         };

@@ -99,10 +99,18 @@ impl Keeper {
     /// # Cancel safety
     /// An instance that was registered already is removed again.
     pub(crate) async fn register(&self, spec: &Registration) -> Result<RegistrationHandle, Error> {
-        spec.validate()?;
+        let definition = Arc::new(self.define(spec).await?);
         if self.tasks.stop().is_cancelled() {
             return Err(Error::new(Kind::Closed, "register: the discovery is closed; make a new one"));
         }
+        let handle = self.insert(&definition).await?;
+        self.start();
+        handle.first_word(self.shared.settings.first).await
+    }
+
+    /// The definition with everything filled in. Nothing is sent.
+    pub(crate) async fn define(&self, spec: &Registration) -> Result<Definition, Error> {
+        spec.validate()?;
         let address = address::find(&spec.address, self.shared.registry.endpoint().as_deref()).await?;
         let id = match &spec.id {
             Some(id) => ServiceId::new(id)?,
@@ -112,10 +120,7 @@ impl Keeper {
                 ServiceId::new(define::unique_id(&spec.name, &host, spec.port, roll))?
             }
         };
-        let definition = Arc::new(define::define(spec, id, &address)?);
-        let handle = self.insert(&definition).await?;
-        self.start();
-        handle.first_word(self.shared.settings.first).await
+        define::define(spec, id, &address)
     }
 
     async fn insert(&self, definition: &Arc<Definition>) -> Result<RegistrationHandle, Error> {

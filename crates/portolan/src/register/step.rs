@@ -234,7 +234,7 @@ impl Machine {
         self.verified = false;
         self.repair = Some(why);
         self.epoch = self.epoch.wrapping_add(1);
-        let until = after(now, SENDING.after(self.failures, roll));
+        let until = after(now, SENDING.rest(self.failures, roll));
         self.failures = self.failures.saturating_add(1);
         self.phase = Phase::Waiting { until, reason };
     }
@@ -271,7 +271,7 @@ impl Machine {
         self.epoch = self.epoch.wrapping_add(1);
         self.failures = self.failures.saturating_add(1);
         let rest = if retryable(kind) {
-            SENDING.after(self.failures, roll)
+            SENDING.rest(self.failures, roll)
         } else {
             self.refusal = Some((kind, text));
             // Only a person can help, so there is no hurry; but nobody has to restart the service afterwards.
@@ -296,7 +296,7 @@ impl Machine {
             self.repair = None;
             Phase::Kept
         } else {
-            Phase::Verifying { at: after(now, VERIFYING.after(looks, roll)), looks, asking: false }
+            Phase::Verifying { at: after(now, VERIFYING.rest(looks, roll)), looks, asking: false }
         };
     }
 
@@ -326,7 +326,7 @@ impl Machine {
             self.refusal = Some((kind, format!("it could not be removed in {tries} tries: {text}")));
             Phase::Gone
         } else {
-            Phase::Leaving { at: after(now, LEAVING.after(tries, roll)), tries, removing: false }
+            Phase::Leaving { at: after(now, LEAVING.rest(tries, roll)), tries, removing: false }
         };
     }
 

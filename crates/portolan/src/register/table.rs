@@ -256,7 +256,7 @@ impl Table {
                     tracing::warn!(error = error.chain(), "the agent does not say what it holds");
                 }
                 self.sweep_failures = self.sweep_failures.saturating_add(1);
-                SWEEPING.after(self.sweep_failures, roll).max(Duration::from_millis(50))
+                SWEEPING.rest(self.sweep_failures, roll).max(Duration::from_millis(50))
             }
         };
         self.sweep_at = if self.sweep_again { Some(now) } else { now.checked_add(rest) };

@@ -94,7 +94,8 @@ impl Select {
     }
 
     /// Why `instance` cannot be picked; `None`: it can, if its weight lets it.
-    pub(super) fn refuses(&self, instance: &Instance) -> Option<Exclusion> {
+    #[must_use]
+    pub fn refuses(&self, instance: &Instance) -> Option<Exclusion> {
         self.mismatch(instance).or_else(|| match instance.status {
             Status::Passing => None,
             Status::Warning if self.warning == Warning::Allow => None,

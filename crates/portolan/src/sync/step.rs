@@ -265,7 +265,7 @@ impl State {
             Kind::Busy => AFTER_BUSY,
             _ => AFTER_ERROR,
         }
-        .after(count, roll);
+        .rest(count.saturating_add(1), roll);
         self.snapshot.failure = Some(Failure { kind, text, since, count: count.saturating_add(1) });
         // What was missed meanwhile is learnt by reading anew: an old index may lie beyond what a restarted registry
         // has, and waiting on it would be waiting for nothing.

@@ -1,0 +1,78 @@
+//! Which instances a person asked for: by tag, meta and exact version.
+//!
+//! In:  flags. Out: the library's own filter, so that the command and a program agree.
+
+use clap::Args;
+use portolan::{Exclusion, Instance, Select};
+
+use crate::config::{Pair, version};
+
+/// The flags that narrow a service down.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Filter {
+    /// Only instances with this tag; several: with all of them.
+    #[arg(long = "tag", value_name = "TAG", help_heading = "Filter")]
+    tags: Vec<String>,
+    /// Only instances with this pair in their meta; several: with all of them.
+    #[arg(long = "meta", value_name = "KEY=VALUE", help_heading = "Filter")]
+    meta: Vec<Pair>,
+    /// Only instances of exactly this version.
+    #[arg(long = "version", value_name = "VERSION", value_parser = version, help_heading = "Filter")]
+    version: Option<semver::Version>,
+}
+
+impl Filter {
+    /// The flags as the library takes them.
+    pub(crate) fn select(&self) -> Select {
+        let mut select = Select::default();
+        for tag in &self.tags {
+            select = select.tag(tag);
+        }
+        for pair in &self.meta {
+            select = select.meta(&pair.key, &pair.value);
+        }
+        match &self.version {
+            Some(version) => select.version(version.clone()),
+            None => select,
+        }
+    }
+}
+
+/// Whether the instance was asked for, whatever its health.
+pub(crate) fn fits(select: &Select, one: &Instance) -> bool {
+    !matches!(
+        select.refuses(one),
+        Some(Exclusion::Tag(_) | Exclusion::Meta { .. } | Exclusion::Version { .. })
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan::{CheckScope, CheckState, Identity, Status};
+
+    use super::*;
+
+    #[test]
+    fn health_is_another_question() {
+        let check = CheckState::new("c", "c", Status::Critical, CheckScope::Service);
+        let one = Instance::new(Identity::new("dc1", "n", "web-1"), "web", "10.0.0.1", 1)
+            .with_tags(["blue", "b"])
+            .with_meta([("team", "x"), ("version", "1.2.0")])
+            .with_checks(vec![check]);
+        let filter = |tags: &[&str], meta: &[&str], version: Option<&str>| Filter {
+            tags: tags.iter().map(ToString::to_string).collect(),
+            meta: meta.iter().map(|pair| pair.parse().unwrap()).collect(),
+            version: version.map(|text| text.parse().unwrap()),
+        };
+        for (filter, expected) in [
+            (Filter::default(), true),
+            (filter(&["blue", "b"], &["team=x"], Some("1.2.0")), true),
+            (filter(&["blue", "c"], &[], None), false),
+            (filter(&[], &["team=y"], None), false),
+            (filter(&[], &["zone=a"], None), false),
+            (filter(&[], &[], Some("1.3.0")), false),
+        ] {
+            assert_eq!(fits(&filter.select(), &one), expected, "{filter:?}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `portolan serve`: the embedded registry, until Ctrl-C or SIGTERM.
+//!
+//! In:  flags. Out: the addresses on stdout once it listens, then whatever clients ask.
+//!
+//! Never: ignores a flag that it cannot honour; says that it listens before it does.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use anyhow::anyhow;
+use clap::Args as ClapArgs;
+use portolan_server::{Server, ServerConfig};
+
+use super::signal::Ending;
+use crate::{
+    config::Shell,
+    exit::{Exit, Usage},
+    output,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  portolan serve --ephemeral
+  portolan serve -dev
+  portolan serve --http-addr 0.0.0.0:8500 --datacenter edge --node box-7
+
+It speaks Consul's HTTP interface, so what speaks to Consul can speak to it: set CONSUL_HTTP_ADDR to its address.
+Ctrl-C and SIGTERM stop it, and it ends with 0.";
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Where to listen for HTTP; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8500", value_parser = address)]
+    http_addr: SocketAddr,
+    /// Where to listen for DNS. Not in this version.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    dns_addr: Option<String>,
+    /// Where to keep what must survive a restart. Not in this version.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Keep everything in memory, and forget it at the end.
+    #[arg(long)]
+    ephemeral: bool,
+    /// The same as --ephemeral; `-dev` is accepted too.
+    #[arg(long)]
+    dev: bool,
+    /// The name of the datacenter.
+    #[arg(long, value_name = "NAME")]
+    datacenter: Option<String>,
+    /// The name of this node.
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, Usage> {
+    let named = text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
+    let text = named.as_deref().unwrap_or(text).replace("localhost:", "127.0.0.1:");
+    text.parse().map_err(|_cause| Usage("write ADDRESS:PORT, as in 127.0.0.1:8500 or [::1]:8500".to_owned()))
+}
+
+pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
+    let config = configured(&args)?;
+    let mut ending = Ending::listen()?;
+    let (datacenter, node) = (config.datacenter.clone(), config.node.clone());
+    let server = Server::bind(config).await.map_err(|error| in_use(error, args.http_addr))?;
+    let addr = server.http_addr();
+    output::print(&format!(
+        "portolan serves HTTP at http://{addr} (datacenter {datacenter}, node {node})\n"
+    ))?;
+    if !(args.ephemeral || args.dev) {
+        shell.hint("everything is kept in memory in this version, and forgotten at the end; --ephemeral says that you know");
+    }
+    if !is_private(addr.ip()) {
+        shell.hint(&format!(
+            "whoever can reach {addr} can change the registry: it has no access rules in this version"
+        ));
+    }
+    let asked = async move {
+        if let Err(error) = ending.asked().await {
+            tracing::error!(error = format!("{error:#}"), "no signal can be received any more: stopping");
+        }
+    };
+    server.run(asked).await;
+    Ok(Exit::Fine)
+}
+
+/// The server's settings, or which flag cannot be honoured.
+fn configured(args: &Args) -> Result<ServerConfig, Usage> {
+    if args.dns_addr.is_some() {
+        return Err(Usage(
+            "--dns-addr: the DNS interface is not in this version; leave the flag out".to_owned(),
+        ));
+    }
+    if args.data_dir.is_some() {
+        let what = "--data-dir: keeping data on disk is not in this version; leave the flag out, and give --ephemeral";
+        return Err(Usage(what.to_owned()));
+    }
+    let mut config = ServerConfig::default().http_addr(args.http_addr);
+    if let Some(name) = &args.datacenter {
+        config = config.datacenter(name);
+    }
+    if let Some(name) = &args.node {
+        config = config.node(name);
+    }
+    Ok(config)
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    ip.is_loopback() && ip != IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+}
+
+/// A port that is taken is said to be, with the flag that changes it.
+fn in_use(error: portolan::Error, addr: SocketAddr) -> anyhow::Error {
+    let error = anyhow::Error::new(error);
+    let taken = error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    });
+    if taken {
+        return anyhow!(
+            "port {} at {} is in use; stop what listens there, or give another with --http-addr",
+            addr.port(),
+            addr.ip()
+        );
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("127.0.0.1:8500", Some("127.0.0.1:8500")),
+            ("[::1]:0", Some("[::1]:0")),
+            (":8500", Some("0.0.0.0:8500")),
+            ("localhost:1", Some("127.0.0.1:1")),
+            ("8500", None),
+            ("127.0.0.1", None),
+            ("127.0.0.1:99999", None),
+            ("", None),
+        ] {
+            let read = address(text).ok().map(|addr| addr.to_string());
+            assert_eq!(read.as_deref(), expected, "{text:?}");
+        }
+    }
+}

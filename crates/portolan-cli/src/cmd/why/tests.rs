@@ -1,0 +1,76 @@
+//! The page that a person reads, from an in-process registry.
+
+use std::sync::Arc;
+
+use portolan::{
+    Check, CheckId, Discovery, Registry, Select,
+    registry::{CheckDefinition, Definition, memory::Memory},
+};
+
+use super::*;
+
+async fn register(memory: &Memory, id: &str, tag: &str) {
+    let mut definition = Definition::new(id.parse().unwrap(), "web".parse().unwrap(), "10.0.0.1", 80);
+    definition.tags.push(tag.to_owned());
+    let check = CheckId::new(format!("service:{id}")).unwrap();
+    definition.checks.push(CheckDefinition::new(check, "alive", Check::http("http://10.0.0.1/health")));
+    memory.register(&definition).await.unwrap();
+}
+
+async fn explained(memory: &Memory, select: Select) -> Explanation {
+    let view = ViewConfig::default().check_output(CheckOutput::Keep);
+    let config = Config::default().view(view).seed(1);
+    let discovery = Discovery::with_registry(Arc::new(memory.clone()), config);
+    discovery.service_with("web", select).await.unwrap().explain()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_names_who_is_left_out_and_what_its_check_said() {
+    let memory = Memory::new();
+    for (id, tag) in [("web-1", "blue"), ("web-2", "blue"), ("web-3", "green")] {
+        register(&memory, id, tag).await;
+    }
+    let output = "HTTP GET http://10.0.0.1/health: 500\nOut\u{1b}[2Jput: no database";
+    memory.set_check(&"service:web-2".parse().unwrap(), Status::Critical, output).unwrap();
+    let known = explained(&memory, Select::default().tag("blue")).await;
+    let text = page(&known, "a registry", Some(Duration::from_millis(7)), false);
+    let node = &known.snapshot.instances()[0].identity.node;
+    let index = known.snapshot.freshness().index;
+    let expected = format!(
+        "\
+web: 1 of 3 known instances can be picked
+source live, age 7 ms, index {index}, from a registry
+
+Can be picked:
+ID     ADDRESS      NODE    ZONE  VERSION  STATUS   WEIGHT  TAGS
+web-1  10.0.0.1:80  {node}  -     -        passing  1       blue
+
+Left out:
+{node}/web-2  10.0.0.1:80  critical by check \"service:web-2\"
+  critical  alive (service:web-2)
+    HTTP GET http://10.0.0.1/health: 500
+    Out\\u{{1b}}[2Jput: no database
+{node}/web-3  10.0.0.1:80  lacks the tag \"blue\"
+
+What to do: look at the checks above, and at the log of those instances
+"
+    );
+    assert_eq!(text, expected);
+    let object = object(&known, "a registry", None);
+    assert_eq!(object["left_out"][1]["why"], "lacks the tag \"blue\"");
+    assert_eq!(object["none"], Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn none_has_its_type_and_a_next_step() {
+    let memory = Memory::new();
+    let known = explained(&memory, Select::default()).await;
+    let text = page(&known, "a registry", None, false);
+    assert!(text.contains("(NeverSeen)"), "{text}");
+    assert!(text.ends_with("What to do: check the name with `portolan services`, or register one with `portolan register web --port PORT`\n"), "{text}");
+    register(&memory, "web-1", "blue").await;
+    let known = explained(&memory, Select::default().tag("green")).await;
+    let text = page(&known, "a registry", None, false);
+    assert!(text.contains("(NoneUsable)") && text.contains("ask for other tags"), "{text}");
+    assert_eq!(object(&known, "a registry", None)["none"]["kind"], "NoneUsable");
+}

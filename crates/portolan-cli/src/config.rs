@@ -1,0 +1,308 @@
+//! What the command line and the environment say: which registry, how much to log, whether to colour.
+//!
+//! In:  flags, and the environment that Consul's own command reads. Out: a checked configuration of the library.
+//!
+//! Never: lets the environment win over a flag; writes a log line on stdout; shows a token.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::IsTerminal,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use clap::{ArgAction, Args, ValueEnum};
+use portolan::{
+    Config, Discovery, Registry,
+    registry::consul::{Consul, ConsulConfig},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::Usage;
+
+/// Flags that every subcommand takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Log more: once for what happens, twice for each request, three times for everything.
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
+    verbose: u8,
+    /// Log errors only, and leave out hints.
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    quiet: bool,
+    /// The form of the log, which goes to stderr.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    log_format: LogFormat,
+    /// When to colour. `auto`: on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Where the command runs: what it may colour, and whether hints are welcome.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shell {
+    /// Colour stdout.
+    pub(crate) color: bool,
+    /// Colour stderr.
+    color_log: bool,
+    /// Stdout is a terminal.
+    pub(crate) terminal: bool,
+    /// No hints on stderr.
+    pub(crate) quiet: bool,
+}
+
+impl Shell {
+    pub(crate) fn new(global: &Global) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let terminal = std::io::stdout().is_terminal();
+        Self {
+            color: colored(global.color, terminal, plain),
+            color_log: colored(global.color, std::io::stderr().is_terminal(), plain),
+            terminal,
+            quiet: global.quiet,
+        }
+    }
+
+    /// A hint on stderr, unless they are unwanted.
+    pub(crate) fn hint(&self, line: &str) {
+        if !self.quiet {
+            crate::exit::say(line);
+        }
+    }
+}
+
+fn colored(wanted: Color, terminal: bool, no_color: bool) -> bool {
+    match wanted {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && !no_color,
+    }
+}
+
+/// Sends the log to stderr, at the level that `-v`, `-q` or `RUST_LOG` asks for.
+pub(crate) fn start_log(global: &Global, shell: &Shell) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        // The command itself says when reads fail; the log would say it twice.
+        (_, 0) => "warn,portolan::sync=error",
+        (_, 1) => "warn,portolan=info,portolan_server=info",
+        (_, 2) => "info,portolan=debug,portolan_server=debug",
+        _ => "trace",
+    };
+    let asked = global.quiet || global.verbose > 0;
+    let environment = if asked { None } else { EnvFilter::try_from_default_env().ok() };
+    let filter = environment.unwrap_or_else(|| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match global.log_format {
+        LogFormat::Text => log.with_ansi(shell.color_log).with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Which registry, and by which token.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RegistryArgs {
+    /// The registry's address, over `CONSUL_HTTP_ADDR`, over <http://127.0.0.1:8500>.
+    #[arg(long, value_name = "URL", help_heading = "Registry")]
+    pub(crate) registry: Option<String>,
+    /// The ACL token, over `CONSUL_HTTP_TOKEN`. Other users of this machine can see it; a file is safer.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file", help_heading = "Registry")]
+    token: Option<String>,
+    /// A file with the ACL token, over `CONSUL_HTTP_TOKEN_FILE`.
+    #[arg(long, value_name = "FILE", help_heading = "Registry")]
+    token_file: Option<PathBuf>,
+    /// Whether the environment speaks of this registry.
+    #[arg(skip)]
+    environment: Environment,
+}
+
+/// Whether Consul's variables are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Environment {
+    #[default]
+    Read,
+    /// They speak of another registry than the one meant.
+    Ignored,
+}
+
+impl RegistryArgs {
+    /// A registry of ours at `url`: no token, and nothing of what the environment says of another one.
+    pub(crate) fn ours(url: &str) -> Self {
+        Self { registry: Some(url.to_owned()), environment: Environment::Ignored, ..Self::default() }
+    }
+
+    /// Where the registry is, and how to talk to it. What a flag says, the environment is not asked for: a wrong
+    /// variable does no harm then.
+    ///
+    /// # Errors
+    /// Of the configuration, naming the flag or the variable.
+    pub(crate) fn consul(&self) -> anyhow::Result<ConsulConfig> {
+        let mut config = ConsulConfig::from_vars(|name| self.variable(name))?;
+        if let Some(url) = &self.registry {
+            config = config.address(url).context("--registry")?;
+        }
+        if let Some(token) = &self.token {
+            config = config.token(token).context("--token")?;
+        }
+        if let Some(path) = &self.token_file {
+            config = config.token_file(path).context("--token-file")?;
+        }
+        Ok(config)
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let by_flag = match name {
+            "CONSUL_HTTP_ADDR" => self.registry.is_some(),
+            "CONSUL_HTTP_TOKEN" | "CONSUL_HTTP_TOKEN_FILE" => {
+                self.token.is_some() || self.token_file.is_some()
+            }
+            _ => false,
+        };
+        if by_flag || self.environment == Environment::Ignored {
+            None
+        } else {
+            std::env::var_os(name)?.into_string().ok()
+        }
+    }
+
+    /// The registry, for questions that are asked once.
+    ///
+    /// # Errors
+    /// Of the configuration.
+    pub(crate) fn open(&self) -> anyhow::Result<Arc<dyn Registry>> {
+        Ok(Arc::new(Consul::new(self.consul()?)))
+    }
+
+    /// A discovery on the registry.
+    ///
+    /// # Errors
+    /// Of the configuration.
+    pub(crate) fn discovery(&self, config: Config) -> anyhow::Result<Discovery> {
+        Ok(Discovery::with_registry(self.open()?, config))
+    }
+
+    /// Hands the token to a process of ours, by its environment: a command line can be seen by all.
+    pub(crate) fn pass_on(&self, command: &mut tokio::process::Command) {
+        if self.environment == Environment::Ignored {
+            let names = std::env::vars_os().map(|(name, _)| name);
+            for name in names.filter(|name| name.to_string_lossy().starts_with("CONSUL_")) {
+                command.env_remove(name);
+            }
+        }
+        if let Some(token) = &self.token {
+            command.env("CONSUL_HTTP_TOKEN", token).env_remove("CONSUL_HTTP_TOKEN_FILE");
+        }
+        if let Some(path) = &self.token_file {
+            command.env("CONSUL_HTTP_TOKEN_FILE", path);
+        }
+    }
+}
+
+/// A `KEY=VALUE` of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+impl std::str::FromStr for Pair {
+    type Err = Usage;
+
+    fn from_str(text: &str) -> Result<Self, Usage> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => {
+                Ok(Self { key: key.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(Usage("write KEY=VALUE, as in --meta team=web".to_owned())),
+        }
+    }
+}
+
+/// A duration as Go writes it, of the command line.
+///
+/// # Errors
+/// It is not one.
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, portolan::Error> {
+    portolan::parse_duration("duration", text)
+}
+
+/// A version of the command line.
+///
+/// # Errors
+/// It is not a semantic version.
+pub(crate) fn version(text: &str) -> Result<semver::Version, Usage> {
+    semver::Version::parse(text)
+        .map_err(|cause| Usage(format!("{cause}; write a whole semantic version, as in 1.2.3")))
+}
+
+/// Turns `serve -dev`, as Consul's own command writes it, into `serve --dev`.
+pub(crate) fn forgive_single_dash(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut serves = false;
+    for argument in arguments.iter_mut().skip(1) {
+        if argument == OsStr::new("--") {
+            break;
+        }
+        if argument == OsStr::new("serve") {
+            serves = true;
+        } else if serves && argument == OsStr::new("-dev") {
+            *argument = OsString::from("--dev");
+        }
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_without_no_color() {
+        for (wanted, terminal, no_color, expected) in [
+            (Color::Auto, true, false, true),
+            (Color::Auto, true, true, false),
+            (Color::Auto, false, false, false),
+            (Color::Always, false, true, true),
+            (Color::Never, true, false, false),
+        ] {
+            assert_eq!(colored(wanted, terminal, no_color), expected, "{wanted:?} {terminal} {no_color}");
+        }
+    }
+
+    #[test]
+    fn a_single_dash_is_forgiven_to_serve_only() {
+        let after = |line: &str| {
+            let words = line.split(' ').map(OsString::from).collect();
+            let words: Vec<String> =
+                forgive_single_dash(words).into_iter().map(|word| word.into_string().unwrap()).collect();
+            words.join(" ")
+        };
+        assert_eq!(after("portolan serve -dev"), "portolan serve --dev");
+        assert_eq!(after("portolan -v serve --node a -dev"), "portolan -v serve --node a --dev");
+        assert_eq!(after("portolan discover -dev"), "portolan discover -dev");
+        assert_eq!(after("portolan serve -- -dev"), "portolan serve -- -dev");
+    }
+
+    #[test]
+    fn a_pair_needs_a_key_and_an_equals_sign() {
+        let pair: Pair = "a=b=c".parse().unwrap();
+        assert_eq!((pair.key.as_str(), pair.value.as_str()), ("a", "b=c"));
+        for text in ["", "a", "=b"] {
+            assert!(text.parse::<Pair>().is_err(), "{text:?}");
+        }
+    }
+}
