@@ -6,7 +6,7 @@
 //! Never: awaits; does what a registration has not decided ([`Machine`], [`Beat`]). It is kept behind a lock, so that
 //! it survives a panic of the task that serves it.
 //!
-//! Proof: `keeper/tests.rs`.
+//! Proof: `table/tests.rs`, and `keeper/tests.rs`.
 
 use std::{
     collections::BTreeMap,
@@ -368,3 +368,6 @@ impl Slot {
         Input::SweepFound(held)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,11 +212,11 @@ impl Shared {
                 format!("datacenter {other:?}: no path to it; this registry is {:?}", catalog::DATACENTER);
             return Err(Error::new(Kind::Unavailable, what));
         }
+        // Before the first look, so that no change between the two is missed.
         let mut ring = bell.subscribe();
         let block = block.filter(|block| block.index > 0);
         let give_up = block.map(|block| Instant::now() + block.wait.min(MAX_WAIT));
         loop {
-            ring.mark_unchanged();
             let (index, value, due) = self.call(|catalog| {
                 let (index, value) = look(catalog);
                 Ok((Changes::default(), (index, value, catalog.next_deadline())))
