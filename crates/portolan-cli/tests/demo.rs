@@ -9,7 +9,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 #[tokio::test]
 async fn the_demo_loses_no_request() -> Result<()> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
-    command.args(["demo", "--seconds", "20"]).kill_on_drop(true).stdin(Stdio::null());
+    command.args(["demo", "--seconds", "25"]).kill_on_drop(true).stdin(Stdio::null());
     let output = timeout(Duration::from_secs(120), command.output()).await??;
     let text = String::from_utf8_lossy(&output.stdout);
     let error = String::from_utf8_lossy(&output.stderr);

@@ -31,8 +31,9 @@ use crate::{
     snapshot::{Failure, Freshness, Hidden, Snapshot, Source},
 };
 
-/// How long a view waits before it tries again, by class of error.
-const AFTER_ERROR: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(30));
+/// How long a view waits before it tries again, by class of error. The cap is what a view may be behind when the
+/// registry is back: a handful of low rolls reach it within seconds.
+const AFTER_ERROR: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
 /// The registry asked for fewer requests.
 const AFTER_BUSY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// A person must mend it; asking often helps nobody.

@@ -12,8 +12,8 @@ use std::{collections::VecDeque, time::Duration};
 pub(crate) const SHORTEST: u64 = 20;
 /// The longest: an hour.
 pub(crate) const LONGEST: u64 = 3600;
-/// How long our registry stays away. What follows leaves the instances time to return: their keepers ask again after
-/// rests of up to 5 s.
+/// How long our registry stays away. What follows leaves time to return: after so long an outage an instance's keeper
+/// and the caller's view rest up to 5 s before they ask again.
 const AWAY: Duration = Duration::from_secs(5);
 
 /// An instance to start.
@@ -73,14 +73,14 @@ impl Script {
         let new = Spec { id: format!("{prefix}-7"), zone: zone(u8::from(replaced == 1)), version: "1.2.0" };
         let at = |percent: u32| length.saturating_mul(percent).checked_div(100).unwrap_or_default();
         let mut acts = VecDeque::from([
-            (at(15), Act::Kill(id(others.get(killed)))),
-            (at(27), Act::Leave(id(others.get(left)))),
-            (at(38), Act::Deploy { new, old: id(Some(&replaced)) }),
+            (at(10), Act::Kill(id(others.get(killed)))),
+            (at(19), Act::Leave(id(others.get(left)))),
+            (at(28), Act::Deploy { new, old: id(Some(&replaced)) }),
         ]);
         if owner == Owner::Ours {
-            let away = AWAY.min(at(20));
-            acts.push_back((at(50), Act::StopRegistry));
-            acts.push_back((at(50).saturating_add(away), Act::StartRegistry));
+            let away = AWAY.min(at(17));
+            acts.push_back((at(36), Act::StopRegistry));
+            acts.push_back((at(36).saturating_add(away), Act::StartRegistry));
         }
         acts.push_back((length, Act::End));
         Self { fleet, acts }
@@ -135,10 +135,10 @@ mod tests {
     #[test]
     fn acts_come_when_they_are_due_and_once() {
         let mut script = Script::new("web", Duration::from_secs(30), 1, Owner::Ours);
-        assert_eq!(script.due(Duration::from_secs(4)), None);
-        assert_eq!(script.next_at(), Some(Duration::from_millis(4_500)));
-        assert!(matches!(script.due(Duration::from_secs(5)), Some(Act::Kill(_))));
-        assert_eq!(script.due(Duration::from_secs(5)), None);
+        assert_eq!(script.due(Duration::from_secs(2)), None);
+        assert_eq!(script.next_at(), Some(Duration::from_secs(3)));
+        assert!(matches!(script.due(Duration::from_secs(3)), Some(Act::Kill(_))));
+        assert_eq!(script.due(Duration::from_secs(3)), None);
         assert_eq!(all(&mut script).last(), Some(&Act::End));
         assert_eq!(script.next_at(), None);
     }
