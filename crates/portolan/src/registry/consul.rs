@@ -187,6 +187,10 @@ impl Registry for Consul {
         format!("Consul at {}", self.transport.shown())
     }
 
+    fn endpoint(&self) -> Option<String> {
+        self.transport.endpoint()
+    }
+
     fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
         Box::pin(self.instances(query))
     }

@@ -109,6 +109,7 @@ pub(super) struct Reply {
 pub(super) struct Transport {
     base: Arc<str>,
     shown: Arc<str>,
+    endpoint: Option<String>,
     watches: Pools,
     calls: Pools,
     reports: Pools,
@@ -129,6 +130,7 @@ impl Transport {
         Self {
             base: config.address.base().into(),
             shown: config.address.shown().into(),
+            endpoint: config.address.endpoint(),
             watches: pool(64),
             calls: pool(8),
             reports: pool(2),
@@ -141,6 +143,10 @@ impl Transport {
             body_limit: config.body_limit,
             compression: config.compression,
         }
+    }
+
+    pub(super) fn endpoint(&self) -> Option<String> {
+        self.endpoint.clone()
     }
 
     pub(super) fn shown(&self) -> &str {

@@ -117,6 +117,14 @@ impl Address {
         }
     }
 
+    /// `host:port` as a socket is opened to it; `None` for a unix socket.
+    pub(in super::super) fn endpoint(&self) -> Option<String> {
+        let Place::Network { scheme, .. } = &self.place else { return None };
+        let uri: http::Uri = self.base.parse().ok()?;
+        let port = uri.port_u16().unwrap_or(if *scheme == Scheme::Https { 443 } else { 80 });
+        Some(format!("{}:{port}", uri.host()?))
+    }
+
     /// The host without brackets, for the name in a certificate.
     pub(in super::super) fn host(&self) -> &str {
         match &self.place {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use super::*;
+use crate::registry::{Registry as _, consul::Consul};
 
 fn from(pairs: &[(&str, &str)]) -> Result<ConsulConfig, Error> {
     let vars: BTreeMap<String, String> =
@@ -187,4 +188,18 @@ fn certificates_and_keys_are_read_at_the_start() {
 #[test]
 fn a_user_name_with_a_colon_is_refused() {
     assert!(ConsulConfig::default().basic_auth("a:b", "c").is_err());
+}
+
+#[test]
+fn the_endpoint_is_what_a_socket_is_opened_to() {
+    for (text, expected) in [
+        ("http://127.0.0.1:8500", Some("127.0.0.1:8500")),
+        ("https://consul.example", Some("consul.example:443")),
+        ("http://consul.example/prefix", Some("consul.example:80")),
+        ("http://[::1]:8501", Some("[::1]:8501")),
+        ("unix:///run/consul.sock", None),
+    ] {
+        let config = ConsulConfig::default().address(text).unwrap();
+        assert_eq!(Consul::new(config).endpoint().as_deref(), expected, "{text}");
+    }
 }
