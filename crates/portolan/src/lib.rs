@@ -1,5 +1,33 @@
 //! Service discovery on HashiCorp Consul that keeps working when Consul does not.
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//!
+//! Services register with health checks; callers find healthy instances in nanoseconds, and keep finding them while
+//! Consul is slow, restarting or gone.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use portolan::{Config, Discovery, Registration, registry::memory::Memory};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // In a program: Discovery::new(Config::from_env()?). Here everything stays in this process.
+//! let discovery = Discovery::with_registry(Arc::new(Memory::new()), Config::default());
+//! let registration = discovery.register(Registration::http("web", 8080)).await?;
+//! registration.wait_healthy(Duration::from_secs(5)).await?;
+//!
+//! let web = discovery.service("web").await?; // warm when it returns
+//! let instance = web.pick()?; // no I/O; a typed error says why not
+//! assert_eq!(instance.port, 8080);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - [`Discovery`] is the one handle a program holds: it owns every view, every registration and every task.
+//! - [`Resolver`] picks instances of one service. A pick reads one pointer; it never fails because the registry did,
+//!   and when there is nothing to pick, [`NoInstance`] says why.
+//! - [`Reader`] tells every change of a service exactly once, however slow it is.
+//! - [`RegistrationHandle`] keeps an instance registered while it lives, and says why not when it cannot be.
+//! - [`Registry`] is the only door to a catalogue: Consul, the embedded registry, one in this process, or your own.
 
 mod backoff;
 pub mod check;
@@ -32,3 +60,8 @@ pub use resolve::{
     Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, Pick, Policy, Resolver, Select, Warning,
 };
 pub use snapshot::{Changes, Failure, Freshness, Hidden, Reader, Snapshot, Source};
+
+/// The code in the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -245,7 +245,12 @@ impl Task {
         fold.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => {
+                    if let Some(cell) = self.cell.upgrade() {
+                        counted.fold(&cell);
+                    }
+                    return;
+                }
                 next = self.view.published() => {
                     let Ok(snapshot) = next else { return };
                     let Some(cell) = self.cell.upgrade() else { return };
@@ -279,30 +284,21 @@ async fn build(snapshot: Arc<Snapshot>, cell: &Arc<Cell>, carried: &Carried) -> 
 /// How often lookups are folded into the metrics.
 const FOLD: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// What was told to the metrics already.
+/// Picks that were taken from the loads and not told to the metrics yet.
 #[derive(Default)]
-struct Counted {
-    /// By load, so that a pick is told once though a load is in many selections.
-    loads: std::collections::BTreeMap<usize, (Weak<endpoint::Load>, u32)>,
-    pending: u64,
-}
+struct Counted(u64);
 
 impl Counted {
-    /// Takes in the picks of the endpoints of the present selection.
+    /// Takes in the picks of the endpoints of the present selection: before it goes, and with it their loads.
     fn picks(&mut self, cell: &Cell) {
-        for endpoint in &cell.selection.load().endpoints {
-            let key = Arc::as_ptr(&endpoint.load).addr();
-            let now = endpoint.load.picks();
-            let (_, told) = self.loads.entry(key).or_insert_with(|| (Arc::downgrade(&endpoint.load), now));
-            self.pending = self.pending.saturating_add(u64::from(now.wrapping_sub(*told)));
-            *told = now;
-        }
-        self.loads.retain(|_, (load, _)| load.strong_count() > 0);
+        let untold =
+            cell.selection.load().endpoints.iter().map(|one| u64::from(one.load.untold_picks())).sum();
+        self.0 = self.0.saturating_add(untold);
     }
 
     fn fold(&mut self, cell: &Cell) {
         self.picks(cell);
-        let picked = std::mem::take(&mut self.pending).saturating_add(cell.peeks.swap(0, Ordering::Relaxed));
+        let picked = std::mem::take(&mut self.0).saturating_add(cell.peeks.swap(0, Ordering::Relaxed));
         let none = cell.nones.swap(0, Ordering::Relaxed);
         let count = |outcome, by| {
             let service = cell.service.as_str().to_owned();

@@ -9,7 +9,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -21,27 +21,39 @@ use crate::{
 /// What is known of an instance's use: the lower half counts requests in flight, the upper all picks (it wraps). One
 /// word, so that a pick is one atomic step.
 #[derive(Debug, Default)]
-pub(super) struct Load(AtomicU64);
+pub(super) struct Load {
+    now: AtomicU64,
+    /// How many picks the metrics have been told of.
+    told: AtomicU32,
+}
 
 const ONE_PICK: u64 = (1 << 32) | 1;
 
 impl Load {
     fn begin(&self) {
-        self.0.fetch_add(ONE_PICK, Ordering::Relaxed);
+        self.now.fetch_add(ONE_PICK, Ordering::Relaxed);
     }
 
     fn end(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.now.fetch_sub(1, Ordering::Relaxed);
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
     fn in_flight(&self) -> u32 {
-        self.0.load(Ordering::Relaxed) as u32
+        self.now.load(Ordering::Relaxed) as u32
     }
 
-    /// All picks so far, modulo 2^32.
-    pub(super) fn picks(&self) -> u32 {
-        (self.0.load(Ordering::Relaxed) >> 32) as u32
+    /// The picks since this was last asked, by whichever resolver of the view: each pick is told once.
+    pub(super) fn untold_picks(&self) -> u32 {
+        let mut told = self.told.load(Ordering::Acquire);
+        loop {
+            // Read after `told`, so that it is never behind it.
+            let all = (self.now.load(Ordering::Relaxed) >> 32) as u32;
+            match self.told.compare_exchange_weak(told, all, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return all.wrapping_sub(told),
+                Err(newer) => told = newer,
+            }
+        }
     }
 }
 
