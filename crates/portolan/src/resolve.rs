@@ -43,7 +43,7 @@ use selection::{Carried, Selection};
 /// Above this many instances a selection is built off the runtime's own threads: it takes longer than a task should.
 const BIG: usize = 2_000;
 /// One peek in so many is counted, as that many: counting each would cost more than the peek.
-const PEEKS_COUNTED: u64 = 64;
+const PEEKS_COUNTED: u64 = 256;
 
 /// Picks instances of one service, by one filter and one policy. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -63,9 +63,15 @@ struct Cell {
     select: Select,
     seed: u64,
     selection: ArcSwap<Selection>,
-    peeks: AtomicU64,
+    peeks: Apart,
     nones: AtomicU64,
 }
+
+/// A count on cache lines of its own: each write to it would else take the pointer to the selection, which is read in
+/// every lookup, away from all other threads.
+#[derive(Default)]
+#[repr(align(128))]
+struct Apart(AtomicU64);
 
 /// Everything a resolver knows, for a person.
 #[derive(Clone, Debug)]
@@ -101,7 +107,7 @@ impl Resolver {
             selection: ArcSwap::from_pointee(Selection::build(&first, &select, &carried)),
             select,
             seed,
-            peeks: AtomicU64::new(0),
+            peeks: Apart::default(),
             nones: AtomicU64::new(0),
         });
         let stop_view = stop.clone();
@@ -202,15 +208,17 @@ impl fmt::Debug for Resolver {
 const TRIES: usize = 4;
 
 impl Cell {
+    #[inline]
     fn choose<'a>(&self, selection: &'a Selection) -> Option<&'a Arc<Endpoint>> {
         let place = selection.picker.pick(&selection.endpoints, thread_roll(self.seed));
         selection.endpoints.get(place)
     }
 
+    #[inline]
     fn peek<'a>(&self, selection: &'a Selection) -> Option<&'a Arc<Endpoint>> {
         let roll = thread_roll(self.seed);
         if roll.is_multiple_of(PEEKS_COUNTED) {
-            self.peeks.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
+            self.peeks.0.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
         }
         let place = selection.picker.pick(&selection.endpoints, roll);
         selection.endpoints.get(place)
@@ -298,7 +306,7 @@ impl Counted {
 
     fn fold(&mut self, cell: &Cell) {
         self.picks(cell);
-        let picked = std::mem::take(&mut self.0).saturating_add(cell.peeks.swap(0, Ordering::Relaxed));
+        let picked = std::mem::take(&mut self.0).saturating_add(cell.peeks.0.swap(0, Ordering::Relaxed));
         let none = cell.nones.swap(0, Ordering::Relaxed);
         let count = |outcome, by| {
             let service = cell.service.as_str().to_owned();

@@ -13,6 +13,7 @@ use std::{
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Scrambles a number: neighbours become unrelated.
+#[inline]
 pub(crate) fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(GOLDEN);
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -58,24 +59,25 @@ pub(crate) fn jitter(roll: u64, most: Duration) -> Duration {
 static THREADS: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
-    /// How many rolls this thread has taken; starts far from every other thread's.
+    /// How many rolls this thread has taken, times `GOLDEN`; starts far from every other thread's.
     static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
 /// A roll for a lookup, from the seed and this thread's own count: no other thread is in its way, and two threads do
 /// not choose in step.
+#[inline]
 pub(crate) fn thread_roll(seed: u64) -> u64 {
     TAKEN.with(|taken| {
         let before = taken.get();
-        let now = if before == 0 { first_of_thread() } else { before.wrapping_add(1) };
+        let now = if before == 0 { first_of_thread() } else { before.wrapping_add(GOLDEN) };
         taken.set(now);
-        mix(seed ^ now.wrapping_mul(GOLDEN))
+        mix(seed ^ now)
     })
 }
 
 #[cold]
 fn first_of_thread() -> u64 {
-    THREADS.fetch_add(1, Ordering::Relaxed) << 40
+    (THREADS.fetch_add(1, Ordering::Relaxed) << 40).wrapping_mul(GOLDEN)
 }
 
 #[cfg(test)]

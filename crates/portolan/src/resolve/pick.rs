@@ -38,6 +38,7 @@ impl Picker {
     }
 
     /// The place of the chosen one in `endpoints`.
+    #[inline]
     pub(super) fn pick(&self, endpoints: &[Arc<Endpoint>], roll: u64) -> usize {
         match self {
             Self::Random(alias) => alias.pick(roll),
@@ -48,6 +49,7 @@ impl Picker {
 }
 
 /// Two places by weight; of these the one with fewer requests in flight.
+#[inline]
 fn less_loaded(alias: &Alias, endpoints: &[Arc<Endpoint>], roll: u64) -> usize {
     let (first, second) = alias.pick_two(roll);
     let load = |place: usize| endpoints.get(place).map_or(u32::MAX, |endpoint| endpoint.in_flight());

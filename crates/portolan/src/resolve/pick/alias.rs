@@ -25,22 +25,26 @@ impl Alias {
     }
 
     /// A place by its weight.
+    #[inline]
     pub(super) fn pick(&self, roll: u64) -> usize {
         let (column, rest) = scale(roll, self.len);
         self.resolve(column, rest)
     }
 
     /// Two places by their weights, different ones where the first draw allows.
+    #[inline]
     pub(super) fn pick_two(&self, roll: u64) -> (usize, usize) {
         let (first, rest) = scale(roll, self.len);
+        // Of equal weights nothing is left to decide within a column: the rest of the roll is as good as another.
+        let again = if self.columns.is_empty() { roll.rotate_left(32) } else { crate::roll::mix(roll) };
         // The second is drawn from the others, so that with two instances both are always compared.
-        let again = crate::roll::mix(roll);
         let (step, second_rest) = scale(again, self.len.saturating_sub(1));
         let second = first.saturating_add(1).saturating_add(step);
         let second = if second >= self.len { second.saturating_sub(self.len) } else { second };
         (self.resolve(first, rest), self.resolve(second.min(self.len.saturating_sub(1)), second_rest))
     }
 
+    #[inline]
     fn resolve(&self, column: u32, rest: u32) -> usize {
         let place = match self.columns.get(column as usize) {
             Some(entry) if rest >= entry.threshold => entry.alias,
@@ -51,6 +55,7 @@ impl Alias {
 }
 
 /// A roll as a number below `len` (by its upper half) and what is left of it (its lower half).
+#[inline]
 fn scale(roll: u64, len: u32) -> (u32, u32) {
     let [a, b, c, d, e, f, g, h] = roll.to_be_bytes();
     let upper = u32::from_be_bytes([a, b, c, d]);

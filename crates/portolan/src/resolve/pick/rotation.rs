@@ -27,6 +27,7 @@ impl Rotation {
 
     /// Whose turn it is.
     #[expect(clippy::cast_possible_truncation, reason = "below the length, which is a usize")]
+    #[inline]
     pub(super) fn pick(&self, turn: u64) -> usize {
         let round = if self.order.is_empty() { self.len } else { self.order.len() as u64 };
         let at = turn.checked_rem(round).unwrap_or(0) as usize;

@@ -1,0 +1,51 @@
+//! Peek and pick on a handle, beside what else can choose one of so many instances.
+//!
+//! Every case reads the port of what it chose, so that none gets away with a pointer it never followed.
+
+use portolan::{Endpoint, Policy, Resolver};
+
+use crate::{
+    fixture::Fixture,
+    limits,
+    measure::{Case, Kind},
+};
+
+/// The policies, and how they are called in the tables.
+const POLICIES: [(&str, Policy); 3] =
+    [("p2c", Policy::PowerOfTwo), ("random", Policy::Random), ("round robin", Policy::RoundRobin)];
+
+pub(crate) fn cases(fixture: &Fixture, instances: u16) -> anyhow::Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    for (name, policy) in POLICIES {
+        let resolver = fixture.resolver(instances, policy)?;
+        cases.push(Case::new(Kind::Portolan, format!("peek, {name}"), move |_| {
+            let resolver = resolver.clone();
+            move || peek(&resolver)
+        }));
+    }
+    for (name, policy) in POLICIES {
+        let resolver = fixture.resolver(instances, policy)?;
+        cases.push(Case::new(Kind::Portolan, format!("pick, {name}"), move |_| {
+            let resolver = resolver.clone();
+            move || pick(&resolver)
+        }));
+    }
+    cases.extend(limits::borrowed(instances));
+    cases.extend(limits::owned(instances));
+    #[cfg(feature = "peers")]
+    cases.extend(crate::peers::handle(instances)?);
+    Ok(cases)
+}
+
+fn port(endpoint: &Endpoint) -> u16 {
+    endpoint.port
+}
+
+pub(crate) fn peek(resolver: &Resolver) -> u16 {
+    resolver.peek(port).unwrap_or(0)
+}
+
+/// Picks, reads, and drops: the whole of what a request pays.
+fn pick(resolver: &Resolver) -> u16 {
+    resolver.pick().map_or(0, |pick| port(&pick))
+}
