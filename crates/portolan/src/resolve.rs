@@ -158,7 +158,9 @@ impl Resolver {
         Ok(Pick::new(Arc::clone(other.unwrap_or(chosen))))
     }
 
-    /// Lets `look` see the instance that would be picked, without counting it as in flight: the cheapest lookup.
+    /// Lets `look` see an instance chosen by weight, without counting it as in flight: the cheapest lookup.
+    ///
+    /// Power of two choices does not compare loads here: what peeks send is not in the counts that it would compare.
     ///
     /// # Errors
     /// [`NoInstance`], which says why there is none.
@@ -220,8 +222,7 @@ impl Cell {
         if roll.is_multiple_of(PEEKS_COUNTED) {
             self.peeks.0.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
         }
-        let place = selection.picker.pick(&selection.endpoints, roll);
-        selection.endpoints.get(place)
+        selection.endpoints.get(selection.picker.peek(roll))
     }
 
     #[cold]

@@ -46,6 +46,15 @@ impl Picker {
             Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
         }
     }
+
+    /// The place of one that is only looked at: by weight, for what is not counted cannot be compared by its count.
+    #[inline]
+    pub(super) fn peek(&self, roll: u64) -> usize {
+        match self {
+            Self::Random(alias) | Self::PowerOfTwo(alias) => alias.pick(roll),
+            Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
 }
 
 /// Two places by weight; of these the one with fewer requests in flight.

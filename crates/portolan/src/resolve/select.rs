@@ -13,7 +13,7 @@ use crate::model::{Instance, Status};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Policy {
-    /// Two at random, by weight; of these the one with fewer requests in flight. The default.
+    /// Two at random, by weight; of these the one with fewer requests in flight. The default. A peek takes the first.
     #[default]
     PowerOfTwo,
     /// At random, by weight.

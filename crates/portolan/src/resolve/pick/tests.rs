@@ -66,6 +66,22 @@ fn power_of_two_avoids_the_loaded_one() {
 }
 
 #[test]
+fn a_peek_follows_the_weights_whatever_the_policy() {
+    let weights = [1, 2, 0, 5];
+    for policy in [Policy::PowerOfTwo, Policy::Random, Policy::RoundRobin] {
+        let picker = Picker::new(policy, &weights, &Arc::new(AtomicU64::new(0)));
+        let mut rolls = Rolls::new(9);
+        let mut counts = vec![0; weights.len()];
+        for _ in 0..40_000 {
+            let place = picker.peek(rolls.next());
+            counts[place] = usize::saturating_add(counts[place], 1);
+        }
+        assert!(chi_square(&counts, &weights) < 21.1, "{policy:?} {counts:?}");
+        assert_eq!(counts[2], 0, "{policy:?}");
+    }
+}
+
+#[test]
 fn round_robin_is_exact_over_a_round_and_smooth_within_it() {
     let picker = Picker::new(Policy::RoundRobin, &[5, 1, 1], &Arc::new(AtomicU64::new(0)));
     let endpoints = endpoints(3);
