@@ -14,7 +14,7 @@ use std::{
 use anyhow::Context;
 use axum::{Router, routing::get};
 use clap::Args as ClapArgs;
-use portolan::{Check, Config, Registration, ServiceId, ServiceName, Status};
+use portolan::{Check, Config, Registration, ServiceId, ServiceName};
 use tokio::{io::AsyncReadExt, net::TcpListener, sync::oneshot, task::JoinSet, time::timeout};
 
 use crate::{cmd::signal::Ending, config::RegistryArgs, exit::Exit};
@@ -61,8 +61,6 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Exit> {
     let check = Check::http("/health")
         .every(CHECK_INTERVAL)
         .timeout(CHECK_INTERVAL)
-        // It listens already. Without this it would be critical for up to a second each time it registers itself again.
-        .starting(Status::Passing)
         .deregister_after(Some(Duration::from_secs(60)));
     let registration = Registration::new(args.service.as_str(), port)
         .id(args.id.as_str())

@@ -148,6 +148,8 @@ impl ConsulConfig {
     /// [`Kind::Config`] when a header cannot carry it; the text does not show it.
     pub fn token(mut self, token: impl AsRef<str>) -> Result<Self, Error> {
         self.token = Some(Secret::new("token", token.as_ref())?);
+        // Else a refusal would bring back the token of a file that this one was to replace.
+        self.token_file = None;
         Ok(self)
     }
 
