@@ -146,7 +146,7 @@ fn counted(rows: &[Arc<Row>], dice: &mut Dice) -> u16 {
 pub(crate) fn by_name<S>(
     hasher: &'static str,
     names: &Arc<[String]>,
-    walk: impl Fn(usize) -> crate::name::Walk + Clone + 'static,
+    walk: impl Fn(usize) -> crate::walk::Walk + Clone + 'static,
 ) -> Vec<Case>
 where
     S: BuildHasher + Default + Send + Sync + 'static,

@@ -23,6 +23,7 @@ mod name;
 #[cfg(feature = "peers")]
 mod peers;
 mod report;
+mod walk;
 
 use fixture::Fixture;
 use measure::{Pace, Scope};

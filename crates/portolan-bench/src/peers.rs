@@ -24,7 +24,7 @@ use crate::{
     fixture::place,
     limits::{Dice, Row, found, p2c_port, rows},
     measure::{Case, Kind},
-    name::Walk,
+    walk::Walk,
 };
 
 pub(crate) fn handle(instances: u16) -> anyhow::Result<Vec<Case>> {

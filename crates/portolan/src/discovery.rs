@@ -39,6 +39,10 @@ pub use config::{Config, ViewConfig};
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// Service discovery for one program. Cheap to clone; clones share everything.
+///
+/// Keep it for as long as the program looks things up: when the last clone is dropped its tasks end, and resolvers stay
+/// at what they knew, with an age that grows, while readers are told that the view is closed. A registration's handle
+/// keeps the tasks alive too. Only [`close`](Self::close) removes registrations and waits for it.
 #[derive(Clone)]
 pub struct Discovery {
     inner: Arc<Inner>,

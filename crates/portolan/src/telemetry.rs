@@ -4,7 +4,7 @@
 //! Never: a label with an instance in it; a metric recorded on the path of a warm lookup. Lookups are counted in
 //! plain atomics beside the resolver and folded in by its task.
 
-/// Picks and peeks answered. Labels: `service`, `outcome` (`picked`, `none`). Folded in each second.
+/// Picks and peeks answered. Labels: `service`, `outcome` (`picked`, `none`). Folded in each ten seconds; peeks are an estimate, one in 256 counted.
 pub(crate) const LOOKUPS: &str = "portolan_lookups_total";
 /// `service()` calls by whether the view was there. Labels: `service`, `result` (`hit`, `miss`).
 pub(crate) const VIEW_LOOKUPS: &str = "portolan_view_lookups_total";
@@ -36,6 +36,10 @@ pub(crate) const REPORTS: &str = "portolan_check_reports_total";
 pub(crate) const REPORT_SECONDS: &str = "portolan_check_report_seconds";
 /// Tasks that panicked and were started again. Labels: `task`. Any is a bug: report it.
 pub(crate) const TASK_PANICS: &str = "portolan_task_panics_total";
+
+/// The span of one request to the registry, at level debug. Fields: `method`, `path`, `index`, `wait` of what was asked,
+/// `status` of the answer.
+pub(crate) const REQUEST_SPAN: &str = "registry_request";
 
 /// The word of an error's kind, as a label.
 pub(crate) fn kind_label(kind: crate::error::Kind) -> &'static str {

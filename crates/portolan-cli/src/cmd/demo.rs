@@ -29,12 +29,14 @@ pub(crate) mod instance;
 mod look;
 mod screen;
 mod script;
+mod setting;
 mod stage;
 mod tally;
 
 use host::Host;
 use script::Owner;
-use stage::{Setting, Stage};
+use setting::Setting;
+use stage::Stage;
 
 const HELP: &str = "\
 Examples:

@@ -9,7 +9,7 @@ use portolan::{Changes, Instance, Snapshot, Status};
 
 use super::{
     screen,
-    stage::Setting,
+    setting::Setting,
     tally::{Subject, Tally},
 };
 use crate::output::Ink;

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use portolan::{Changes, Config, Discovery, Reader, Resolver, Select, ServiceId, ServiceName, Snapshot};
+use portolan::{Changes, Config, Discovery, Reader, Resolver, Select, ServiceId, Snapshot};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -23,11 +23,12 @@ use super::{
     look::{self, Look},
     screen::{self, Event, Picture, Process, Row},
     script::{Act, Owner, Script, Spec},
+    setting::Setting,
     tally::{Request, Subject, Tally},
 };
 use crate::{
     cmd::{self, explain},
-    config::{RegistryArgs, Shell},
+    config::Shell,
     output::Ink,
 };
 
@@ -41,19 +42,6 @@ const FRAME: Duration = Duration::from_millis(200);
 const UNCOUNTED: usize = 1024;
 /// How long a call of the end may take.
 const LAST: Duration = Duration::from_secs(2);
-
-/// What a demo is to be.
-#[derive(Debug)]
-pub(crate) struct Setting {
-    pub(crate) service: ServiceName,
-    /// How the ids of its instances begin.
-    pub(crate) ids: String,
-    pub(crate) length: Duration,
-    pub(crate) seed: u64,
-    pub(crate) owner: Owner,
-    pub(crate) registry: RegistryArgs,
-    pub(crate) url: String,
-}
 
 /// A demo in progress.
 #[derive(Debug)]

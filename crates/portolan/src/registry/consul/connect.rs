@@ -31,7 +31,6 @@ use tower_service::Service;
 
 use super::{
     config::{ConsulConfig, Scheme},
-    pools::NoHttp2,
     tls::Tls,
 };
 use crate::{
@@ -43,6 +42,18 @@ use crate::{
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The agent does not speak HTTP/2 over TLS.
+#[derive(Debug)]
+pub(super) struct NoHttp2;
+
+impl fmt::Display for NoHttp2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TLS did not agree on HTTP/2")
+    }
+}
+
+impl std::error::Error for NoHttp2 {}
 
 /// Opens connections. Clones share the TLS settings.
 #[derive(Clone)]

@@ -10,7 +10,6 @@
 //! Never: sends a request twice. It is given again only where no connection was there to send it on.
 
 use std::{
-    fmt,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
@@ -26,7 +25,7 @@ use hyper_util::{
 
 use super::{
     config::{ConsulConfig, Http2, Scheme},
-    connect::{Dial, Wanted},
+    connect::{Dial, NoHttp2, Wanted},
 };
 
 /// Calls on one HTTP/2 connection; Consul allows 250, hyper's servers 200.
@@ -39,18 +38,6 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(60);
 
 type Pool = Client<Dial, Full<Bytes>>;
-
-/// The agent does not speak HTTP/2 over TLS.
-#[derive(Debug)]
-pub(super) struct NoHttp2;
-
-impl fmt::Display for NoHttp2 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TLS did not agree on HTTP/2")
-    }
-}
-
-impl std::error::Error for NoHttp2 {}
 
 pub(super) struct Pools {
     /// Empty where HTTP/2 is never spoken.

@@ -160,7 +160,7 @@ impl Transport {
             .pair_if("ns", self.namespace.as_deref())
             .pair_if("partition", self.partition.as_deref());
         let span = tracing::debug_span!(
-            "registry_request",
+            telemetry::REQUEST_SPAN,
             method = %call.method,
             path = call.target.path(),
             status = tracing::field::Empty,
