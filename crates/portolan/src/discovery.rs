@@ -85,10 +85,12 @@ impl Discovery {
     }
 
     /// Discovery on any registry: an in-process one for tests, the embedded one, or one of your own.
+    ///
+    /// Of `config.consul` only the request timeout counts then: it bounds the calls to any registry.
     #[must_use]
     pub fn with_registry(registry: Arc<dyn Registry>, config: Config) -> Self {
         let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one("portolan"));
-        let guard = Arc::new(Guard::new(registry, config.connections));
+        let guard = Arc::new(Guard::new(registry, config.connections, config.consul.call_limit()));
         let tasks = Tasks::new();
         let settings = KeeperSettings { seed: mix(seed), ..KeeperSettings::default() };
         let keeper = Keeper::new(Arc::clone(&guard), &tasks, settings);
@@ -110,9 +112,7 @@ impl Discovery {
     /// # Cancel safety
     /// Dropping the future loses nothing: the view it started goes on, and the next call finds it.
     pub async fn service(&self, name: &str) -> Result<Resolver, Error> {
-        if let Some(found) = self.warm(name, Resolver::clone) {
-            metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => name.to_owned(), "result" => "hit")
-                .increment(1);
+        if let Some(found) = self.warm(name, Resolver::found_again) {
             return Ok(found);
         }
         let resolver = self.service_with(name, Select::default()).await?;
@@ -206,6 +206,8 @@ impl Discovery {
     /// Dropping the future aborts the tasks that have not ended yet.
     pub async fn close(&self, within: Duration) -> Result<(), Error> {
         let give_up = Instant::now() + within;
+        // Else a name that was looked up before would still be found, with a view that nobody follows any more.
+        self.inner.warm.store(Arc::default());
         let removed = self.inner.keeper.close(within).await;
         // Ending the tasks gets a moment even when the agent used up the time: nothing may outlive this.
         let rest = give_up.saturating_duration_since(Instant::now()).max(LAST_MOMENT);

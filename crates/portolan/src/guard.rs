@@ -18,9 +18,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use crate::{
+    duration::format_duration,
     error::{Error, Kind},
     model::{Instance, ServiceId},
     registry::{
@@ -31,8 +35,6 @@ use crate::{
 
 /// How many calls of one kind run at once, but for blocking reads; the others wait for a place.
 const PLACES: usize = 16;
-/// How long a call may take that does not wait for a change; on top of the wait for one that does.
-const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a blocking read waits while other views wait for its place.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -40,6 +42,8 @@ const TURN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Guard {
     registry: Arc<dyn Registry>,
+    /// How long a call may take that does not wait for a change; on top of the wait for one that does.
+    call: Duration,
     /// Blocking reads: one connection each over plain HTTP.
     watches: Semaphore,
     queued: AtomicUsize,
@@ -52,10 +56,11 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// A guard that lets `watches` blocking reads wait at once.
-    pub(crate) fn new(registry: Arc<dyn Registry>, watches: usize) -> Self {
+    /// A guard that lets `watches` blocking reads wait at once, and gives up a call after `call`.
+    pub(crate) fn new(registry: Arc<dyn Registry>, watches: usize, call: Duration) -> Self {
         Self {
             registry,
+            call,
             watches: Semaphore::new(watches.clamp(1, Semaphore::MAX_PERMITS)),
             queued: AtomicUsize::new(0),
             reads: Semaphore::new(PLACES),
@@ -64,49 +69,51 @@ impl Guard {
         }
     }
 
+    /// Makes a call that does not wait for a change, once there is a place for it.
     async fn place<T>(
         &self,
         places: &Semaphore,
-        within: Duration,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let place = places
-            .acquire()
-            .await
-            .map_err(|closed| Error::new(Kind::Closed, "the registry's guard is closed").caused_by(closed))?;
-        let answer = timeout(within, call).await;
-        drop(place);
-        answer.unwrap_or_else(|_late| {
-            let what = format!("{}: no answer within {within:?}", self.registry.describe());
+        let _place = take(places).await?;
+        self.within(self.call, call).await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        timeout(limit, call).await.unwrap_or_else(|_late| {
+            let (registry, limit) = (self.describe(), format_duration(limit));
+            let what =
+                format!("{registry}: no answer within {limit}; see whether it runs and can be reached");
             Err(Error::new(Kind::Timeout, what))
         })
     }
 
     async fn watch(&self, query: &ServiceQuery, block: Block) -> Result<Answer<Vec<Instance>>, Error> {
         let queued = Queued::new(&self.queued);
-        let place =
-            self.watches.acquire().await.map_err(|closed| {
-                Error::new(Kind::Closed, "the registry's guard is closed").caused_by(closed)
-            })?;
+        let _place = take(&self.watches).await?;
         drop(queued);
         let crowded = self.queued.load(Ordering::Relaxed) > 0;
         let wait = if crowded { block.wait.min(TURN) } else { block.wait };
         let query = query.clone().block(block.index, wait);
-        let within = deadline(wait);
-        let answer = timeout(within, self.registry.service(&query)).await;
-        drop(place);
-        answer.unwrap_or_else(|_late| {
-            let what =
-                format!("{}: a blocking read of {wait:?} had no answer within {within:?}", self.describe());
-            Err(Error::new(Kind::Timeout, what))
-        })
+        self.within(deadline(wait, self.call), self.registry.service(&query)).await
     }
+}
+
+async fn take(places: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
+    places
+        .acquire()
+        .await
+        .map_err(|closed| Error::new(Kind::Closed, "the registry's guard is closed").caused_by(closed))
 }
 
 /// How long a blocking read may take: the server adds up to a sixteenth to the wait (Consul: agent/consul/config.go),
 /// and then the answer has to travel.
-fn deadline(wait: Duration) -> Duration {
-    wait.saturating_add(wait / 16).saturating_add(CALL_DEADLINE)
+fn deadline(wait: Duration, call: Duration) -> Duration {
+    wait.saturating_add(wait / 16).saturating_add(call)
 }
 
 /// Counts one that waits for a place, until dropped.
@@ -137,37 +144,40 @@ impl Registry for Guard {
     fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
         match query.block {
             Some(block) => Box::pin(self.watch(query, block)),
-            None => Box::pin(self.place(&self.reads, CALL_DEADLINE, self.registry.service(query))),
+            None => Box::pin(self.place(&self.reads, self.registry.service(query))),
         }
     }
 
     fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
-        let within = deadline(query.block.map_or(Duration::ZERO, |block| block.wait));
-        Box::pin(self.place(&self.reads, within, self.registry.services(query)))
+        let within = deadline(query.block.map_or(Duration::ZERO, |block| block.wait), self.call);
+        Box::pin(async move {
+            let _place = take(&self.reads).await?;
+            self.within(within, self.registry.services(query)).await
+        })
     }
 
     fn agent(&self) -> Reply<'_, AgentInfo> {
-        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.agent()))
+        Box::pin(self.place(&self.writes, self.registry.agent()))
     }
 
     fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
-        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.registered(ids)))
+        Box::pin(self.place(&self.writes, self.registry.registered(ids)))
     }
 
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
-        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.register(definition)))
+        Box::pin(self.place(&self.writes, self.registry.register(definition)))
     }
 
     fn deregister<'a>(&'a self, id: &'a ServiceId) -> Reply<'a, ()> {
-        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.deregister(id)))
+        Box::pin(self.place(&self.writes, self.registry.deregister(id)))
     }
 
     fn report<'a>(&'a self, report: &'a Report) -> Reply<'a, ()> {
-        Box::pin(self.place(&self.reports, CALL_DEADLINE, self.registry.report(report)))
+        Box::pin(self.place(&self.reports, self.registry.report(report)))
     }
 
     fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
-        Box::pin(self.place(&self.writes, CALL_DEADLINE, self.registry.maintenance(id, reason)))
+        Box::pin(self.place(&self.writes, self.registry.maintenance(id, reason)))
     }
 }
 

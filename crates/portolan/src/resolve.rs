@@ -65,6 +65,8 @@ struct Cell {
     selection: ArcSwap<Selection>,
     peeks: Apart,
     nones: AtomicU64,
+    /// How often `service()` found it warm.
+    found: AtomicU64,
 }
 
 /// A count on cache lines of its own: each write to it would else take the pointer to the selection, which is read in
@@ -109,6 +111,7 @@ impl Resolver {
             seed,
             peeks: Apart::default(),
             nones: AtomicU64::new(0),
+            found: AtomicU64::new(0),
         });
         let stop_view = stop.clone();
         let inner = Inner { cell: Arc::clone(&cell), reader, _stop: stop.drop_guard() };
@@ -125,6 +128,12 @@ impl Resolver {
             Box::pin(task.run()) as KeepCurrent
         };
         (Self { inner: Arc::new(inner) }, make)
+    }
+
+    /// A clone for a caller who looked it up by name again; counted here, and told to the metrics by the task.
+    pub(crate) fn found_again(&self) -> Self {
+        self.inner.cell.found.fetch_add(1, Ordering::Relaxed);
+        self.clone()
     }
 
     /// The service.
@@ -309,12 +318,15 @@ impl Counted {
         self.picks(cell);
         let picked = std::mem::take(&mut self.0).saturating_add(cell.peeks.0.swap(0, Ordering::Relaxed));
         let none = cell.nones.swap(0, Ordering::Relaxed);
+        let found = cell.found.swap(0, Ordering::Relaxed);
+        let service = || cell.service.as_str().to_owned();
         let count = |outcome, by| {
-            let service = cell.service.as_str().to_owned();
-            metrics::counter!(telemetry::LOOKUPS, "service" => service, "outcome" => outcome).increment(by);
+            metrics::counter!(telemetry::LOOKUPS, "service" => service(), "outcome" => outcome).increment(by);
         };
         count("picked", picked);
         count("none", none);
+        metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => service(), "result" => "hit")
+            .increment(found);
     }
 }
 

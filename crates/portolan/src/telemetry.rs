@@ -6,7 +6,8 @@
 
 /// Picks and peeks answered. Labels: `service`, `outcome` (`picked`, `none`). Folded in each ten seconds; peeks are an estimate, one in 256 counted.
 pub(crate) const LOOKUPS: &str = "portolan_lookups_total";
-/// `service()` calls by whether the view was there. Labels: `service`, `result` (`hit`, `miss`).
+/// `service()` calls by whether the view was there. Labels: `service`, `result` (`hit`, `miss`). Hits are folded in
+/// each ten seconds.
 pub(crate) const VIEW_LOOKUPS: &str = "portolan_view_lookups_total";
 /// Answers taken in by a view. Labels: `service`, `changed` (`true`, `false`).
 pub(crate) const VIEW_REFRESHES: &str = "portolan_view_refreshes_total";
@@ -26,7 +27,7 @@ pub(crate) const REQUEST_SECONDS: &str = "portolan_registry_request_seconds";
 pub(crate) const REQUESTS: &str = "portolan_registry_requests_total";
 /// Instances left out of an answer because a number in them is out of range. Any: look at who registers them.
 pub(crate) const INSTANCES_UNREADABLE: &str = "portolan_registry_instances_unreadable_total";
-/// Registrations by state. Labels: `service`, `state`: 1 for the state it is in.
+/// How many registrations of this process are in each state. Labels: `service`, `state`.
 pub(crate) const REGISTRATION_STATE: &str = "portolan_registration_state";
 /// Times an instance was sent to the agent. Labels: `service`, `reason` (`new`, `missing`, `drift`).
 pub(crate) const REGISTRATIONS: &str = "portolan_registrations_total";

@@ -73,6 +73,7 @@ async fn close_ends_every_task_and_later_calls_say_so() {
     assert_eq!(registry.open.load(std::sync::atomic::Ordering::SeqCst), 0, "no read is left open");
     assert!(web.pick().is_ok(), "what was known is still known");
     assert_eq!(discovery.service("db").await.unwrap_err().kind(), Kind::Closed);
+    assert_eq!(discovery.service("web").await.unwrap_err().kind(), Kind::Closed, "also a name it knew");
 }
 
 #[tokio::test(start_paused = true)]

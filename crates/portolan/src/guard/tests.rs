@@ -6,6 +6,9 @@ use crate::{
     testing::{Scripted, answer},
 };
 
+/// The default of `request_timeout`.
+const CALL: Duration = Duration::from_secs(10);
+
 fn query(wait: Option<Duration>) -> ServiceQuery {
     let query = ServiceQuery::new(ServiceName::new("web").unwrap());
     match wait {
@@ -16,23 +19,33 @@ fn query(wait: Option<Duration>) -> ServiceQuery {
 
 #[test]
 fn b2_a_blocking_read_gets_its_wait_a_sixteenth_and_time_to_travel() {
-    assert_eq!(deadline(Duration::from_secs(160)), Duration::from_secs(160 + 10 + 10));
+    assert_eq!(deadline(Duration::from_secs(160), CALL), Duration::from_secs(160 + 10 + 10));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_read_that_never_answers_ends_at_its_deadline() {
     let registry = Scripted::hanging();
-    let guard = Guard::new(registry, 4);
+    let guard = Guard::new(registry, 4, CALL);
     let error = guard.service(&query(None)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Timeout);
     assert!(error.to_string().contains("a scripted registry: no answer within 10s"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_call_is_the_one_that_was_set() {
+    for seconds in [1, 30] {
+        let guard = Guard::new(Scripted::hanging(), 4, Duration::from_secs(seconds));
+        let start = tokio::time::Instant::now();
+        assert_eq!(guard.service(&query(None)).await.unwrap_err().kind(), Kind::Timeout);
+        assert_eq!(start.elapsed(), Duration::from_secs(seconds));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_views_than_places_take_turns_and_never_exceed_them() {
     let registry = Scripted::new([Ok(answer(&[1], 1))]);
     registry.service(&query(None)).await.unwrap();
-    let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 3));
+    let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 3, CALL));
     let start = tokio::time::Instant::now();
     let mut views = tokio::task::JoinSet::new();
     for _ in 0..12 {
@@ -51,7 +64,7 @@ async fn more_views_than_places_take_turns_and_never_exceed_them() {
 async fn open_watches_do_not_starve_a_read() {
     let registry = Scripted::new([Ok(answer(&[1], 1))]);
     registry.service(&query(None)).await.unwrap();
-    let guard = Arc::new(Guard::new(registry, 1));
+    let guard = Arc::new(Guard::new(registry, 1, CALL));
     let mut watch = tokio::task::JoinSet::new();
     let other = Arc::clone(&guard);
     watch.spawn(async move { other.service(&query(Some(Duration::from_secs(600)))).await.map(|_| ()) });

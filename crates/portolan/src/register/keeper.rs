@@ -100,7 +100,7 @@ impl Keeper {
     /// An instance that was registered already is removed again.
     pub(crate) async fn register(&self, spec: &Registration) -> Result<RegistrationHandle, Error> {
         let definition = Arc::new(self.define(spec).await?);
-        if self.tasks.stop().is_cancelled() {
+        if self.tasks.is_closed() {
             return Err(Error::new(Kind::Closed, "register: the discovery is closed; make a new one"));
         }
         let handle = self.insert(&definition).await?;

@@ -104,7 +104,7 @@ impl Table {
         self.count = self.count.wrapping_add(1);
         let number = self.count;
         let (state, receiver) = watch::channel(RegistrationState::Pending);
-        telemetry_state(&definition.name, &RegistrationState::Pending, 1.0);
+        count_state(&definition.name, &RegistrationState::Pending, 1.0);
         let beats = definition.checks.iter().filter_map(|check| Beat::of(check, now)).collect();
         let machine = Machine::new(number.wrapping_mul(EPOCHS));
         let id = definition.id.clone();
@@ -309,12 +309,12 @@ impl Table {
         let service = &slot.definition.name;
         let old = slot.state.borrow().clone();
         if old != next {
-            telemetry_state(service, &old, 0.0);
-            telemetry_state(service, &next, 1.0);
+            count_state(service, &old, -1.0);
+            count_state(service, &next, 1.0);
             next.log(service, id);
         }
         if gone {
-            telemetry_state(service, &next, 0.0);
+            count_state(service, &next, -1.0);
         }
         slot.state.send_if_modified(|state| {
             let changed = *state != next;
@@ -327,9 +327,11 @@ impl Table {
     }
 }
 
-fn telemetry_state(service: &ServiceName, state: &RegistrationState, value: f64) {
+/// Counts, for a process may hold several registrations of one service.
+fn count_state(service: &ServiceName, state: &RegistrationState, by: f64) {
     let service = service.to_string();
-    metrics::gauge!(telemetry::REGISTRATION_STATE, "service" => service, "state" => state.label()).set(value);
+    metrics::gauge!(telemetry::REGISTRATION_STATE, "service" => service, "state" => state.label())
+        .increment(by);
 }
 
 impl Slot {

@@ -23,7 +23,7 @@ fn run(registry: Arc<Scripted>) -> Running {
     let stop = CancellationToken::new();
     let settings = Settings { wait: Duration::from_secs(30), max_stale: None, hold: Duration::from_secs(10) };
     let target = Target { datacenter: Some("dc2".into()), output: CheckOutput::Drop, settings };
-    let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 4));
+    let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 4, Duration::from_secs(10)));
     let mut task = tokio::task::JoinSet::new();
     let writer = Arc::new(tokio::sync::Mutex::new(writer));
     task.spawn(follow(guard, target, writer, Rolls::new(1), stop.clone()));

@@ -117,7 +117,7 @@ struct Rig {
 fn rig() -> Rig {
     let registry = Arc::new(Scripted::default());
     let tasks = Tasks::new();
-    let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 4));
+    let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 4, 10 * SECOND));
     let keeper = Keeper::new(guard, &tasks, KeeperSettings { seed: 7, ..KeeperSettings::default() });
     Rig { registry, tasks, keeper }
 }

@@ -199,6 +199,11 @@ impl ConsulConfig {
         self
     }
 
+    /// What [`request_timeout`](Self::request_timeout) was set to.
+    pub(crate) fn call_limit(&self) -> Duration {
+        self.request_timeout
+    }
+
     /// How long a call may take from start to the last byte; a blocking read gets this on top of what Consul may wait.
     /// Default 10 s: an agent holds a call up to 7 s while there is no leader.
     #[must_use]
