@@ -74,7 +74,7 @@ impl Registry for Fixed {
         "a fixed registry in memory".to_owned()
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(async move {
             if let Some(block) = query.block {
                 tokio::time::sleep(block.wait).await;
@@ -116,14 +116,13 @@ fn unneeded() -> Error {
     Error::registry(Kind::Config, "the registry of the benchmark only answers reads of a service")
 }
 
-fn instances(service: &str) -> Vec<Instance> {
+fn instances(service: &str) -> Vec<Arc<Instance>> {
     let count = service.rsplit('-').next().and_then(|text| text.parse().ok()).unwrap_or(0);
     let instance = |number: u16| {
         let (address, port) = place(number);
         let identity = Identity::new("dc1", &format!("node-{}", number / 8), &format!("{service}-{number}"));
-        Instance::new(identity, service, &address.to_string(), port)
-            .with_tags(["http", "v1.4.2"])
-            .with_meta([("zone", "eu-1a")])
+        let instance = Instance::new(identity, service, &address.to_string(), port);
+        Arc::new(instance.with_tags(["http", "v1.4.2"]).with_meta([("zone", "eu-1a")]))
     };
     (0..count).map(instance).collect()
 }

@@ -87,7 +87,7 @@ impl Embedded {
         })
     }
 
-    async fn read_service(&self, query: &ServiceQuery) -> Result<Answer<Vec<Instance>>, Error> {
+    async fn read_service(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
         self.our_datacenter(query.datacenter.as_deref())?;
         let name = query.service.as_str();
         let key = Key::Service(name.into());
@@ -95,8 +95,10 @@ impl Embedded {
         let (index, entries) =
             self.core.look(|state| (state.index(&key), state.entries(name, &Narrow::default())));
         let datacenter = &self.core.config.datacenter;
-        let instances =
-            entries.iter().map(|entry| convert::instance(entry, datacenter, query.output)).collect();
+        let instances = entries
+            .iter()
+            .map(|entry| Arc::new(convert::instance(entry, datacenter, query.output)))
+            .collect();
         Ok(answer(instances, index, query.consistency))
     }
 
@@ -148,7 +150,7 @@ impl Registry for Embedded {
         format!("embedded registry of node {}", self.core.config.node)
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(self.read_service(query))
     }
 

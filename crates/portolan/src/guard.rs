@@ -92,7 +92,7 @@ impl Guard {
         })
     }
 
-    async fn watch(&self, query: &ServiceQuery, block: Block) -> Result<Answer<Vec<Instance>>, Error> {
+    async fn watch(&self, query: &ServiceQuery, block: Block) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
         let queued = Queued::new(&self.queued);
         let _place = take(&self.watches).await?;
         drop(queued);
@@ -141,7 +141,7 @@ impl Registry for Guard {
         self.registry.endpoint()
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         match query.block {
             Some(block) => Box::pin(self.watch(query, block)),
             None => Box::pin(self.place(&self.reads, self.registry.service(query))),

@@ -7,7 +7,7 @@
 //!
 //! Proof: the contract suite (`tests/contract/`), which runs on every implementation.
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use crate::{
     error::Error,
@@ -46,7 +46,7 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
     /// The instances of one service, unfiltered. With [`Block`], waits for a change.
     ///
     /// An unknown service is an empty answer, not an error.
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>>;
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>>;
 
     /// The names of all services, with the tags of their instances.
     fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>>;

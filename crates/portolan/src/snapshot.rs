@@ -34,6 +34,14 @@ pub enum Source {
     Nothing,
     /// From the registry.
     Live,
+    /// From the cache that the processes of a host or a cluster share.
+    Shared,
+    /// From this machine's disk: the last known good of an earlier run.
+    Disk,
+    /// From the list that the caller gave for the case that nothing fresh enough is known.
+    Fallback,
+    /// From an operator's file, which stands above everything else.
+    Override,
 }
 
 impl fmt::Display for Source {
@@ -41,6 +49,10 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::Nothing => "nothing",
             Self::Live => "live",
+            Self::Shared => "shared",
+            Self::Disk => "disk",
+            Self::Fallback => "fallback",
+            Self::Override => "override",
         })
     }
 }
@@ -53,15 +65,24 @@ pub struct Freshness {
     pub source: Source,
     /// The registry's index for it; 0 before the first answer.
     pub index: u64,
-    /// When the newest proof arrived, less the age that the registry itself admitted. `None` before the first answer.
+    /// When the newest proof arrived here. `None` before the first answer.
     pub confirmed: Option<Instant>,
+    /// How old it was then, by the registry's own word, or by that of the cache it came from. Apart from `confirmed`,
+    /// for a proof may be older than this machine's clock.
+    pub admitted: Duration,
     /// Whether the age that the registry admits is known to be empty words: Consul's streaming backend always says 0.
     pub streaming: bool,
 }
 
 impl Freshness {
     pub(crate) fn nothing() -> Self {
-        Self { source: Source::Nothing, index: 0, confirmed: None, streaming: false }
+        Self {
+            source: Source::Nothing,
+            index: 0,
+            confirmed: None,
+            admitted: Duration::ZERO,
+            streaming: false,
+        }
     }
 
     /// How old the newest proof is at `now`; `None` before the first answer.
@@ -69,7 +90,7 @@ impl Freshness {
     /// Computed here, on demand: a lookup itself reads no clock.
     #[must_use]
     pub fn age(&self, now: Instant) -> Option<Duration> {
-        self.confirmed.map(|confirmed| now.saturating_duration_since(confirmed))
+        self.confirmed.map(|confirmed| now.saturating_duration_since(confirmed).saturating_add(self.admitted))
     }
 }
 

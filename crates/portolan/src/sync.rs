@@ -19,6 +19,7 @@ use crate::{
     telemetry,
 };
 
+mod interest;
 mod known;
 mod rate;
 mod step;

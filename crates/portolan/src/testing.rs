@@ -19,13 +19,16 @@ use crate::{
     },
 };
 
+/// What is said to one read.
+type Line = Result<Answer<Vec<Arc<Instance>>>, Kind>;
+
 /// Answers reads from a script; when it is used up, blocking reads wait for more and others repeat the last answer.
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
     #[expect(clippy::disallowed_types, reason = "a test's own")]
-    script: std::sync::Mutex<VecDeque<Result<Answer<Vec<Instance>>, Kind>>>,
+    script: std::sync::Mutex<VecDeque<Line>>,
     #[expect(clippy::disallowed_types, reason = "a test's own")]
-    last: std::sync::Mutex<Option<Answer<Vec<Instance>>>>,
+    last: std::sync::Mutex<Option<Answer<Vec<Arc<Instance>>>>>,
     more: Notify,
     pub(crate) open: AtomicUsize,
     pub(crate) most_open: AtomicUsize,
@@ -40,12 +43,12 @@ pub(crate) fn instance(id: u16) -> Instance {
 }
 
 /// An answer with these instances.
-pub(crate) fn answer(ids: &[u16], index: u64) -> Answer<Vec<Instance>> {
-    Answer::new(ids.iter().map(|id| instance(*id)).collect(), index)
+pub(crate) fn answer(ids: &[u16], index: u64) -> Answer<Vec<Arc<Instance>>> {
+    Answer::new(ids.iter().map(|id| Arc::new(instance(*id))).collect(), index)
 }
 
 impl Scripted {
-    pub(crate) fn new(script: impl IntoIterator<Item = Result<Answer<Vec<Instance>>, Kind>>) -> Arc<Self> {
+    pub(crate) fn new(script: impl IntoIterator<Item = Line>) -> Arc<Self> {
         let scripted = Self::default();
         scripted.script.lock().unwrap().extend(script);
         Arc::new(scripted)
@@ -56,12 +59,12 @@ impl Scripted {
         Arc::new(Self { hangs: true, ..Self::default() })
     }
 
-    pub(crate) fn push(&self, next: Result<Answer<Vec<Instance>>, Kind>) {
+    pub(crate) fn push(&self, next: Line) {
         self.script.lock().unwrap().push_back(next);
         self.more.notify_waiters();
     }
 
-    async fn read(&self, query: &ServiceQuery) -> Result<Answer<Vec<Instance>>, Error> {
+    async fn read(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
         let _open = Open::new(self);
         self.asked.lock().unwrap().push(query.clone());
         loop {
@@ -116,7 +119,7 @@ impl Registry for Scripted {
         "a scripted registry".to_owned()
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(self.read(query))
     }
 

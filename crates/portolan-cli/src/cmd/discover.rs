@@ -4,7 +4,7 @@
 //!
 //! Never: shows an instance that is not passing unless `--all` asks for it.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use clap::Args as ClapArgs;
 use portolan::{
@@ -62,7 +62,7 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let mut known = ask(&registry, registry.service(&query)).await?.value;
     known.sort_by(|a, b| a.identity.cmp(&b.identity));
     let select = args.filter.select();
-    let asked_for = known.iter().filter(|one| filter::fits(&select, one));
+    let asked_for = known.iter().map(Arc::as_ref).filter(|one| filter::fits(&select, one));
     let wanted: Vec<&Instance> = asked_for.filter(|one| args.all || one.status == Status::Passing).collect();
     output::print(&rendered(&args, &wanted, shell.color))?;
     if wanted.is_empty() {
@@ -88,7 +88,7 @@ fn rendered(args: &Args, wanted: &[&Instance], color: bool) -> String {
 }
 
 /// Why the list is empty, in one line.
-fn none_line(name: &ServiceName, known: &[Instance]) -> String {
+fn none_line(name: &ServiceName, known: &[Arc<Instance>]) -> String {
     if known.is_empty() {
         return format!("{name}: no instance is known to the registry; `portolan services` lists the names");
     }
@@ -113,8 +113,8 @@ mod tests {
         let name: ServiceName = "web".parse().unwrap();
         assert!(none_line(&name, &[]).starts_with("web: no instance is known"));
         let make = |id: &str, status| {
-            Instance::new(Identity::new("dc1", "n", id), "web", "10.0.0.1", 1)
-                .with_checks(vec![CheckState::new("c", "c", status, CheckScope::Service)])
+            let instance = Instance::new(Identity::new("dc1", "n", id), "web", "10.0.0.1", 1);
+            Arc::new(instance.with_checks(vec![CheckState::new("c", "c", status, CheckScope::Service)]))
         };
         let known = [make("a", Status::Critical), make("b", Status::Critical), make("c", Status::Warning)];
         assert_eq!(

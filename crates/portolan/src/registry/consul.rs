@@ -62,7 +62,7 @@ impl Consul {
         Self { transport: Arc::new(Transport::new(config)) }
     }
 
-    async fn instances(&self, query: &ServiceQuery) -> Result<Answer<Vec<Instance>>, Error> {
+    async fn instances(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
         let target = Target::new("/v1/health/service")
             .segment(query.service.as_str())
             .pair_if("dc", query.datacenter.as_deref())
@@ -191,7 +191,7 @@ impl Registry for Consul {
         self.transport.endpoint()
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(self.instances(query))
     }
 

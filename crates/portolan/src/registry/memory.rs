@@ -246,11 +246,11 @@ fn answer<T>(index: u64, value: T, consistency: Consistency) -> Answer<T> {
     Answer::new(value, index).with_meta(meta)
 }
 
-fn without_output(mut instances: Vec<Instance>) -> Vec<Instance> {
-    for check in instances.iter_mut().flat_map(|instance| &mut instance.checks) {
+fn without_output(mut instance: Instance) -> Instance {
+    for check in &mut instance.checks {
         check.output = "".into();
     }
-    instances
+    instance
 }
 
 impl Registry for Memory {
@@ -258,7 +258,7 @@ impl Registry for Memory {
         "the in-process registry".to_owned()
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(async move {
             let bell = self.shared.doorbell(&query.service);
             let look = |catalog: &Catalog| {
@@ -266,11 +266,11 @@ impl Registry for Memory {
             };
             let (index, instances) =
                 self.shared.read(query.datacenter.as_deref(), query.block, bell, look).await?;
-            let instances = match query.output {
-                CheckOutput::Keep => instances,
-                CheckOutput::Drop => without_output(instances),
-            };
-            Ok(answer(index, instances, query.consistency))
+            let instances = instances.into_iter().map(|instance| match query.output {
+                CheckOutput::Keep => Arc::new(instance),
+                CheckOutput::Drop => Arc::new(without_output(instance)),
+            });
+            Ok(answer(index, instances.collect(), query.consistency))
         })
     }
 

@@ -39,7 +39,7 @@ const INDEX: u64 = 1;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct StaticList {
-    services: BTreeMap<ServiceName, Vec<Instance>>,
+    services: BTreeMap<ServiceName, Vec<Arc<Instance>>>,
 }
 
 impl StaticList {
@@ -52,7 +52,7 @@ impl StaticList {
     /// The same with these instances of `service`, in place of those it had.
     #[must_use]
     pub fn with(mut self, service: ServiceName, instances: impl IntoIterator<Item = Instance>) -> Self {
-        self.services.insert(service, instances.into_iter().collect());
+        self.services.insert(service, instances.into_iter().map(Arc::new).collect());
         self
     }
 
@@ -60,7 +60,7 @@ impl StaticList {
         let (name, addresses) =
             line.split_once('=').ok_or("has no \"=\"; write name=address:port,address:port")?;
         let name = ServiceName::new(name.trim()).map_err(|error| error.to_string())?;
-        let mut instances: Vec<Instance> = Vec::new();
+        let mut instances: Vec<Arc<Instance>> = Vec::new();
         for text in addresses.split(',').map(str::trim).filter(|text| !text.is_empty()) {
             let (address, port) = address_and_port(text).ok_or_else(|| {
                 format!("{text:?} is not address:port with a port from 1 to 65535 (IPv6 as \"[fd00::1]:80\")")
@@ -68,12 +68,12 @@ impl StaticList {
             if instances.iter().any(|known| *known.identity.id == *text) {
                 return Err(format!("{text:?} is given twice; leave one out"));
             }
-            instances.push(Instance::new(
+            instances.push(Arc::new(Instance::new(
                 Identity::new(NOWHERE, NOWHERE, text),
                 name.as_str(),
                 address,
                 port,
-            ));
+            )));
         }
         match self.services.insert(name.clone(), instances) {
             Some(_) => {
@@ -133,7 +133,7 @@ impl Registry for StaticList {
         format!("a static list of {} services", self.services.len())
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(async move {
             waited(query.block).await;
             Ok(Answer::new(self.services.get(&query.service).cloned().unwrap_or_default(), INDEX))
@@ -143,7 +143,7 @@ impl Registry for StaticList {
     fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
         Box::pin(async move {
             waited(query.block).await;
-            let tags = |instances: &Vec<Instance>| {
+            let tags = |instances: &Vec<Arc<Instance>>| {
                 let mut tags: Vec<Arc<str>> =
                     instances.iter().flat_map(|instance| instance.tags.iter().map(Arc::clone)).collect();
                 tags.sort_unstable();

@@ -20,6 +20,7 @@ fn live(instances: &[Instance], held: &[Instance]) -> Snapshot {
         source: Source::Live,
         index: 7,
         confirmed: Some(tokio::time::Instant::now().into_std()),
+        admitted: Duration::ZERO,
         streaming: false,
     };
     Snapshot {

@@ -16,7 +16,13 @@ fn instance(id: u8, port: u16) -> Arc<Instance> {
 }
 
 fn of(instances: &[Arc<Instance>], held: &[Arc<Instance>]) -> Arc<Snapshot> {
-    let freshness = Freshness { source: Source::Live, index: 7, confirmed: None, streaming: false };
+    let freshness = Freshness {
+        source: Source::Live,
+        index: 7,
+        confirmed: None,
+        admitted: Duration::ZERO,
+        streaming: false,
+    };
     Arc::new(Snapshot {
         instances: instances.into(),
         held: held.into(),

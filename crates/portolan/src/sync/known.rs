@@ -59,7 +59,7 @@ impl Known {
 
     /// Whether an answer that came after a reconnect or a reset loses too much to be believed at once: everything,
     /// when the index went down as well, or more than half of at least four.
-    pub(super) fn is_suspect(&self, new: &[Instance], went_back: bool) -> bool {
+    pub(super) fn is_suspect(&self, new: &[Arc<Instance>], went_back: bool) -> bool {
         if new.is_empty() && went_back {
             return self.len() > 0;
         }
@@ -69,15 +69,15 @@ impl Known {
     }
 
     /// Takes in an answer that is believed. With `hold`, what it lost is kept for that long.
-    pub(super) fn replace(&mut self, new: Vec<Instance>, hold: Option<Duration>, now: Instant) {
+    pub(super) fn replace(&mut self, new: Vec<Arc<Instance>>, hold: Option<Duration>, now: Instant) {
         let mut before = std::mem::take(&mut self.confirmed);
         let mut changed = false;
         for instance in new {
             let kept = match before.remove(&instance.identity) {
-                Some(old) if *old == instance => old, // unchanged: same allocation
+                Some(old) if old == instance => old, // unchanged: same allocation
                 _ => {
                     changed = true;
-                    Arc::new(instance)
+                    instance
                 }
             };
             self.confirmed.insert(kept.identity.clone(), kept);

@@ -59,7 +59,7 @@ pub(crate) enum Input {
     /// The loop begins.
     Start,
     /// The read that was asked for came back.
-    Answer(Answer<Vec<Instance>>),
+    Answer(Answer<Vec<Arc<Instance>>>),
     /// It failed.
     Failed { kind: Kind, text: Arc<str> },
     /// The rest is over.
@@ -199,7 +199,7 @@ impl State {
         Turn { event, ..self.ask(now) }
     }
 
-    fn judge(&mut self, answer: Answer<Vec<Instance>>, now: Instant) -> Turn {
+    fn judge(&mut self, answer: Answer<Vec<Arc<Instance>>>, now: Instant) -> Turn {
         let Answer { value: instances, meta } = answer;
         let went_back = meta.index < self.believed;
         if self.why == Why::Follow && meta.index < self.index {
@@ -230,7 +230,13 @@ impl State {
             && matches!(self.why, Why::Follow | Why::Anew)
     }
 
-    fn accept(&mut self, instances: Vec<Instance>, meta: &AnswerMeta, went_back: bool, now: Instant) -> Turn {
+    fn accept(
+        &mut self,
+        instances: Vec<Arc<Instance>>,
+        meta: &AnswerMeta,
+        went_back: bool,
+        now: Instant,
+    ) -> Turn {
         // Losses that came with a lower index may be registrants that have not returned yet.
         let hold = (self.why == Why::Confirm && went_back).then_some(self.settings.hold);
         let hidden = hidden(meta, instances.is_empty());
@@ -250,7 +256,8 @@ impl State {
         self.snapshot.freshness = Arc::new(Freshness {
             source: Source::Live,
             index: self.index,
-            confirmed: Some(now.checked_sub(admitted).unwrap_or(now)),
+            confirmed: Some(now),
+            admitted,
             streaming: meta.streaming,
         });
         let publish = Some(Arc::new(self.snapshot.clone()));

@@ -9,7 +9,7 @@
 //! `make` is an async function that returns `Result<(Arc<dyn Registry>, guard), suite::Failure>`; or `run_all` in
 //! `all.rs`, where one registry serves all rules.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use portolan::{
     Check, CheckId, Instance, Registry, ServiceId, ServiceName, Status,
@@ -127,7 +127,7 @@ fn query(name: &str) -> Result<ServiceQuery, Failure> {
     Ok(ServiceQuery::new(ServiceName::new(name)?))
 }
 
-async fn read(registry: &dyn Registry, name: &str) -> Result<Answer<Vec<Instance>>, Failure> {
+async fn read(registry: &dyn Registry, name: &str) -> Result<Answer<Vec<Arc<Instance>>>, Failure> {
     Ok(registry.service(&query(name)?).await?)
 }
 
@@ -135,16 +135,16 @@ async fn read(registry: &dyn Registry, name: &str) -> Result<Answer<Vec<Instance
 async fn settled(
     registry: &dyn Registry,
     name: &str,
-    want: impl Fn(&[Instance]) -> bool,
-) -> Result<Answer<Vec<Instance>>, Failure> {
+    want: impl Fn(&[Arc<Instance>]) -> bool,
+) -> Result<Answer<Vec<Arc<Instance>>>, Failure> {
     settled_with(registry, query(name)?, want).await
 }
 
 async fn settled_with(
     registry: &dyn Registry,
     query: ServiceQuery,
-    want: impl Fn(&[Instance]) -> bool,
-) -> Result<Answer<Vec<Instance>>, Failure> {
+    want: impl Fn(&[Arc<Instance>]) -> bool,
+) -> Result<Answer<Vec<Arc<Instance>>>, Failure> {
     let mut answer = registry.service(&query).await?;
     let turns = async {
         while !want(&answer.value) {
@@ -159,8 +159,8 @@ async fn settled_with(
     Ok(answer)
 }
 
-async fn gone(registry: &dyn Registry, name: &str) -> Result<Answer<Vec<Instance>>, Failure> {
-    settled(registry, name, <[Instance]>::is_empty).await
+async fn gone(registry: &dyn Registry, name: &str) -> Result<Answer<Vec<Arc<Instance>>>, Failure> {
+    settled(registry, name, <[Arc<Instance>]>::is_empty).await
 }
 
 /// Takes instances out again, and waits until the catalogue has seen it.
@@ -179,6 +179,6 @@ fn report(check: &CheckId, status: Status, output: &str) -> Report {
 }
 
 /// Whether there is one instance, and it has this status.
-fn one_is(status: Status) -> impl Fn(&[Instance]) -> bool {
+fn one_is(status: Status) -> impl Fn(&[Arc<Instance>]) -> bool {
     move |instances| matches!(instances, [one] if one.status == status)
 }

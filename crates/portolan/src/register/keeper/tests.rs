@@ -52,7 +52,7 @@ impl Registry for Scripted {
         "a scripted registry".to_owned()
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Instance>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         if self.blind_catalogue.load(SeqCst) {
             return Box::pin(async { Ok(Answer::new(Vec::new(), 1)) });
         }

@@ -22,7 +22,7 @@ use crate::{
 /// The instances of a body, and why others in it could not be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decoded {
-    pub(super) instances: Vec<Instance>,
+    pub(super) instances: Vec<Arc<Instance>>,
     /// One line for each instance that was left out, with its node and id.
     pub(super) unreadable: Vec<String>,
 }
@@ -34,7 +34,7 @@ pub(super) fn decode(body: &[u8], output: CheckOutput) -> Result<Decoded, serde_
     let mut decoded = Decoded { instances: Vec::with_capacity(entries.len()), unreadable: Vec::new() };
     for entry in &entries {
         match instance(entry, output) {
-            Ok(instance) => decoded.instances.push(instance),
+            Ok(instance) => decoded.instances.push(Arc::new(instance)),
             Err(problem) => {
                 let (node, id) = (entry.node.node.as_str(), entry.service.id.as_str());
                 decoded.unreadable.push(format!("{node}/{id}: {problem}"));

@@ -61,7 +61,7 @@ fn blocking(
     memory: &Memory,
     name: &str,
     index: u64,
-) -> impl Future<Output = Result<Answer<Vec<Instance>>, Error>> + use<> {
+) -> impl Future<Output = Result<Answer<Vec<Arc<Instance>>>, Error>> + use<> {
     let (memory, query) = (memory.clone(), query(name).block(index, 60 * SECOND));
     async move { memory.service(&query).await }
 }

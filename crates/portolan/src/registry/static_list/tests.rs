@@ -22,7 +22,7 @@ async fn a_line_lists_the_addresses_of_a_service() {
         ("x", vec![]),
     ] {
         let answer = list.service(&ServiceQuery::new(name(service))).await.unwrap();
-        let found: Vec<String> = answer.value.iter().map(Instance::authority).collect();
+        let found: Vec<String> = answer.value.iter().map(|one| one.authority()).collect();
         assert_eq!(found, expected, "{service}");
         assert_eq!(answer.meta.index, 1);
     }

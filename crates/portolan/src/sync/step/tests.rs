@@ -20,8 +20,8 @@ fn instance(id: u8) -> Instance {
     Instance::new(Identity::new("dc1", "n1", &format!("web-{id}")), "web", "10.0.0.1", 1000 + u16::from(id))
 }
 
-fn answer(ids: &[u8], index: u64) -> Answer<Vec<Instance>> {
-    Answer::new(ids.iter().map(|id| instance(*id)).collect(), index)
+fn answer(ids: &[u8], index: u64) -> Answer<Vec<Arc<Instance>>> {
+    Answer::new(ids.iter().map(|id| Arc::new(instance(*id))).collect(), index)
 }
 
 /// A machine with a clock of its own.
@@ -167,7 +167,7 @@ fn what_answers_in_the_place_of_a_held_instance_ends_its_hold() {
     assert_eq!(bench.shown(), (vec![], vec![1]));
     let mut reborn = instance(1);
     reborn.identity = Identity::new("dc1", "n1", "web-1-another-life");
-    bench.give(Input::Answer(Answer::new(vec![reborn], 4)));
+    bench.give(Input::Answer(Answer::new(vec![reborn.into()], 4)));
     assert_eq!(bench.shown(), (vec![1], vec![]));
 }
 
@@ -391,7 +391,7 @@ impl Model {
         }
     }
 
-    fn truth(&self) -> Vec<Instance> {
+    fn truth(&self) -> Vec<Arc<Instance>> {
         instances_of(&self.instances)
     }
 
@@ -411,8 +411,9 @@ impl Model {
     }
 }
 
-fn instances_of(instances: &BTreeMap<u8, u16>) -> Vec<Instance> {
-    let build = |(id, tag): (&u8, &u16)| instance(*id).with_meta([("tag", tag.to_string().as_str())]);
+fn instances_of(instances: &BTreeMap<u8, u16>) -> Vec<Arc<Instance>> {
+    let build =
+        |(id, tag): (&u8, &u16)| Arc::new(instance(*id).with_meta([("tag", tag.to_string().as_str())]));
     instances.iter().map(build).collect()
 }
 
@@ -453,7 +454,7 @@ proptest! {
             if let Some(next) = state.expire(now) { shown = Some(next); }
         }
         let shown = shown.unwrap();
-        let seen: Vec<Instance> = shown.instances().iter().map(|one| (**one).clone()).collect();
+        let seen = shown.instances().to_vec();
         prop_assert_eq!(seen, model.truth());
         prop_assert_eq!(shown.held().len(), 0);
     }

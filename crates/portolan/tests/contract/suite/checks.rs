@@ -1,5 +1,7 @@
 //! Rules about health: reports, statuses, maintenance.
 
+use std::sync::Arc;
+
 use portolan::{
     Check, CheckId, Instance, Kind, Registry, ServiceId, Status,
     registry::{CheckDefinition, CheckOutput},
@@ -76,7 +78,7 @@ pub(crate) async fn the_output_is_kept_only_where_it_is_asked_for(registry: &dyn
     let (definition, check) = with_ttl("chatty", None)?;
     registry.register(&definition).await?;
     registry.report(&report(&check, Status::Passing, "all is well")).await?;
-    let output = |instances: &[Instance]| {
+    let output = |instances: &[Arc<Instance>]| {
         let states = instances.iter().flat_map(|instance| &instance.checks);
         states
             .filter(|state| &*state.id == "check:chatty")

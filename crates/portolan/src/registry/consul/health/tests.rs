@@ -28,7 +28,7 @@ fn read(entries: &Value) -> Decoded {
 fn one(entry: &Value) -> Instance {
     let decoded = read(&json!([entry]));
     assert_eq!(decoded.unreadable, Vec::<String>::new());
-    decoded.instances.into_iter().next().unwrap()
+    Instance::clone(&decoded.instances[0])
 }
 
 fn changed(path: &str, value: Value) -> Value {
@@ -155,7 +155,7 @@ fn what_may_be_missing_may_be_missing() {
         "Service": {"ID": "a", "Service": "web"},
     }]);
     let decoded = read(&least);
-    assert_eq!(decoded.instances, [Instance::new(Identity::new("", "n1", "a"), "web", "10.0.0.1", 0)]);
+    assert_eq!(decoded.instances, [Instance::new(Identity::new("", "n1", "a"), "web", "10.0.0.1", 0).into()]);
 }
 
 #[test]
