@@ -229,6 +229,7 @@ impl RegistrationHandle {
             matches!(state, RegistrationState::Draining | RegistrationState::Gone)
         };
         let outcome = tokio::select! {
+            biased;
             // The value, or the end of the channel: both mean that it leaves.
             _left = async { state.wait_for(leaving).await.is_ok() } => {
                 return Err(Error::new(Kind::Closed, format!("registration: {:?} is being removed", self.id())));

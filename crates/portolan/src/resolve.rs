@@ -263,6 +263,7 @@ impl Task {
         fold.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => {
                     if let Some(cell) = self.cell.upgrade() {
                         counted.fold(&cell);

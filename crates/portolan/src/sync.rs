@@ -58,6 +58,7 @@ pub(crate) async fn follow(
         tokio::pin!(work);
         input = loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 input = &mut work => break input,
                 () = at(state.deadline()) => {

@@ -66,6 +66,7 @@ impl Tasks {
         while set.try_join_next().is_some() {} // forget those that ended
         set.spawn(async move {
             tokio::select! {
+                biased;
                 () = supervise(name, make) => {}
                 () = ended(&stop) => {}
             }
