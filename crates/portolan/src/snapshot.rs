@@ -195,44 +195,46 @@ impl Snapshot {
     }
 }
 
-/// Where the newest snapshot is. Shared by its writer and its readers.
-type Cell = ArcSwap<Snapshot>;
+/// Where the newest value is. Shared by its writer and its readers.
+type Cell<T = Snapshot> = ArcSwap<T>;
 
 /// Publishes. Not `Clone`, and `&mut self`: two writers of one cell do not compile.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    cell: Arc<Cell>,
+pub(crate) struct Writer<T = Snapshot> {
+    cell: Arc<Cell<T>>,
     /// Not in the cell: readers keep that alive, and learn of the end by the loss of this.
     version: watch::Sender<u64>,
-    retired: Vec<Arc<Snapshot>>,
+    retired: Vec<Arc<T>>,
 }
 
-impl Writer {
-    pub(crate) fn new(first: Arc<Snapshot>) -> Self {
+impl<T> Writer<T> {
+    pub(crate) fn new(first: Arc<T>) -> Self {
         let (version, _) = watch::channel(0);
         Self { cell: Arc::new(Cell::new(first)), version, retired: Vec::new() }
     }
 
+    /// The newest value.
+    pub(crate) fn current(&self) -> Arc<T> {
+        self.cell.load_full()
+    }
+
+    /// Makes `next` the newest, and tells the readers.
+    pub(crate) fn publish(&mut self, next: Arc<T>) {
+        // The old one is dropped here, when no reader is left on it: freeing ten thousand instances is our work, not
+        // that of the request which happened to hold it last.
+        self.retired.push(self.cell.swap(next));
+        self.retired.retain(|old| Arc::strong_count(old) > 1);
+        self.version.send_modify(|version| *version = version.wrapping_add(1));
+    }
+}
+
+impl Writer {
     /// A reader that has seen nothing yet.
     pub(crate) fn reader(&self) -> Reader {
         let mut version = self.version.subscribe();
         version.mark_changed(); // what is there already is news to a new reader
         let seen = Arc::new(Snapshot::nothing(self.cell.load().service.clone()));
         Reader { cell: Arc::clone(&self.cell), version, seen }
-    }
-
-    /// The newest snapshot.
-    pub(crate) fn current(&self) -> Arc<Snapshot> {
-        self.cell.load_full()
-    }
-
-    /// Makes `next` the newest, and tells the readers.
-    pub(crate) fn publish(&mut self, next: Arc<Snapshot>) {
-        // The old one is dropped here, when no reader is left on it: freeing ten thousand instances is our work, not
-        // that of the request which happened to hold it last.
-        self.retired.push(self.cell.swap(next));
-        self.retired.retain(|old| Arc::strong_count(old) > 1);
-        self.version.send_modify(|version| *version = version.wrapping_add(1));
     }
 }
 

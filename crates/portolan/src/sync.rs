@@ -22,6 +22,7 @@ use crate::{
 mod interest;
 mod known;
 mod rate;
+mod rules;
 mod step;
 
 pub(crate) use step::Settings;

@@ -11,13 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::rules;
 use crate::{
     model::{Identity, Instance},
     snapshot::Snapshot,
 };
-
-/// A loss among fewer than these is believed: one of two going is an ordinary day.
-const MASS: usize = 4;
 
 /// What is known, by identity.
 #[derive(Debug, Default)]
@@ -65,7 +63,7 @@ impl Known {
         }
         let kept = new.iter().filter(|instance| self.confirmed.contains_key(&instance.identity)).count();
         let lost = self.len().saturating_sub(kept);
-        self.len() >= MASS && lost > self.len() / 2
+        rules::is_mass_loss(self.len(), lost)
     }
 
     /// Takes in an answer that is believed. With `hold`, what it lost is kept for that long.

@@ -22,25 +22,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{known::Known, rate::Rate};
+use super::{
+    known::Known,
+    rate::Rate,
+    rules::{self, Escalations},
+};
 use crate::{
-    backoff::Backoff,
     error::Kind,
     model::{Instance, ServiceName},
     registry::{Answer, AnswerMeta, Block, Consistency},
-    snapshot::{Failure, Freshness, Hidden, Snapshot, Source},
+    snapshot::{Failure, Snapshot},
 };
-
-/// How long a view waits before it tries again, by class of error. The cap is what a view may be behind when the
-/// registry is back: a handful of low rolls reach it within seconds.
-const AFTER_ERROR: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-/// The registry asked for fewer requests.
-const AFTER_BUSY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-/// A person must mend it; asking often helps nobody.
-const AFTER_DENIED: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
-/// Stale answers beyond the bound are repeated on the leader, but no more often than this: strict bounds would turn
-/// cheap reads into load on the leader just when it has too much (Consul: features/consistency.mdx).
-const BETWEEN_ESCALATIONS: Duration = Duration::from_secs(10);
 
 /// What a view is set to.
 #[derive(Clone, Debug)]
@@ -131,7 +123,7 @@ pub(crate) struct State {
     asked: Instant,
     rate: Rate,
     known: Known,
-    escalated: Option<Instant>,
+    escalations: Escalations,
     snapshot: Snapshot,
 }
 
@@ -146,7 +138,7 @@ impl State {
             asked: now,
             rate: Rate::new(now),
             known: Known::new(&known, now),
-            escalated: None,
+            escalations: Escalations::default(),
             snapshot: known,
         }
     }
@@ -213,21 +205,11 @@ impl State {
             let event = Event::Suspect { had: self.known.len(), got: instances.len() };
             return self.ask_from_zero(Why::Confirm, now, Some(event));
         }
-        if self.is_too_stale(&meta, now) {
-            self.escalated = Some(now);
+        let from_any = matches!(self.why, Why::Follow | Why::Anew);
+        if from_any && self.escalations.is_due(&meta, self.settings.max_stale, now) {
             return self.ask_from_zero(Why::Escalate, now, None);
         }
         self.accept(instances, &meta, went_back, now)
-    }
-
-    fn is_too_stale(&self, meta: &AnswerMeta, now: Instant) -> bool {
-        let (Some(bound), Some(age)) = (self.settings.max_stale, meta.last_contact) else { return false };
-        let lately = self.escalated.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN_ESCALATIONS);
-        // Without a leader there is nobody to ask: the stale answer is what there is, and its age says so.
-        age > bound
-            && meta.known_leader != Some(false)
-            && !lately
-            && matches!(self.why, Why::Follow | Why::Anew)
     }
 
     fn accept(
@@ -239,7 +221,7 @@ impl State {
     ) -> Turn {
         // Losses that came with a lower index may be registrants that have not returned yet.
         let hold = (self.why == Why::Confirm && went_back).then_some(self.settings.hold);
-        let hidden = hidden(meta, instances.is_empty());
+        let hidden = rules::hidden(meta, instances.is_empty());
         let recovered = self.snapshot.failure.take().map(|_| Event::Recovered);
         self.known.replace(instances, hold, now);
         self.why = Why::Follow;
@@ -251,15 +233,7 @@ impl State {
         if self.known.len() > 0 {
             self.snapshot.last_seen = Some(now);
         }
-        let admitted =
-            meta.last_contact.unwrap_or_default().saturating_add(meta.cache_age.unwrap_or_default());
-        self.snapshot.freshness = Arc::new(Freshness {
-            source: Source::Live,
-            index: self.index,
-            confirmed: Some(now),
-            admitted,
-            streaming: meta.streaming,
-        });
+        self.snapshot.freshness = Arc::new(rules::freshness(meta, now));
         let publish = Some(Arc::new(self.snapshot.clone()));
         Turn { publish, event: recovered, ..self.ask(now) }
     }
@@ -268,12 +242,7 @@ impl State {
         let before = self.snapshot.failure.take();
         let event = before.is_none().then_some(Event::Failing);
         let (since, count) = before.map_or((now, 0), |failure| (failure.since, failure.count));
-        let pause = match kind {
-            Kind::Denied => AFTER_DENIED,
-            Kind::Busy => AFTER_BUSY,
-            _ => AFTER_ERROR,
-        }
-        .rest(count.saturating_add(1), roll);
+        let pause = rules::rest(kind, count.saturating_add(1), roll);
         self.snapshot.failure = Some(Failure { kind, text, since, count: count.saturating_add(1) });
         // What was missed meanwhile is learnt by reading anew: an old index may lie beyond what a restarted registry
         // has, and waiting on it would be waiting for nothing.
@@ -286,15 +255,6 @@ impl State {
     /// The service this view is of.
     pub(crate) fn service(&self) -> &ServiceName {
         &self.snapshot.service
-    }
-}
-
-fn hidden(meta: &AnswerMeta, is_empty: bool) -> Hidden {
-    match meta.filtered_by_acls {
-        Some(true) => Hidden::Yes,
-        Some(false) => Hidden::No,
-        None if is_empty && meta.maybe_acl => Hidden::Maybe,
-        None => Hidden::No,
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Identity;
+use crate::{model::Identity, snapshot::Hidden, sync::rules::BETWEEN_ESCALATIONS};
 
 const ROLL: u64 = u64::MAX / 2;
 const WAIT: Duration = Duration::from_secs(30);

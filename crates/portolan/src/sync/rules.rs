@@ -1,0 +1,89 @@
+//! What every watch of the registry obeys, whatever it reads: how long to rest, what to doubt, when to ask the leader.
+//! PURE.
+//!
+//! In:  what an answer says about itself, or the class of an error. Out: a verdict.
+//!
+//! Never: remembers anything but when the leader was last asked.
+//!
+//! Rules from Consul 1.21: website/content/api-docs/features/blocking.mdx and consistency.mdx.
+//! Proof: the tests of the machines that use them (`step/tests.rs`).
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    backoff::Backoff,
+    error::Kind,
+    registry::AnswerMeta,
+    snapshot::{Freshness, Hidden, Source},
+};
+
+/// How long a watch waits before it tries again, by class of error. The cap is what it may be behind when the registry
+/// is back: a handful of low rolls reach it within seconds.
+const AFTER_ERROR: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+/// The registry asked for fewer requests.
+const AFTER_BUSY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+/// A person must mend it; asking often helps nobody.
+const AFTER_DENIED: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
+/// Stale answers beyond the bound are repeated on the leader, but no more often than this: strict bounds would turn
+/// cheap reads into load on the leader just when it has too much (Consul: features/consistency.mdx).
+pub(super) const BETWEEN_ESCALATIONS: Duration = Duration::from_secs(10);
+/// A loss among fewer than these is believed: one of two going is an ordinary day.
+const MASS: usize = 4;
+
+/// How long to rest after this many failures in a row, of which the last was of `kind`.
+pub(super) fn rest(kind: Kind, failures: u32, roll: u64) -> Duration {
+    match kind {
+        Kind::Denied => AFTER_DENIED,
+        Kind::Busy => AFTER_BUSY,
+        _ => AFTER_ERROR,
+    }
+    .rest(failures, roll)
+}
+
+/// Whether losing `lost` of `had` is too much to be believed at once after a break: more than half of at least four.
+pub(super) fn is_mass_loss(had: usize, lost: usize) -> bool {
+    had >= MASS && lost > had / 2
+}
+
+/// How fresh an answer is that was accepted now.
+pub(super) fn freshness(meta: &AnswerMeta, now: Instant) -> Freshness {
+    Freshness {
+        source: Source::Live,
+        index: meta.index.max(1),
+        confirmed: Some(now),
+        admitted: meta.last_contact.unwrap_or_default().saturating_add(meta.cache_age.unwrap_or_default()),
+        streaming: meta.streaming,
+    }
+}
+
+/// Whether access rules may hide something from this answer.
+pub(super) fn hidden(meta: &AnswerMeta, is_empty: bool) -> Hidden {
+    match meta.filtered_by_acls {
+        Some(true) => Hidden::Yes,
+        Some(false) => Hidden::No,
+        None if is_empty && meta.maybe_acl => Hidden::Maybe,
+        None => Hidden::No,
+    }
+}
+
+/// Remembers when the leader was last asked because an answer was too old.
+#[derive(Debug, Default)]
+pub(super) struct Escalations {
+    last: Option<Instant>,
+}
+
+impl Escalations {
+    /// Whether this answer, from any server, is too old by `bound`, and the leader may be asked for a newer one. If so,
+    /// it counts as asked.
+    pub(super) fn is_due(&mut self, meta: &AnswerMeta, bound: Option<Duration>, now: Instant) -> bool {
+        let (Some(bound), Some(age)) = (bound, meta.last_contact) else { return false };
+        let lately = self.last.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN_ESCALATIONS);
+        // Without a leader there is nobody to ask: the stale answer is what there is, and its age says so.
+        let due = age > bound && meta.known_leader != Some(false) && !lately;
+        if due {
+            self.last = Some(now);
+        }
+        due
+    }
+}
