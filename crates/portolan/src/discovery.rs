@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use foldhash::fast::FixedState;
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     error::{Error, Kind},
@@ -25,8 +25,8 @@ use crate::{
     registry::{Definition, Registry, consul::Consul},
     resolve::{Loads, Resolver, Select},
     roll::{Rolls, mix},
-    snapshot::{Reader, Snapshot, Writer},
-    sync::{self, Target},
+    snapshot::{Reader, Snapshot},
+    sync::{self, Ends, Interest, Target},
     tasks::Tasks,
     telemetry,
 };
@@ -72,6 +72,9 @@ type ViewKey = (ServiceName, Option<Arc<str>>);
 struct View {
     reader: Reader,
     loads: Arc<Loads>,
+    interest: Arc<Interest>,
+    #[expect(dead_code, reason = "the caches are wired to it next")]
+    remember: mpsc::Sender<Snapshot>,
 }
 
 impl Discovery {
@@ -137,6 +140,7 @@ impl Discovery {
     /// Dropping the future loses nothing: the view it started goes on.
     pub async fn service_with(&self, name: &str, select: Select) -> Result<Resolver, Error> {
         let view = self.view(name, select.datacenter.clone())?;
+        view.interest.used();
         metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => name.to_owned(), "result" => "miss")
             .increment(1);
         let known = |snapshot: &Snapshot| snapshot.is_known();
@@ -242,29 +246,31 @@ impl Discovery {
         let mut cold = self.inner.cold.lock().unwrap_or_else(PoisonError::into_inner);
         let Cold { rolls, views } = &mut *cold;
         let view = views.entry((service.clone(), datacenter.clone())).or_insert_with(|| {
-            let writer = Writer::new(Arc::new(Snapshot::nothing(service)));
-            let view = View { reader: writer.reader(), loads: Arc::default() };
-            self.start(writer, datacenter, rolls.split());
+            let (ends, remember) = Ends::new(Snapshot::nothing(service));
+            let (loads, interest) = Default::default();
+            let view = View { reader: ends.reader(), loads, interest, remember };
+            self.start(ends, Arc::clone(&view.interest), datacenter, rolls.split());
             view
         });
         Ok(view.clone())
     }
 
-    fn start(&self, writer: Writer, datacenter: Option<Arc<str>>, rolls: Rolls) {
+    fn start(&self, ends: Ends, interest: Arc<Interest>, datacenter: Option<Arc<str>>, rolls: Rolls) {
         let config = &self.inner.config.view;
         let target = Target { datacenter, output: config.check_output, settings: config.settings() };
         let guard = Arc::clone(&self.inner.guard);
-        let writer = Arc::new(tokio::sync::Mutex::new(writer));
+        let ends = Arc::new(tokio::sync::Mutex::new(ends));
         let stop = self.inner.tasks.stop();
         self.inner.tasks.spawn("view", move || {
-            sync::follow(Arc::clone(&guard), target.clone(), Arc::clone(&writer), rolls.clone(), stop.clone())
+            let (guard, target, ends) = (Arc::clone(&guard), target.clone(), Arc::clone(&ends));
+            sync::follow(guard, target, ends, Arc::clone(&interest), rolls.clone(), stop.clone())
         });
     }
 
     fn resolver(&self, view: &View, select: Select) -> Resolver {
         let stop = self.inner.tasks.stop();
-        let (resolver, work) =
-            Resolver::new(&view.reader, select, Arc::clone(&view.loads), self.inner.seed, stop);
+        let (loads, interest) = (Arc::clone(&view.loads), Arc::clone(&view.interest));
+        let (resolver, work) = Resolver::new(&view.reader, select, loads, interest, self.inner.seed, stop);
         self.inner.tasks.spawn("resolver", work);
         resolver
     }

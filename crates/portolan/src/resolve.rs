@@ -24,6 +24,7 @@ use crate::{
     model::{Identity, ServiceName},
     roll::thread_roll,
     snapshot::{Reader, Snapshot, Writer},
+    sync::Interest,
     telemetry,
 };
 
@@ -62,6 +63,8 @@ struct Cell {
     service: ServiceName,
     select: Select,
     seed: u64,
+    /// Told of every lookup, so that a view which nobody uses can rest.
+    interest: Arc<Interest>,
     selection: ArcSwap<Selection>,
     peeks: Apart,
     nones: AtomicU64,
@@ -97,6 +100,7 @@ impl Resolver {
         view: &Reader,
         select: Select,
         loads: Arc<Loads>,
+        interest: Arc<Interest>,
         seed: u64,
         stop: CancellationToken,
     ) -> (Self, impl Fn() -> KeepCurrent + Send + 'static) {
@@ -109,6 +113,7 @@ impl Resolver {
             selection: ArcSwap::from_pointee(Selection::build(&first, &select, &carried)),
             select,
             seed,
+            interest,
             peeks: Apart::default(),
             nones: AtomicU64::new(0),
             found: AtomicU64::new(0),
@@ -156,6 +161,7 @@ impl Resolver {
     /// [`NoInstance`], which says why there is none.
     pub fn pick_excluding(&self, not: &[&Identity]) -> Result<Pick, NoInstance> {
         let cell = &*self.inner.cell;
+        cell.interest.used();
         let selection = cell.selection.load();
         let Some(chosen) = cell.choose(&selection) else { return Err(cell.none(&selection)) };
         let excluded = |endpoint: &Endpoint| not.iter().any(|identity| **identity == endpoint.identity);
@@ -175,6 +181,7 @@ impl Resolver {
     /// [`NoInstance`], which says why there is none.
     pub fn peek<R>(&self, look: impl FnOnce(&Endpoint) -> R) -> Result<R, NoInstance> {
         let cell = &*self.inner.cell;
+        cell.interest.used();
         let selection = cell.selection.load();
         match cell.peek(&selection) {
             Some(chosen) => Ok(look(chosen)),
@@ -185,13 +192,15 @@ impl Resolver {
     /// The newest snapshot that picks follow: all instances, of any health.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.cell.interest.used();
         self.inner.reader.snapshot()
     }
 
-    /// A reader of its own, which has seen nothing yet. When it tells of a change, picks follow it already.
+    /// A reader of its own, which has seen nothing yet. When it tells of a change, picks follow it already. While it
+    /// lives the view is in use.
     #[must_use]
     pub fn watch(&self) -> Reader {
-        self.inner.reader.clone()
+        self.inner.reader.clone().keeping(Arc::new(self.inner.cell.interest.consume()))
     }
 
     /// What can be picked, what cannot, and why.

@@ -234,7 +234,7 @@ impl Writer {
         let mut version = self.version.subscribe();
         version.mark_changed(); // what is there already is news to a new reader
         let seen = Arc::new(Snapshot::nothing(self.cell.load().service.clone()));
-        Reader { cell: Arc::clone(&self.cell), version, seen }
+        Reader { cell: Arc::clone(&self.cell), version, seen, _keeps: None }
     }
 }
 
@@ -246,9 +246,18 @@ pub struct Reader {
     cell: Arc<Cell>,
     version: watch::Receiver<u64>,
     seen: Arc<Snapshot>,
+    _keeps: Option<Arc<dyn Keep>>,
 }
 
+/// What lives as long as the readers that keep it: that they follow the view.
+pub(crate) trait Keep: Send + Sync + fmt::Debug {}
+
 impl Reader {
+    /// The same; it and its clones keep `what` alive.
+    pub(crate) fn keeping(self, what: Arc<dyn Keep>) -> Self {
+        Self { _keeps: Some(what), ..self }
+    }
+
     /// The newest snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {

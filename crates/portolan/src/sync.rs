@@ -8,6 +8,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     model::{ServiceName, Status},
     registry::{CheckOutput, Registry, ServiceQuery},
     roll::Rolls,
-    snapshot::{Snapshot, Writer},
+    snapshot::{Reader, Snapshot, Writer},
     telemetry,
 };
 
@@ -25,6 +26,7 @@ mod rate;
 mod rules;
 mod step;
 
+pub(crate) use interest::Interest;
 pub(crate) use step::Settings;
 use step::{Ask, Event, Input, Next, State, Turn};
 
@@ -36,6 +38,27 @@ pub(crate) struct Target {
     pub(crate) settings: Settings,
 }
 
+/// What a view's loop alone may use; it outlives a panic of the loop.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    writer: Writer,
+    remembered: mpsc::Receiver<Snapshot>,
+}
+
+impl Ends {
+    /// The ends of a view that knows `first`, and the way in for what a cache remembers: the loop takes it when it is
+    /// better than what is known.
+    pub(crate) fn new(first: Snapshot) -> (Self, mpsc::Sender<Snapshot>) {
+        let (remember, remembered) = mpsc::channel(1);
+        (Self { writer: Writer::new(Arc::new(first)), remembered }, remember)
+    }
+
+    /// A reader that has seen nothing yet.
+    pub(crate) fn reader(&self) -> Reader {
+        self.writer.reader()
+    }
+}
+
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
@@ -44,31 +67,37 @@ fn now() -> Instant {
 pub(crate) async fn follow(
     guard: Arc<Guard>,
     target: Target,
-    writer: Arc<tokio::sync::Mutex<Writer>>,
+    ends: Arc<tokio::sync::Mutex<Ends>>,
+    interest: Arc<Interest>,
     mut rolls: Rolls,
     stop: CancellationToken,
 ) {
     // Held for the life of this task: it is the one writer. A task that is started again finds it free.
-    let mut writer = writer.lock().await;
+    let mut ends = ends.lock().await;
+    let Ends { writer, remembered } = &mut *ends;
     let mut state = State::new((*writer.current()).clone(), target.settings.clone(), now());
     let mut input = Input::Start;
     loop {
         let turn = state.on(input, now(), rolls.next());
-        obey(&state, &turn, &mut writer);
+        obey(&state, &turn, writer);
         let work = act(&guard, &target, state.service().clone(), turn.next);
         tokio::pin!(work);
         input = loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
+                Some(snapshot) = remembered.recv() => publish(state.remember(snapshot, now()), writer),
                 input = &mut work => break input,
-                () = at(state.deadline()) => {
-                    if let Some(next) = state.expire(now()) {
-                        writer.publish(next);
-                    }
-                }
+                () = at(state.deadline()) => publish(state.expire(now()), writer),
+                () = interest.woken() => {}
             }
         };
+    }
+}
+
+fn publish(next: Option<Arc<Snapshot>>, writer: &mut Writer) {
+    if let Some(next) = next {
+        writer.publish(next);
     }
 }
 
@@ -102,8 +131,8 @@ fn obey(state: &State, turn: &Turn, writer: &mut Writer) {
     let service = state.service().as_str();
     if let Some(next) = &turn.publish {
         record(service, next, &writer.current());
-        writer.publish(Arc::clone(next));
     }
+    publish(turn.publish.clone(), writer);
     match turn.event {
         Some(Event::IndexWentBack { had, got }) => {
             metrics::counter!(telemetry::INDEX_RESETS, "service" => service.to_owned()).increment(1);

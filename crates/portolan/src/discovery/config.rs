@@ -5,14 +5,13 @@
 use std::time::Duration;
 
 use crate::{
-    duration::format_duration,
     error::{Error, Kind},
-    registry::{CheckOutput, consul::ConsulConfig},
-    sync::Settings,
+    registry::consul::ConsulConfig,
 };
 
-/// Consul waits no longer. Consul: agent/consul/config.go `MaxQueryTime`.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
+mod view;
+
+pub use view::ViewConfig;
 
 /// The settings of a [`Discovery`](super::Discovery).
 #[derive(Clone, Debug)]
@@ -97,90 +96,6 @@ impl Config {
             return Err(Error::new(Kind::Config, what));
         }
         Ok(())
-    }
-}
-
-/// How a view reads.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ViewConfig {
-    /// How long a blocking read waits for a change: also how old a proof grows while nothing changes. 1 s to 10 min;
-    /// default 30 s.
-    pub wait: Duration,
-    /// How old the answering server's knowledge may be before the leader is asked, at a limited rate. `None`: any
-    /// age. Default 10 s.
-    pub max_stale: Option<Duration>,
-    /// How long instances are kept that vanished in a way that is not to be believed at once. At most 1 min; default
-    /// 10 s; zero: not at all.
-    pub hold: Duration,
-    /// Whether the output of checks is kept for people to read. Every new output is then a change. Default: dropped.
-    pub check_output: CheckOutput,
-}
-
-impl Default for ViewConfig {
-    fn default() -> Self {
-        Self {
-            wait: Duration::from_secs(30),
-            max_stale: Some(Duration::from_secs(10)),
-            hold: Duration::from_secs(10),
-            check_output: CheckOutput::Drop,
-        }
-    }
-}
-
-impl ViewConfig {
-    /// How long a blocking read waits.
-    #[must_use]
-    pub fn wait(mut self, wait: Duration) -> Self {
-        self.wait = wait;
-        self
-    }
-
-    /// How old the answering server's knowledge may be before the leader is asked.
-    #[must_use]
-    pub fn max_stale(mut self, bound: Option<Duration>) -> Self {
-        self.max_stale = bound;
-        self
-    }
-
-    /// How long instances are kept that vanished in a way that is not to be believed at once.
-    #[must_use]
-    pub fn hold(mut self, hold: Duration) -> Self {
-        self.hold = hold;
-        self
-    }
-
-    /// Whether the output of checks is kept.
-    #[must_use]
-    pub fn check_output(mut self, output: CheckOutput) -> Self {
-        self.check_output = output;
-        self
-    }
-
-    pub(super) fn settings(&self) -> Settings {
-        Settings { wait: self.wait, max_stale: self.max_stale, hold: self.hold }
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        let wrong = |name: &str, found: Duration, allowed: &str| {
-            let what = format!("view.{name}: {} is {allowed}", format_duration(found));
-            Err(Error::new(Kind::Config, what))
-        };
-        if self.wait < Duration::from_secs(1) {
-            return wrong("wait", self.wait, "under 1s; set 1s or more (30s is the default)");
-        }
-        if self.wait > LONGEST_WAIT {
-            return wrong("wait", self.wait, "over Consul's limit; set 10m or less");
-        }
-        if self.hold > Duration::from_secs(60) {
-            return wrong("hold", self.hold, "over 1m; instances that long forgotten are gone");
-        }
-        match self.max_stale {
-            Some(bound) if bound.is_zero() => {
-                wrong("max_stale", bound, "no age at all; set 1s or more, or None")
-            }
-            _ => Ok(()),
-        }
     }
 }
 

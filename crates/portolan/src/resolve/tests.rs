@@ -124,7 +124,8 @@ fn held_instances_are_picked_only_when_no_confirmed_one_is_left() {
 fn resolver(first: Snapshot) -> (Writer, Resolver, tokio::task::JoinSet<()>) {
     let writer = Writer::new(Arc::new(first));
     let stop = CancellationToken::new();
-    let (resolver, work) = Resolver::new(&writer.reader(), Select::default(), Arc::default(), 1, stop);
+    let (resolver, work) =
+        Resolver::new(&writer.reader(), Select::default(), Arc::default(), Arc::default(), 1, stop);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(work());
     (writer, resolver, tasks)

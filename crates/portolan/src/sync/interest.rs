@@ -14,6 +14,8 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
+use crate::snapshot::Keep;
+
 /// Shared by the loop of a view and everything that uses the view.
 #[derive(Debug, Default)]
 pub(crate) struct Interest {
@@ -74,11 +76,7 @@ impl Interest {
 #[derive(Debug)]
 pub(crate) struct Consumer(Arc<Interest>);
 
-impl Clone for Consumer {
-    fn clone(&self) -> Self {
-        self.0.consume()
-    }
-}
+impl Keep for Consumer {}
 
 impl Drop for Consumer {
     fn drop(&mut self) {

@@ -168,6 +168,28 @@ impl State {
         })
     }
 
+    /// Takes in what a cache remembers, if it is better than what is known: there is nothing live of this run, or it is
+    /// older. Says what to publish. Whatever goes on goes on.
+    pub(crate) fn remember(&mut self, cached: Snapshot, now: Instant) -> Option<Arc<Snapshot>> {
+        let known = &self.snapshot.freshness;
+        let newer = match (cached.freshness.age(now), known.age(now)) {
+            (Some(cached), Some(known)) => cached < known,
+            (cached, known) => cached.is_some() && known.is_none(),
+        };
+        if !newer || cached.service != self.snapshot.service {
+            return None;
+        }
+        // Its index is of some life of the registry: an empty answer below it is to be confirmed first.
+        self.believed = self.believed.max(cached.freshness.index);
+        self.known = Known::new(&Snapshot { held: Arc::default(), ..cached.clone() }, now);
+        self.snapshot.instances = self.known.confirmed();
+        self.snapshot.held = self.known.held();
+        self.snapshot.hidden = cached.hidden;
+        self.snapshot.last_seen = self.snapshot.last_seen.max(cached.last_seen);
+        self.snapshot.freshness = cached.freshness;
+        Some(Arc::new(self.snapshot.clone()))
+    }
+
     fn ask(&mut self, now: Instant) -> Turn {
         let at = self.rate.next(now);
         if at > now {

@@ -7,27 +7,29 @@ use crate::{
     error::Kind,
     model::ServiceName,
     registry::{Block, Consistency},
+    snapshot::{Freshness, Source},
     testing::{Scripted, answer},
 };
 
 struct Running {
     registry: Arc<Scripted>,
-    reader: crate::snapshot::Reader,
+    reader: Reader,
+    remember: mpsc::Sender<Snapshot>,
     stop: CancellationToken,
     task: tokio::task::JoinSet<()>,
 }
 
 fn run(registry: Arc<Scripted>) -> Running {
-    let writer = Writer::new(Arc::new(Snapshot::nothing(ServiceName::new("web").unwrap())));
-    let reader = writer.reader();
+    let (ends, remember) = Ends::new(Snapshot::nothing(ServiceName::new("web").unwrap()));
+    let reader = ends.reader();
     let stop = CancellationToken::new();
     let settings = Settings { wait: Duration::from_secs(30), max_stale: None, hold: Duration::from_secs(10) };
     let target = Target { datacenter: Some("dc2".into()), output: CheckOutput::Drop, settings };
     let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 4, Duration::from_secs(10)));
     let mut task = tokio::task::JoinSet::new();
-    let writer = Arc::new(tokio::sync::Mutex::new(writer));
-    task.spawn(follow(guard, target, writer, Rolls::new(1), stop.clone()));
-    Running { registry, reader, stop, task }
+    let (ends, interest) = (Arc::new(ends.into()), Arc::default());
+    task.spawn(follow(guard, target, ends, interest, Rolls::new(1), stop.clone()));
+    Running { registry, reader, remember, stop, task }
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,4 +77,20 @@ async fn an_error_leaves_what_is_known_and_is_shown() {
         view.reader.wait_until(|now| now.failure().is_some(), Duration::from_secs(5)).await.unwrap();
     assert_eq!(failing.instances().len(), 1);
     assert_eq!(failing.failure().unwrap().kind, Kind::Busy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_cache_remembers_is_shown_while_the_registry_is_silent() {
+    let mut view = run(Scripted::hanging());
+    let mut cached = Snapshot::nothing(ServiceName::new("web").unwrap());
+    cached.instances = answer(&[1], 9).value.into();
+    let mut freshness = Freshness { source: Source::Disk, index: 9, ..Freshness::nothing() };
+    freshness.confirmed = Some(now());
+    cached.freshness = Arc::new(freshness);
+    view.remember.send(cached).await.unwrap();
+    assert_eq!(view.reader.changed().await.unwrap().added.len(), 1);
+    assert_eq!(view.reader.snapshot().freshness().source, Source::Disk);
+    // A cache that is done with it changes nothing.
+    drop(view.remember);
+    assert!(view.reader.wait_until(|now| now.failure().is_some(), Duration::from_secs(60)).await.is_ok());
 }

@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{model::Identity, snapshot::Hidden, sync::rules::BETWEEN_ESCALATIONS};
+use crate::{
+    model::Identity,
+    snapshot::{Freshness, Hidden, Source},
+    sync::rules::BETWEEN_ESCALATIONS,
+};
 
 const ROLL: u64 = u64::MAX / 2;
 const WAIT: Duration = Duration::from_secs(30);
@@ -328,6 +332,41 @@ fn a_machine_that_is_started_again_remembers_what_was_known() {
         ask(None, Consistency::Consistent),
         "an older life is still noticed"
     );
+}
+
+#[test]
+fn what_a_cache_remembers_is_taken_only_when_it_is_newer_than_what_is_known() {
+    let second = Duration::from_secs(1);
+    let cached = |ids: &[u8], source, confirmed: Instant, admitted| {
+        let mut cached = Snapshot::nothing(ServiceName::new("web").unwrap());
+        cached.instances = ids.iter().map(|id| Arc::new(instance(*id))).collect();
+        let freshness =
+            Freshness { source, index: 40, confirmed: Some(confirmed), admitted, streaming: false };
+        cached.freshness = Arc::new(freshness);
+        cached
+    };
+    let ago = |bench: &Bench, ago| bench.now.checked_sub(ago).unwrap();
+    // Nothing is known: even an old one is better.
+    let mut bench = Bench::new();
+    let disk = cached(&[1, 2], Source::Disk, bench.now, second * 3600);
+    let shown = bench.state.remember(disk, bench.now).unwrap();
+    assert_eq!((shown.instances().len(), shown.freshness().source), (2, Source::Disk));
+    assert_eq!(shown.freshness().age(bench.now), Some(second * 3600));
+    // A newer one from the shared cache, but not an older one from disk after that.
+    let shared = cached(&[2], Source::Shared, ago(&bench, second * 3), Duration::ZERO);
+    assert!(bench.state.remember(shared, bench.now).is_some());
+    let disk = cached(&[1, 2], Source::Disk, ago(&bench, second * 4), Duration::ZERO);
+    assert!(bench.state.remember(disk, bench.now).is_none());
+    // Its index counts: an empty answer below it is confirmed before it is believed, and held.
+    assert_eq!(bench.answer(&[], 3).next, ask(None, Consistency::Consistent));
+    bench.answer(&[], 3);
+    assert_eq!(bench.shown(), (vec![], vec![2]));
+    // Over a live answer only what is newer than it.
+    let older = cached(&[1], Source::Shared, ago(&bench, second), Duration::ZERO);
+    assert!(bench.state.remember(older, bench.now).is_none());
+    bench.now += second * 20;
+    let newer = cached(&[1], Source::Shared, ago(&bench, second), Duration::ZERO);
+    assert!(bench.state.remember(newer, bench.now).is_some());
 }
 
 /// What a registry may go through.
