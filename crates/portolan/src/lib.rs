@@ -52,7 +52,8 @@ pub use discovery::{Config, Discovery, ViewConfig};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, Kind};
 pub use model::{
-    CheckId, CheckScope, CheckState, Identity, Instance, ServiceId, ServiceName, Status, Weights, aggregate,
+    CheckId, CheckScope, CheckState, Identity, Instance, Meta, ServiceId, ServiceName, Status, Weights,
+    aggregate,
 };
 pub use register::{Address, Registration, RegistrationHandle, RegistrationState};
 pub use registry::{Registry, consul::ConsulConfig};

@@ -7,9 +7,13 @@
 //! Rules from Consul: agent/structs/structs.go (`BestAddress`, `Weights`), api/health.go (`AggregatedStatus`).
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use crate::error::{Error, Kind};
+
+mod meta;
+
+pub use meta::Meta;
 
 /// The longest name that is accepted, in bytes. Consul has no limit; nothing readable is longer.
 const NAME_LIMIT: usize = 255;
@@ -256,10 +260,10 @@ pub struct Instance {
     pub address: Arc<str>,
     /// The port; 0 when the service has none.
     pub port: u16,
-    /// Tags, in the registry's order.
-    pub tags: Vec<Arc<str>>,
+    /// Tags, in the registry's order; instances with the same tags may share the list.
+    pub tags: Arc<[Arc<str>]>,
     /// Key-value pairs of the service.
-    pub meta: BTreeMap<Arc<str>, Arc<str>>,
+    pub meta: Meta,
     /// Its share of requests.
     pub weights: Weights,
     /// The zone: the service's or node's locality, else meta `zone` of the service, else of the node.
@@ -281,8 +285,8 @@ impl Instance {
             service: service.into(),
             address: address.into(),
             port,
-            tags: Vec::new(),
-            meta: BTreeMap::new(),
+            tags: Arc::default(),
+            meta: Meta::default(),
             weights: Weights::default(),
             zone: None,
             version: None,
@@ -295,7 +299,7 @@ impl Instance {
     #[must_use]
     pub fn with_tags<'a>(mut self, tags: impl IntoIterator<Item = &'a str>) -> Self {
         self.tags = tags.into_iter().map(Arc::from).collect();
-        self.derive_version();
+        self.version = version(&self.meta, &self.tags);
         self
     }
 
@@ -306,7 +310,7 @@ impl Instance {
         if let Some(zone) = self.meta.get("zone") {
             self.zone = Some(Arc::clone(zone));
         }
-        self.derive_version();
+        self.version = version(&self.meta, &self.tags);
         self
     }
 
@@ -344,18 +348,18 @@ impl Instance {
             Status::Critical | Status::Maintenance => 0,
         }
     }
+}
 
-    fn derive_version(&mut self) {
-        let from_meta = self.meta.get("version").and_then(|text| lenient_version(text));
-        self.version = from_meta.or_else(|| {
-            self.tags.iter().find_map(|tag| {
-                let text = tag.strip_prefix("version=").or_else(|| {
-                    tag.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-                })?;
-                lenient_version(text)
-            })
-        });
-    }
+/// The version that meta or a tag tells.
+pub(crate) fn version(meta: &Meta, tags: &[Arc<str>]) -> Option<semver::Version> {
+    meta.get("version").and_then(|text| lenient_version(text)).or_else(|| {
+        tags.iter().find_map(|tag| {
+            let text = tag.strip_prefix("version=").or_else(|| {
+                tag.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            })?;
+            lenient_version(text)
+        })
+    })
 }
 
 /// A semantic version, with the `v` before it and missing parts forgiven (`v2`, `1.4`), as people write them.

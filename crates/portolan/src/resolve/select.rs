@@ -108,8 +108,7 @@ impl Select {
         if let Some(tag) = self.tags.iter().find(|tag| !has(tag)) {
             return Some(Exclusion::Tag(Arc::clone(tag)));
         }
-        if let Some((key, _)) = self.meta.iter().find(|(key, value)| instance.meta.get(*key) != Some(*value))
-        {
+        if let Some((key, _)) = self.meta.iter().find(|(key, value)| instance.meta.get(key) != Some(*value)) {
             return Some(Exclusion::Meta { key: Arc::clone(key), found: instance.meta.get(key).cloned() });
         }
         match &self.version {
