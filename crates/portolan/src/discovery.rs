@@ -32,8 +32,12 @@ use crate::{
 };
 
 mod config;
+mod services;
+
+use services::Catalogs;
 
 pub use config::{Config, ViewConfig};
+pub use services::Services;
 
 /// The time in which tasks end that were told to.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -58,6 +62,7 @@ struct Inner {
     warm: ArcSwap<HashMap<ServiceName, Resolver, FixedState>>,
     #[expect(clippy::disallowed_types, reason = "cold path: the first lookup of a service")]
     cold: std::sync::Mutex<Cold>,
+    catalogs: Catalogs,
 }
 
 struct Cold {
@@ -98,7 +103,16 @@ impl Discovery {
         let settings = KeeperSettings { seed: mix(seed), ..KeeperSettings::default() };
         let keeper = Keeper::new(Arc::clone(&guard), &tasks, settings);
         let cold = Cold { rolls: Rolls::new(seed), views: HashMap::new() };
-        let inner = Inner { guard, keeper, tasks, seed, warm: ArcSwap::default(), cold: cold.into(), config };
+        let inner = Inner {
+            guard,
+            keeper,
+            tasks,
+            seed,
+            warm: ArcSwap::default(),
+            cold: cold.into(),
+            catalogs: Catalogs::new(seed),
+            config,
+        };
         Self { inner: Arc::new(inner) }
     }
 

@@ -26,6 +26,7 @@
 //! - [`Resolver`] picks instances of one service. A pick reads one pointer; it never fails because the registry did,
 //!   and when there is nothing to pick, [`NoInstance`] says why.
 //! - [`Reader`] tells every change of a service exactly once, however slow it is.
+//! - [`Services`] tells which services there are, and which come and go.
 //! - [`RegistrationHandle`] keeps an instance registered while it lives, and says why not when it cannot be.
 //! - [`Registry`] is the only door to a catalogue: Consul, the embedded registry, one in this process, or your own.
 
@@ -48,7 +49,7 @@ mod telemetry;
 mod testing;
 
 pub use check::{Check, CheckKind};
-pub use discovery::{Config, Discovery, ViewConfig};
+pub use discovery::{Config, Discovery, Services, ViewConfig};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, Kind};
 pub use model::{
@@ -60,7 +61,9 @@ pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
     Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, Pick, Policy, Resolver, Select, Warning,
 };
-pub use snapshot::{Changes, Failure, Freshness, Hidden, Reader, Snapshot, Source};
+pub use snapshot::{
+    Catalog, CatalogChanges, Changes, Failure, Freshness, Hidden, Reader, Retagged, Snapshot, Source,
+};
 
 /// The code in the README, as tests.
 #[cfg(doctest)]

@@ -22,8 +22,11 @@ use crate::{
     model::{Instance, ServiceName},
 };
 
+mod catalog;
 mod diff;
 
+pub(crate) use catalog::CatalogReader;
+pub use catalog::{Catalog, CatalogChanges, Retagged};
 pub use diff::Changes;
 
 /// Where the newest knowledge came from.

@@ -22,11 +22,13 @@ use crate::{
 
 mod interest;
 mod known;
+mod names;
 mod rate;
 mod rules;
 mod step;
 
-pub(crate) use interest::Interest;
+pub(crate) use interest::{Consumer, Interest};
+pub(crate) use names::follow_names;
 pub(crate) use step::Settings;
 use step::{Ask, Event, Input, Next, State, Turn};
 

@@ -21,6 +21,19 @@ pub(crate) const SUSPECT_ANSWERS: &str = "portolan_view_suspect_answers_total";
 pub(crate) const VIEW_INSTANCES: &str = "portolan_view_instances";
 /// Whether a view's last read succeeded: 1 or 0. Labels: `service`.
 pub(crate) const VIEW_UP: &str = "portolan_view_up";
+/// Answers taken in by a watch of the list of services. Labels: `datacenter` (`local`: the agent's own), `changed`
+/// (`true`, `false`). The list's index moves with any change of any service, so most change nothing.
+pub(crate) const CATALOG_REFRESHES: &str = "portolan_catalog_refreshes_total";
+/// Reads of the list of services that failed. Labels: `datacenter`, `kind`. Steady growth means an outage.
+pub(crate) const CATALOG_FAILURES: &str = "portolan_catalog_failures_total";
+/// Lists whose index went down. Labels: `datacenter`. More than one a minute: look at the servers.
+pub(crate) const CATALOG_INDEX_RESETS: &str = "portolan_catalog_index_resets_total";
+/// Lists that lost too much to be believed at once, and were confirmed first. Labels: `datacenter`.
+pub(crate) const CATALOG_SUSPECT_ANSWERS: &str = "portolan_catalog_suspect_answers_total";
+/// Services in the list. Labels: `datacenter`, `state` (`confirmed`, `held`).
+pub(crate) const CATALOG_SERVICES: &str = "portolan_catalog_services";
+/// Whether the last read of the list succeeded: 1 or 0. Labels: `datacenter`.
+pub(crate) const CATALOG_UP: &str = "portolan_catalog_up";
 /// How long a read that did not wait took, in seconds. Labels: `operation`.
 pub(crate) const REQUEST_SECONDS: &str = "portolan_registry_request_seconds";
 /// Calls to the registry. Labels: `operation`, `outcome` (`ok` or the kind of error).

@@ -14,26 +14,74 @@ use crate::{
     error::{Error, Kind},
     model::{Identity, Instance, ServiceId},
     registry::{
-        AgentInfo, Answer, CatalogQuery, Definition, Registered, Registry, Reply, Report, ServiceQuery,
-        ServiceTags,
+        AgentInfo, Answer, Block, CatalogQuery, Definition, Registered, Registry, Reply, Report,
+        ServiceQuery, ServiceTags,
     },
 };
 
 /// What is said to one read.
-type Line = Result<Answer<Vec<Arc<Instance>>>, Kind>;
+type Line<T = Vec<Arc<Instance>>> = Result<Answer<T>, Kind>;
 
-/// Answers reads from a script; when it is used up, blocking reads wait for more and others repeat the last answer.
+/// What is said to reads of one kind; when it is used up, blocking reads wait for more and others repeat the last answer.
+#[derive(Debug)]
+struct Script<T> {
+    #[expect(clippy::disallowed_types, reason = "a test's own")]
+    lines: std::sync::Mutex<VecDeque<Line<T>>>,
+    #[expect(clippy::disallowed_types, reason = "a test's own")]
+    last: std::sync::Mutex<Option<Answer<T>>>,
+    more: Notify,
+}
+
+impl<T> Default for Script<T> {
+    fn default() -> Self {
+        Self { lines: Default::default(), last: Default::default(), more: Notify::new() }
+    }
+}
+
+impl<T: Clone> Script<T> {
+    fn push(&self, next: Line<T>) {
+        self.lines.lock().unwrap().push_back(next);
+        self.more.notify_waiters();
+    }
+
+    async fn next(&self, block: Option<Block>, hangs: bool) -> Result<Answer<T>, Error> {
+        loop {
+            let more = self.more.notified();
+            let next = self.lines.lock().unwrap().pop_front();
+            match next {
+                Some(Ok(answer)) => {
+                    *self.last.lock().unwrap() = Some(answer.clone());
+                    return Ok(answer);
+                }
+                Some(Err(kind)) => return Err(Error::new(kind, "scripted")),
+                None => {}
+            }
+            let last = self.last.lock().unwrap().clone();
+            match (block, last) {
+                (None, Some(last)) if !hangs => return Ok(last),
+                (None, _) => more.await,
+                (Some(block), last) => {
+                    let waited = tokio::time::timeout(block.wait, more).await;
+                    if let (Err(_elapsed), Some(last)) = (waited, last) {
+                        return Ok(last);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Answers reads from scripts.
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
-    #[expect(clippy::disallowed_types, reason = "a test's own")]
-    script: std::sync::Mutex<VecDeque<Line>>,
-    #[expect(clippy::disallowed_types, reason = "a test's own")]
-    last: std::sync::Mutex<Option<Answer<Vec<Arc<Instance>>>>>,
-    more: Notify,
+    script: Script<Vec<Arc<Instance>>>,
+    lists: Script<ServiceTags>,
     pub(crate) open: AtomicUsize,
     pub(crate) most_open: AtomicUsize,
     #[expect(clippy::disallowed_types, reason = "a test's own")]
     pub(crate) asked: std::sync::Mutex<Vec<ServiceQuery>>,
+    #[expect(clippy::disallowed_types, reason = "a test's own")]
+    pub(crate) asked_lists: std::sync::Mutex<Vec<CatalogQuery>>,
     hangs: bool,
 }
 
@@ -47,10 +95,19 @@ pub(crate) fn answer(ids: &[u16], index: u64) -> Answer<Vec<Arc<Instance>>> {
     Answer::new(ids.iter().map(|id| Arc::new(instance(*id))).collect(), index)
 }
 
+/// A list of these services, each with the tag that follows its name, as in `web:blue db`.
+pub(crate) fn list(services: &str, index: u64) -> Answer<ServiceTags> {
+    let one = |word: &str| {
+        let (name, tags) = word.split_once(':').unwrap_or((word, ""));
+        (name.into(), tags.split_terminator(',').map(Into::into).collect())
+    };
+    Answer::new(services.split_whitespace().map(one).collect(), index)
+}
+
 impl Scripted {
     pub(crate) fn new(script: impl IntoIterator<Item = Line>) -> Arc<Self> {
         let scripted = Self::default();
-        scripted.script.lock().unwrap().extend(script);
+        scripted.script.lines.lock().unwrap().extend(script);
         Arc::new(scripted)
     }
 
@@ -60,36 +117,23 @@ impl Scripted {
     }
 
     pub(crate) fn push(&self, next: Line) {
-        self.script.lock().unwrap().push_back(next);
-        self.more.notify_waiters();
+        self.script.push(next);
+    }
+
+    pub(crate) fn push_list(&self, next: Line<ServiceTags>) {
+        self.lists.push(next);
     }
 
     async fn read(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
         let _open = Open::new(self);
         self.asked.lock().unwrap().push(query.clone());
-        loop {
-            let more = self.more.notified();
-            let next = self.script.lock().unwrap().pop_front();
-            match next {
-                Some(Ok(answer)) => {
-                    *self.last.lock().unwrap() = Some(answer.clone());
-                    return Ok(answer);
-                }
-                Some(Err(kind)) => return Err(Error::new(kind, "scripted")),
-                None => {}
-            }
-            let last = self.last.lock().unwrap().clone();
-            match (query.block, last) {
-                (None, Some(last)) if !self.hangs => return Ok(last),
-                (None, _) => more.await,
-                (Some(block), last) => {
-                    let waited = tokio::time::timeout(block.wait, more).await;
-                    if let (Err(_elapsed), Some(last)) = (waited, last) {
-                        return Ok(last);
-                    }
-                }
-            }
-        }
+        self.script.next(query.block, self.hangs).await
+    }
+
+    async fn list(&self, query: &CatalogQuery) -> Result<Answer<ServiceTags>, Error> {
+        let _open = Open::new(self);
+        self.asked_lists.lock().unwrap().push(query.clone());
+        self.lists.next(query.block, self.hangs).await
     }
 }
 
@@ -123,8 +167,8 @@ impl Registry for Scripted {
         Box::pin(self.read(query))
     }
 
-    fn services<'a>(&'a self, _: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
-        not_scripted()
+    fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
+        Box::pin(self.list(query))
     }
 
     fn agent(&self) -> Reply<'_, AgentInfo> {
