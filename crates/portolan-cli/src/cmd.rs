@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) mod demo;
 pub(crate) mod discover;
 pub(crate) mod filter;
+pub(crate) mod outage;
 pub(crate) mod register;
 pub(crate) mod serve;
 pub(crate) mod services;

@@ -53,7 +53,12 @@ impl Served {
     }
 
     fn watch(&self, words: &[&str]) -> Result<(Child, Lines<BufReader<ChildStdout>>)> {
-        let mut all = vec!["watch"];
+        self.follow("watch", words)
+    }
+
+    /// Starts a subcommand that goes on until it is ended.
+    fn follow(&self, command: &str, words: &[&str]) -> Result<(Child, Lines<BufReader<ChildStdout>>)> {
+        let mut all = vec![command];
         all.extend(words);
         all.extend(["--registry", &self.url]);
         let mut child = portolan(&all).spawn()?;
@@ -212,6 +217,40 @@ async fn watch_runs_a_command_with_the_latest_state_and_ends_on_ctrl_c() -> Resu
         signal(&watch, rustix::process::Signal::INT)?;
         assert_eq!(timeout(DEADLINE, watch.wait()).await??.code(), Some(0));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn services_watch_tells_each_service_that_comes_goes_or_changes_its_tags_once() -> Result<()> {
+    let served = Served::start().await?;
+    let (mut text_watch, mut text) = served.follow("services", &["--watch"])?;
+    let (mut json_watch, mut json) = served.follow("services", &["--watch", "--json"])?;
+    let register = ["register", "web", "--port", "80", "--address", "10.0.0.1", "--id", "web-1", "--tag"];
+    for (tag, end, change) in
+        [("blue", " + web blue", "added"), ("green", " ~ web green (was blue)", "retagged")]
+    {
+        let registered = served.run(&[&register[..], &[tag]].concat()).await?;
+        assert_eq!(registered.code, Some(0), "{registered:?}");
+        let line = until(&mut text, |line| line.contains(" web ")).await?;
+        assert!(line.ends_with(end), "{line}");
+        let line = until(&mut json, |line| line.contains("\"web\"")).await?;
+        let told: Value = serde_json::from_str(&line)?;
+        assert_eq!((told["change"].as_str(), told["tags"][0].as_str()), (Some(change), Some(tag)), "{line}");
+    }
+    let gone = served.run(&["deregister", "web-1"]).await?;
+    assert_eq!(gone.code, Some(0), "{gone:?}");
+    assert!(next(&mut text).await?.ends_with(" - web green"));
+    assert!(next(&mut json).await?.contains("\"removed\""));
+    #[cfg(unix)]
+    {
+        signal(&text_watch, rustix::process::Signal::INT)?;
+        assert_eq!(timeout(DEADLINE, text_watch.wait()).await??.code(), Some(0));
+    }
+    // A reader that went away ends it at the next change, without a word.
+    drop(json);
+    let registered = served.run(&[&register[..], &["red"]].concat()).await?;
+    assert_eq!(registered.code, Some(0), "{registered:?}");
+    assert_eq!(timeout(DEADLINE, json_watch.wait()).await??.code(), Some(0));
     Ok(())
 }
 

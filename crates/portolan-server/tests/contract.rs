@@ -7,6 +7,8 @@
 mod suite;
 #[path = "../../portolan/tests/contract/all.rs"]
 mod all;
+#[path = "../../portolan/tests/contract/services.rs"]
+mod services;
 
 use std::sync::Arc;
 
@@ -38,4 +40,16 @@ async fn every_rule_holds_over_http2() -> suite::Outcome {
 #[tokio::test]
 async fn every_rule_holds_in_the_same_process() -> suite::Outcome {
     all::run_all(Arc::new(Embedded::start(ServerConfig::default())?)).await
+}
+
+#[tokio::test]
+async fn services_that_come_and_go_are_told_once_over_http() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    services::what_comes_and_goes_is_told_once(Arc::new(Consul::new(config))).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_that_come_and_go_are_told_once_in_the_same_process() -> suite::Outcome {
+    let registry = Embedded::start(ServerConfig::default())?;
+    services::what_comes_and_goes_is_told_once(Arc::new(registry)).await
 }

@@ -92,14 +92,26 @@ impl Guard {
         })
     }
 
-    async fn watch(&self, query: &ServiceQuery, block: Block) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
+    /// A place for a read that waits, and how long it may wait there: a short while only, while others queue.
+    async fn turn(&self, block: Block) -> Result<(SemaphorePermit<'_>, Block), Error> {
         let queued = Queued::new(&self.queued);
-        let _place = take(&self.watches).await?;
+        let place = take(&self.watches).await?;
         drop(queued);
         let crowded = self.queued.load(Ordering::Relaxed) > 0;
         let wait = if crowded { block.wait.min(TURN) } else { block.wait };
-        let query = query.clone().block(block.index, wait);
-        self.within(deadline(wait, self.call), self.registry.service(&query)).await
+        Ok((place, Block { wait, ..block }))
+    }
+
+    async fn watch(&self, query: &ServiceQuery, block: Block) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
+        let (_place, block) = self.turn(block).await?;
+        let query = query.clone().block(block.index, block.wait);
+        self.within(deadline(block.wait, self.call), self.registry.service(&query)).await
+    }
+
+    async fn watch_list(&self, query: &CatalogQuery, block: Block) -> Result<Answer<ServiceTags>, Error> {
+        let (_place, block) = self.turn(block).await?;
+        let query = CatalogQuery { block: Some(block), ..query.clone() };
+        self.within(deadline(block.wait, self.call), self.registry.services(&query)).await
     }
 }
 
@@ -149,11 +161,10 @@ impl Registry for Guard {
     }
 
     fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
-        let within = deadline(query.block.map_or(Duration::ZERO, |block| block.wait), self.call);
-        Box::pin(async move {
-            let _place = take(&self.reads).await?;
-            self.within(within, self.registry.services(query)).await
-        })
+        match query.block {
+            Some(block) => Box::pin(self.watch_list(query, block)),
+            None => Box::pin(self.place(&self.reads, self.registry.services(query))),
+        }
     }
 
     fn agent(&self) -> Reply<'_, AgentInfo> {

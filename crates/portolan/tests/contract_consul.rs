@@ -7,6 +7,8 @@
 mod suite;
 #[path = "contract/all.rs"]
 mod all;
+#[path = "contract/services.rs"]
+mod services;
 #[path = "support/consul.rs"]
 mod support;
 
@@ -43,6 +45,12 @@ async fn every_rule_holds_over_http2_and_tls() -> suite::Outcome {
 async fn every_rule_holds_over_a_unix_socket() -> suite::Outcome {
     let agent = support::Agent::start().await?;
     all::run_all(Arc::new(Consul::new(agent.socket()?))).await
+}
+
+#[tokio::test]
+async fn services_that_come_and_go_are_told_once() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    services::what_comes_and_goes_is_told_once(Arc::new(Consul::new(agent.plain()?))).await
 }
 
 /// Waits until a wait has run its time. The first may not: an agent that streams gives each service that it begins to

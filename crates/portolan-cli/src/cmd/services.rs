@@ -1,4 +1,4 @@
-//! `portolan services`: every name in the catalogue, with its tags.
+//! `portolan services`: every name in the catalogue, with its tags; with `--watch`, as they come and go.
 
 use clap::Args as ClapArgs;
 use portolan::registry::CatalogQuery;
@@ -11,23 +11,38 @@ use crate::{
     output::{self, table::Table},
 };
 
+mod follow;
+mod line;
+
 const EXAMPLES: &str = "\
 Examples:
   portolan services
   portolan services --json | jq 'keys'
-  portolan services --registry https://consul.example:8501 --token-file token";
+  portolan services --watch
+  portolan services --registry https://consul.example:8501 --token-file token
+
+Lines of --watch, the first ones for what is there:
+  TIME + name tags   a new service
+  TIME ~ name tags   its tags changed
+  TIME - name tags   it is gone";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     registry: RegistryArgs,
-    /// One JSON object: names, with the list of tags.
+    /// One JSON object: names, with the list of tags; with --watch, one a line and change.
     #[arg(long)]
     json: bool,
+    /// Print a line for each service that comes, goes, or changes its tags, until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
 }
 
 pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
+    if args.watch {
+        return follow::run(&args, shell).await;
+    }
     let registry = args.registry.open()?;
     let query = CatalogQuery::default();
     let services = ask(&registry, registry.services(&query)).await?.value;

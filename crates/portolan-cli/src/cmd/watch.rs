@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{
     explain,
     filter::{self, Filter},
+    outage::{LOOK, Outage},
     signal::Ending,
 };
 use crate::{
@@ -57,9 +58,6 @@ pub(crate) struct Args {
     registry: RegistryArgs,
 }
 
-/// How often the state of the registry is looked at, to tell a person that it went away.
-const LOOK: Duration = Duration::from_millis(500);
-
 pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let mut ending = Ending::listen()?;
     let discovery = args.registry.discovery(Config::default())?;
@@ -71,7 +69,7 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     };
     let tried = discovery.registry().describe();
     let web = web.map_err(|error| explain(error, &tried, begun.elapsed()))?;
-    let mut watch = Watch { args, shell: *shell, web, tried, away: false };
+    let mut watch = Watch { args, shell: *shell, web, tried, outage: Outage::default() };
     let ended = watch.follow(&mut ending).await;
     // What is left is a watch and its connection; they end with the discovery.
     if let Err(late) = discovery.close(Duration::from_secs(1)).await {
@@ -85,8 +83,7 @@ struct Watch {
     shell: Shell,
     web: Resolver,
     tried: String,
-    /// Whether the person was told that the registry does not answer.
-    away: bool,
+    outage: Outage,
 }
 
 impl Watch {
@@ -119,7 +116,7 @@ impl Watch {
                         self.run_exec(exec.as_mut())?;
                     }
                 }
-                _ = look.tick() => self.tell_outage(),
+                _ = look.tick() => self.outage.look(self.web.snapshot().failure(), &self.shell),
                 asked = ending.asked() => {
                     asked?;
                     break;
@@ -153,23 +150,6 @@ impl Watch {
     fn healthy<'a>(&'a self, snapshot: &'a Arc<Snapshot>) -> impl Iterator<Item = &'a Instance> {
         let all = snapshot.instances().iter().chain(snapshot.held()).map(AsRef::as_ref);
         all.filter(|one| one.status == Status::Passing && self.fits(one))
-    }
-
-    /// Says once that the registry is away, and once that it is back.
-    fn tell_outage(&mut self) {
-        let snapshot = self.web.snapshot();
-        match snapshot.failure() {
-            Some(failure) if !self.away => {
-                self.away = true;
-                let text = &failure.text;
-                self.shell.hint(&format!("the registry does not answer, what was known stands: {text}"));
-            }
-            None if self.away => {
-                self.away = false;
-                self.shell.hint("the registry answers again");
-            }
-            _ => {}
-        }
     }
 }
 

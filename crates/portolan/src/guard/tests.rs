@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     model::ServiceName,
-    testing::{Scripted, answer},
+    testing::{Scripted, answer, list},
 };
 
 /// The default of `request_timeout`.
@@ -70,4 +70,26 @@ async fn open_watches_do_not_starve_a_read() {
     watch.spawn(async move { other.service(&query(Some(Duration::from_secs(600)))).await.map(|_| ()) });
     tokio::task::yield_now().await;
     assert!(guard.service(&query(None)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_of_lists_take_the_places_of_watches_and_not_those_of_reads() {
+    let registry = Scripted::new([Ok(answer(&[1], 1))]);
+    registry.push_list(Ok(list("web", 1)));
+    registry.services(&CatalogQuery::default()).await.unwrap();
+    let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 2, CALL));
+    let mut watches = tokio::task::JoinSet::new();
+    for _ in 0..PLACES {
+        let guard = Arc::clone(&guard);
+        let block = Some(Block { index: 1, wait: Duration::from_secs(600) });
+        watches.spawn(async move {
+            guard.services(&CatalogQuery { block, ..CatalogQuery::default() }).await.map(|_| ())
+        });
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(registry.most_open.load(Ordering::SeqCst), 2);
+    assert!(guard.service(&query(None)).await.is_ok(), "a read has a place");
+    while let Some(watch) = watches.join_next().await {
+        watch.unwrap().unwrap();
+    }
 }
