@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 pub(crate) mod demo;
 pub(crate) mod discover;
+pub(crate) mod faults;
 pub(crate) mod filter;
 pub(crate) mod outage;
 pub(crate) mod register;

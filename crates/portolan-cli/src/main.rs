@@ -30,6 +30,8 @@ struct Cli {
 enum Command {
     /// Run a registry that speaks Consul's HTTP interface, in this process.
     Serve(cmd::serve::Args),
+    /// Stand before a real registry and make it misbehave on purpose, to test its clients.
+    Faults(cmd::faults::Args),
     /// Watch services come, die and move while a caller loses no request.
     Demo(cmd::demo::Args),
     /// Register an instance with the agent, once, and print its id.
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
 async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
     match command {
         Command::Serve(args) => cmd::serve::run(args, shell).await,
+        Command::Faults(args) => cmd::faults::run(args, shell).await,
         Command::Demo(args) => cmd::demo::run(args, shell).await,
         Command::Register(args) => cmd::register::run(args, shell).await,
         Command::Deregister(args) => cmd::register::deregister(args, shell).await,

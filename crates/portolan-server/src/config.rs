@@ -12,6 +12,8 @@ use std::{
 
 use portolan::Error;
 
+use crate::faults::Faults;
+
 /// Settings of the embedded registry.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -42,6 +44,8 @@ pub struct ServerConfig {
     pub body_timeout: Duration,
     /// How long open requests may take to end when the registry stops. Up to 5 min; default 5 s.
     pub grace: Duration,
+    /// What goes wrong on purpose, over HTTP. `None`, the default: nothing.
+    pub faults: Option<Faults>,
 }
 
 impl Default for ServerConfig {
@@ -59,6 +63,7 @@ impl Default for ServerConfig {
             header_timeout: Duration::from_secs(120),
             body_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(5),
+            faults: None,
         }
     }
 }
@@ -145,6 +150,13 @@ impl ServerConfig {
     #[must_use]
     pub fn grace(mut self, limit: Duration) -> Self {
         self.grace = limit;
+        self
+    }
+
+    /// What goes wrong on purpose, over HTTP: for tests of what reads from the registry.
+    #[must_use]
+    pub fn faults(mut self, faults: Option<Faults>) -> Self {
+        self.faults = faults;
         self
     }
 

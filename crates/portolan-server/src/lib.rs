@@ -9,6 +9,7 @@
 //! - [`Server`] binds a port and serves; [`Server::run`] ends within a deadline.
 //! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
 //! - [`ServerConfig`] has the settings of both.
+//! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
 //!
 //! It holds everything in memory and starts empty, with its indexes at 1, as `consul agent -dev` does. On more than
 //! one machine the registry is Consul itself.
@@ -34,6 +35,7 @@ mod config;
 mod core;
 mod embed;
 mod encode;
+pub mod faults;
 mod server;
 mod state;
 mod wait;

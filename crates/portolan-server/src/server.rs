@@ -9,10 +9,15 @@
 //!
 //! Proof: `tests/http.rs`, `tests/serving.rs`.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::rt::Executor;
+use axum::{Router, response::Response};
+use http::Request;
+use hyper::{
+    body::Incoming,
+    rt::Executor,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto,
@@ -20,6 +25,7 @@ use hyper_util::{
 };
 use portolan::Error;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
@@ -32,6 +38,7 @@ use crate::{
     config::ServerConfig,
     core::Core,
     embed::{Embedded, background},
+    faults::{Broken, Faults, Line, answer},
 };
 
 /// The pause after an accept that failed, for example because descriptors ran out.
@@ -189,7 +196,7 @@ impl Serving {
             tracing::debug!(%failed, "a connection went before it was served");
             return;
         }
-        let service = TowerToHyperService::new(self.router.clone());
+        let router = TowerToHyperService::new(self.router.clone());
         let (http1, http2) = (self.http1.clone(), self.http2.clone());
         let core = Arc::clone(&self.core);
         connections.spawn(async move {
@@ -202,7 +209,15 @@ impl Serving {
                 () = core.stopping.cancelled() => return,
             };
             let builder = if is_http2 { http2 } else { http1 };
-            serve(&core, &builder, stream, service, place).await;
+            let Some(faults) = core.config.faults.clone() else {
+                return serve(&core, &builder, stream, router, place).await;
+            };
+            let cut = CancellationToken::new();
+            let line = Line::new(stream, cut.clone());
+            let service = hurt(router, faults, cut.clone());
+            // What is dropped here with its token cancelled resets the connection.
+            let served = serve(&core, &builder, line, service, place);
+            cut.run_until_cancelled(served).await;
         });
     }
 
@@ -213,13 +228,35 @@ impl Serving {
     }
 }
 
-async fn serve(
+/// The router, with its faults.
+fn hurt(
+    router: TowerToHyperService<Router>,
+    faults: Faults,
+    cut: CancellationToken,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Broken, Future: Send + 'static> {
+    service_fn(move |request: Request<Incoming>| {
+        let (router, cut) = (router.clone(), cut.clone());
+        let fault = faults.next(request.method().as_str(), request.uri().path());
+        async move {
+            let ask = |request| async move {
+                router.call(request).await.map_err(|never: Infallible| match never {})
+            };
+            answer(fault, request, &cut, ask).await
+        }
+    })
+}
+
+async fn serve<I, S>(
     core: &Core,
     builder: &auto::Builder<Streams>,
-    stream: TcpStream,
-    service: TowerToHyperService<Router>,
+    stream: I,
+    service: S,
     _place: OwnedSemaphorePermit,
-) {
+) where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response, Future: Send + 'static>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let mut stopping = false;

@@ -12,9 +12,12 @@ use std::{
 
 use anyhow::anyhow;
 use clap::Args as ClapArgs;
-use portolan_server::{Server, ServerConfig};
+use portolan_server::{Server, ServerConfig, faults::Faults};
 
-use super::signal::Ending;
+use super::{
+    faults::{FaultArgs, RULES},
+    signal::Ending,
+};
 use crate::{
     config::Shell,
     exit::{Exit, Usage},
@@ -26,12 +29,13 @@ Examples:
   portolan serve --ephemeral
   portolan serve -dev
   portolan serve --http-addr 0.0.0.0:8500 --datacenter edge --node box-7
+  portolan serve -dev --fault 'GET /v1/health/service/* empty-lower 0.05'
 
 It speaks Consul's HTTP interface, so what speaks to Consul can speak to it: set CONSUL_HTTP_ADDR to its address.
 Ctrl-C and SIGTERM stop it, and it ends with 0.";
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = format!("{EXAMPLES}\n\n{RULES}"))]
 pub(crate) struct Args {
     /// Where to listen for HTTP; port 0 takes any free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8500", value_parser = address)]
@@ -54,9 +58,11 @@ pub(crate) struct Args {
     /// The name of this node.
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    #[command(flatten)]
+    faults: FaultArgs,
 }
 
-fn address(text: &str) -> Result<SocketAddr, Usage> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, Usage> {
     let named = text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"));
     let text = named.as_deref().unwrap_or(text).replace("localhost:", "127.0.0.1:");
     text.parse().map_err(|_cause| Usage("write ADDRESS:PORT, as in 127.0.0.1:8500 or [::1]:8500".to_owned()))
@@ -73,6 +79,9 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     ))?;
     if !(args.ephemeral || args.dev) {
         shell.hint("everything is kept in memory in this version, and forgotten at the end; --ephemeral says that you know");
+    }
+    if args.faults.plan()?.is_some() {
+        shell.hint("some answers are wrong on purpose: faults are asked for");
     }
     if !is_private(addr.ip()) {
         shell.hint(&format!(
@@ -105,6 +114,9 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
     }
     if let Some(name) = &args.node {
         config = config.node(name);
+    }
+    if let Some(plan) = args.faults.plan()? {
+        config = config.faults(Some(Faults::new(plan)));
     }
     Ok(config)
 }
