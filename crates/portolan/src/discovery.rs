@@ -9,32 +9,34 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use foldhash::fast::FixedState;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     error::{Error, Kind},
     guard::Guard,
     model::ServiceName,
+    overrides::OverrideFile,
     register::{Keeper, KeeperSettings, Registration, RegistrationHandle},
     registry::{Definition, Registry, consul::Consul},
-    resolve::{Loads, Resolver, Select},
-    roll::{Rolls, mix},
-    snapshot::{Reader, Snapshot},
-    sync::{self, Ends, Interest, Target},
+    resolve::{OnStale, Origin, Resolver, Select},
+    roll::mix,
+    snapshot::Snapshot,
     tasks::Tasks,
     telemetry,
 };
 
 mod config;
 mod services;
+mod views;
 
 use services::Catalogs;
+use views::{Begun, ViewKey, Views};
 
 pub use config::{Config, ViewConfig};
 pub use services::Services;
@@ -60,26 +62,9 @@ struct Inner {
     seed: u64,
     /// Resolvers with the default selection by name: what a warm lookup reads.
     warm: ArcSwap<HashMap<ServiceName, Resolver, FixedState>>,
-    #[expect(clippy::disallowed_types, reason = "cold path: the first lookup of a service")]
-    cold: std::sync::Mutex<Cold>,
+    views: Views,
+    overrides: OverrideFile,
     catalogs: Catalogs,
-}
-
-struct Cold {
-    rolls: Rolls,
-    views: HashMap<ViewKey, View>,
-}
-
-/// A view is of one service in one datacentre.
-type ViewKey = (ServiceName, Option<Arc<str>>);
-
-#[derive(Clone)]
-struct View {
-    reader: Reader,
-    loads: Arc<Loads>,
-    interest: Arc<Interest>,
-    #[expect(dead_code, reason = "the caches are wired to it next")]
-    remember: mpsc::Sender<Snapshot>,
 }
 
 impl Discovery {
@@ -102,14 +87,14 @@ impl Discovery {
         let tasks = Tasks::new();
         let settings = KeeperSettings { seed: mix(seed), ..KeeperSettings::default() };
         let keeper = Keeper::new(Arc::clone(&guard), &tasks, settings);
-        let cold = Cold { rolls: Rolls::new(seed), views: HashMap::new() };
         let inner = Inner {
             guard,
             keeper,
             tasks,
             seed,
             warm: ArcSwap::default(),
-            cold: cold.into(),
+            views: Views::new(seed),
+            overrides: OverrideFile::new(config.overrides.clone()),
             catalogs: Catalogs::new(seed),
             config,
         };
@@ -153,15 +138,19 @@ impl Discovery {
     /// # Cancel safety
     /// Dropping the future loses nothing: the view it started goes on.
     pub async fn service_with(&self, name: &str, select: Select) -> Result<Resolver, Error> {
-        let view = self.view(name, select.datacenter.clone())?;
-        view.interest.used();
+        let has_fallback = matches!(select.on_stale, OnStale::Fallback(_));
+        let origins = self.origins(name, &select)?;
         metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => name.to_owned(), "result" => "miss")
             .increment(1);
-        let known = |snapshot: &Snapshot| snapshot.is_known();
-        if let Err(late) = view.reader.wait_until(known, self.inner.config.start_wait).await {
-            return Err(self.why_not(&view.reader.snapshot(), late));
+        let resolver = self.resolver(origins.clone(), select);
+        if let Err(late) = resolver.settled(self.inner.config.start_wait).await {
+            let known = origins.iter().any(|origin| origin.reader.snapshot().is_known());
+            let is_closed = late.kind() == Kind::Closed;
+            if let (false, Some(first)) = (known || (has_fallback && !is_closed), origins.first()) {
+                return Err(self.why_not(&first.reader.snapshot(), late));
+            }
         }
-        Ok(self.resolver(&view, select))
+        Ok(resolver)
     }
 
     /// A resolver at once, warm or not: until the first answer its picks say that nothing is known yet.
@@ -169,8 +158,8 @@ impl Discovery {
     /// # Errors
     /// [`Kind::Config`] for a bad name or setting; [`Kind::Closed`] after [`close`](Self::close).
     pub fn service_now(&self, name: &str, select: Select) -> Result<Resolver, Error> {
-        let view = self.view(name, select.datacenter.clone())?;
-        Ok(self.resolver(&view, select))
+        let origins = self.origins(name, &select)?;
+        Ok(self.resolver(origins, select))
     }
 
     /// Registers an instance, and keeps it registered until the handle is closed or dropped.
@@ -251,40 +240,26 @@ impl Discovery {
         Error::new(failure.kind, what)
     }
 
-    fn view(&self, name: &str, datacenter: Option<Arc<str>>) -> Result<View, Error> {
+    /// The views that a resolver with this selection stands on.
+    fn origins(&self, name: &str, select: &Select) -> Result<Vec<Origin>, Error> {
         let service = ServiceName::new(name)?;
         self.inner.config.check()?;
+        select.check()?;
         if self.inner.tasks.is_closed() {
             return Err(Error::new(Kind::Closed, format!("{service}: this Discovery was closed")));
         }
-        let mut cold = self.inner.cold.lock().unwrap_or_else(PoisonError::into_inner);
-        let Cold { rolls, views } = &mut *cold;
-        let view = views.entry((service.clone(), datacenter.clone())).or_insert_with(|| {
-            let (ends, remember) = Ends::new(Snapshot::nothing(service));
-            let (loads, interest) = Default::default();
-            let view = View { reader: ends.reader(), loads, interest, remember };
-            self.start(ends, Arc::clone(&view.interest), datacenter, rolls.split());
-            view
-        });
-        Ok(view.clone())
+        let Inner { views, guard, tasks, config, overrides, .. } = &*self.inner;
+        overrides.open(tasks)?;
+        let origin = |datacenter| {
+            let start = |begun: Begun| views::start(begun, guard, tasks, &config.view);
+            views.origin(ViewKey { service: service.clone(), datacenter }, start)
+        };
+        Ok(select.datacenters().into_iter().map(origin).collect())
     }
 
-    fn start(&self, ends: Ends, interest: Arc<Interest>, datacenter: Option<Arc<str>>, rolls: Rolls) {
-        let config = &self.inner.config.view;
-        let target = Target { datacenter, output: config.check_output, settings: config.settings() };
-        let guard = Arc::clone(&self.inner.guard);
-        let ends = Arc::new(tokio::sync::Mutex::new(ends));
-        let stop = self.inner.tasks.stop();
-        self.inner.tasks.spawn("view", move || {
-            let (guard, target, ends) = (Arc::clone(&guard), target.clone(), Arc::clone(&ends));
-            sync::follow(guard, target, ends, Arc::clone(&interest), rolls.clone(), stop.clone())
-        });
-    }
-
-    fn resolver(&self, view: &View, select: Select) -> Resolver {
-        let stop = self.inner.tasks.stop();
-        let (loads, interest) = (Arc::clone(&view.loads), Arc::clone(&view.interest));
-        let (resolver, work) = Resolver::new(&view.reader, select, loads, interest, self.inner.seed, stop);
+    fn resolver(&self, origins: Vec<Origin>, select: Select) -> Resolver {
+        let (stop, overrides) = (self.inner.tasks.stop(), self.inner.overrides.subscribe());
+        let (resolver, work) = Resolver::new(origins, select, overrides, self.inner.seed, stop);
         self.inner.tasks.spawn("resolver", work);
         resolver
     }
