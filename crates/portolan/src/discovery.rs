@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -18,27 +18,27 @@ use foldhash::fast::FixedState;
 use tokio::time::Instant;
 
 use crate::{
+    cache::{self, Plan},
     error::{Error, Kind},
     guard::Guard,
     model::ServiceName,
-    overrides::OverrideFile,
     register::{Keeper, KeeperSettings, Registration, RegistrationHandle},
     registry::{Definition, Registry, consul::Consul},
-    resolve::{OnStale, Origin, Resolver, Select},
-    roll::mix,
-    snapshot::Snapshot,
+    resolve::{Loads, Resolver, Select},
+    roll::{Rolls, mix},
+    snapshot::{Reader, Snapshot, Source},
+    sync::{self, Ends, Interest, Target},
     tasks::Tasks,
     telemetry,
 };
 
 mod config;
+mod kept;
 mod services;
-mod views;
 
+pub use config::{CacheConfig, Config, ViewConfig};
+use kept::Kept;
 use services::Catalogs;
-use views::{Begun, ViewKey, Views};
-
-pub use config::{Config, ViewConfig};
 pub use services::Services;
 
 /// The time in which tasks end that were told to.
@@ -57,14 +57,31 @@ pub struct Discovery {
 struct Inner {
     config: Config,
     guard: Arc<Guard>,
+    /// `None` when views are kept nowhere.
+    caches: Option<Kept>,
     keeper: Keeper,
     tasks: Tasks,
     seed: u64,
     /// Resolvers with the default selection by name: what a warm lookup reads.
     warm: ArcSwap<HashMap<ServiceName, Resolver, FixedState>>,
-    views: Views,
-    overrides: OverrideFile,
+    #[expect(clippy::disallowed_types, reason = "cold path: the first lookup of a service")]
+    cold: std::sync::Mutex<Cold>,
     catalogs: Catalogs,
+}
+
+struct Cold {
+    rolls: Rolls,
+    views: HashMap<ViewKey, View>,
+}
+
+/// A view is of one service in one datacentre.
+type ViewKey = (ServiceName, Option<Arc<str>>);
+
+#[derive(Clone)]
+struct View {
+    reader: Reader,
+    loads: Arc<Loads>,
+    interest: Arc<Interest>,
 }
 
 impl Discovery {
@@ -74,7 +91,8 @@ impl Discovery {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let consul = Consul::new(config.consul.clone());
-        Self::with_registry(Arc::new(consul), config)
+        let kept = Kept::new(&config.cache, consul.describe(), Some(&config.consul));
+        Self::build(Arc::new(consul), config, kept)
     }
 
     /// Discovery on any registry: an in-process one for tests, the embedded one, or one of your own.
@@ -82,29 +100,29 @@ impl Discovery {
     /// Of `config.consul` only the request timeout counts then: it bounds the calls to any registry.
     #[must_use]
     pub fn with_registry(registry: Arc<dyn Registry>, config: Config) -> Self {
+        let kept = Kept::new(&config.cache, registry.describe(), None);
+        Self::build(registry, config, kept)
+    }
+
+    fn build(registry: Arc<dyn Registry>, config: Config, caches: Option<Kept>) -> Self {
         let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one("portolan"));
         let guard = Arc::new(Guard::new(registry, config.connections, config.consul.call_limit()));
         let tasks = Tasks::new();
         let settings = KeeperSettings { seed: mix(seed), ..KeeperSettings::default() };
         let keeper = Keeper::new(Arc::clone(&guard), &tasks, settings);
-        let inner = Inner {
-            guard,
-            keeper,
-            tasks,
-            seed,
-            warm: ArcSwap::default(),
-            views: Views::new(seed),
-            overrides: OverrideFile::new(config.overrides.clone()),
-            catalogs: Catalogs::new(seed),
-            config,
-        };
+        let cold = Cold { rolls: Rolls::new(seed), views: HashMap::new() };
+        let (warm, cold) = (ArcSwap::default(), cold.into());
+        let catalogs = Catalogs::new(seed);
+        let inner = Inner { guard, caches, keeper, tasks, seed, warm, cold, catalogs, config };
         Self { inner: Arc::new(inner) }
     }
 
     /// The resolver of a service with the default selection: all passing instances, power of two choices.
     ///
     /// The first call for a service starts its view and waits for the first answer, at most `start_wait` (5 s). Every
-    /// later call returns at once, with the same resolver.
+    /// later call returns at once, with the same resolver. Where the registry has failed, or is silent all that time,
+    /// and a cache remembers the service, it returns that, marked with its source and its true age; the view goes on
+    /// trying.
     ///
     /// # Errors
     /// [`Kind::Config`] for a bad name or setting. [`Kind::Unreachable`], [`Kind::Timeout`] or another kind of the
@@ -138,19 +156,18 @@ impl Discovery {
     /// # Cancel safety
     /// Dropping the future loses nothing: the view it started goes on.
     pub async fn service_with(&self, name: &str, select: Select) -> Result<Resolver, Error> {
-        let has_fallback = matches!(select.on_stale, OnStale::Fallback(_));
-        let origins = self.origins(name, &select)?;
+        self.check().await?;
+        let view = self.view(name, select.datacenter.clone())?;
+        view.interest.used();
         metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => name.to_owned(), "result" => "miss")
             .increment(1);
-        let resolver = self.resolver(origins.clone(), select);
-        if let Err(late) = resolver.settled(self.inner.config.start_wait).await {
-            let known = origins.iter().any(|origin| origin.reader.snapshot().is_known());
-            let is_closed = late.kind() == Kind::Closed;
-            if let (false, Some(first)) = (known || (has_fallback && !is_closed), origins.first()) {
-                return Err(self.why_not(&first.reader.snapshot(), late));
+        if let Err(late) = view.reader.wait_until(is_settled, self.inner.config.start_wait).await {
+            let known = view.reader.snapshot();
+            if late.kind() == Kind::Closed || !known.is_known() {
+                return Err(self.why_not(&known, late));
             }
         }
-        Ok(resolver)
+        Ok(self.resolver(&view, select))
     }
 
     /// A resolver at once, warm or not: until the first answer its picks say that nothing is known yet.
@@ -158,8 +175,8 @@ impl Discovery {
     /// # Errors
     /// [`Kind::Config`] for a bad name or setting; [`Kind::Closed`] after [`close`](Self::close).
     pub fn service_now(&self, name: &str, select: Select) -> Result<Resolver, Error> {
-        let origins = self.origins(name, &select)?;
-        Ok(self.resolver(origins, select))
+        let view = self.view(name, select.datacenter.clone())?;
+        Ok(self.resolver(&view, select))
     }
 
     /// Registers an instance, and keeps it registered until the handle is closed or dropped.
@@ -175,8 +192,24 @@ impl Discovery {
     /// # Cancel safety
     /// Dropping the future removes an instance that was registered already.
     pub async fn register(&self, registration: Registration) -> Result<RegistrationHandle, Error> {
-        self.inner.config.check()?;
+        self.check().await?;
         self.inner.keeper.register(&registration).await
+    }
+
+    /// Checks the settings, and whether the caches that they name can be used. The first lookup and the first
+    /// registration do so too; call it where a program reads its settings, to fail there.
+    ///
+    /// # Errors
+    /// [`Kind::Config`], naming the setting, what was found and what is allowed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the next call checks.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.inner.config.check()?;
+        match &self.inner.caches {
+            Some(kept) => kept.check().await,
+            None => Ok(()),
+        }
     }
 
     /// Lets `look` see the resolver of a service that [`service`](Self::service) has been called for. No wait, no
@@ -217,7 +250,12 @@ impl Discovery {
         self.inner.warm.store(Arc::default());
         let removed = self.inner.keeper.close(within).await;
         // Ending the tasks gets a moment even when the agent used up the time: nothing may outlive this.
-        let rest = give_up.saturating_duration_since(Instant::now()).max(LAST_MOMENT);
+        let now = Instant::now();
+        let rest = give_up.saturating_duration_since(now).max(LAST_MOMENT);
+        if let Some(kept) = &self.inner.caches {
+            // A cache that does not answer must not make tasks look as if they had not ended.
+            kept.close(now + rest - LAST_MOMENT / 5);
+        }
         let ended = self.inner.tasks.close(rest).await;
         removed.and(ended)
     }
@@ -240,29 +278,57 @@ impl Discovery {
         Error::new(failure.kind, what)
     }
 
-    /// The views that a resolver with this selection stands on.
-    fn origins(&self, name: &str, select: &Select) -> Result<Vec<Origin>, Error> {
+    fn view(&self, name: &str, datacenter: Option<Arc<str>>) -> Result<View, Error> {
         let service = ServiceName::new(name)?;
         self.inner.config.check()?;
-        select.check()?;
         if self.inner.tasks.is_closed() {
             return Err(Error::new(Kind::Closed, format!("{service}: this Discovery was closed")));
         }
-        let Inner { views, guard, tasks, config, overrides, .. } = &*self.inner;
-        overrides.open(tasks)?;
-        let origin = |datacenter| {
-            let start = |begun: Begun| views::start(begun, guard, tasks, &config.view);
-            views.origin(ViewKey { service: service.clone(), datacenter }, start)
-        };
-        Ok(select.datacenters().into_iter().map(origin).collect())
+        let mut cold = self.inner.cold.lock().unwrap_or_else(PoisonError::into_inner);
+        let Cold { rolls, views } = &mut *cold;
+        let view = views.entry((service.clone(), datacenter.clone())).or_insert_with(|| {
+            let (ends, remember) = Ends::new(Snapshot::nothing(service.clone()));
+            let (loads, interest) = Default::default();
+            let view = View { reader: ends.reader(), loads, interest };
+            if let Some(kept) = &self.inner.caches {
+                let (reader, rolls) = (view.reader.clone(), rolls.split());
+                self.remember(kept.plan(service, datacenter.clone(), reader, remember, rolls));
+            }
+            self.start(ends, Arc::clone(&view.interest), datacenter, rolls.split());
+            view
+        });
+        Ok(view.clone())
     }
 
-    fn resolver(&self, origins: Vec<Origin>, select: Select) -> Resolver {
-        let (stop, overrides) = (self.inner.tasks.stop(), self.inner.overrides.subscribe());
-        let (resolver, work) = Resolver::new(origins, select, overrides, self.inner.seed, stop);
+    fn start(&self, ends: Ends, interest: Arc<Interest>, datacenter: Option<Arc<str>>, rolls: Rolls) {
+        let config = &self.inner.config.view;
+        let target = Target { datacenter, output: config.check_output, settings: config.settings() };
+        let guard = Arc::clone(&self.inner.guard);
+        let ends = Arc::new(tokio::sync::Mutex::new(ends));
+        let stop = self.inner.tasks.stop();
+        self.inner.tasks.spawn("view", move || {
+            let (guard, target, ends) = (Arc::clone(&guard), target.clone(), Arc::clone(&ends));
+            sync::follow(guard, target, ends, Arc::clone(&interest), rolls.clone(), stop.clone())
+        });
+    }
+
+    fn remember(&self, plan: Plan) {
+        let stop = self.inner.tasks.stop();
+        self.inner.tasks.spawn("cache", move || cache::remember(plan.clone(), stop.clone()));
+    }
+
+    fn resolver(&self, view: &View, select: Select) -> Resolver {
+        let stop = self.inner.tasks.stop();
+        let (loads, interest) = (Arc::clone(&view.loads), Arc::clone(&view.interest));
+        let (resolver, work) = Resolver::new(&view.reader, select, loads, interest, self.inner.seed, stop);
         self.inner.tasks.spawn("resolver", work);
         resolver
     }
+}
+
+/// Whether a start need not wait for more: the registry has answered, or it has failed and a cache remembers.
+fn is_settled(snapshot: &Snapshot) -> bool {
+    snapshot.is_known() && (snapshot.freshness.source == Source::Live || snapshot.failure().is_some())
 }
 
 impl fmt::Debug for Discovery {

@@ -31,13 +31,13 @@
 //! - [`Registry`] is the only door to a catalogue: Consul, the embedded registry, one in this process, or your own.
 
 mod backoff;
+pub mod cache;
 pub mod check;
 mod discovery;
 mod duration;
 mod error;
 mod guard;
 mod model;
-mod overrides;
 mod register;
 pub mod registry;
 mod resolve;
@@ -50,7 +50,7 @@ mod telemetry;
 mod testing;
 
 pub use check::{Check, CheckKind};
-pub use discovery::{Config, Discovery, Services, ViewConfig};
+pub use discovery::{CacheConfig, Config, Discovery, Services, ViewConfig};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, Kind};
 pub use model::{
@@ -60,8 +60,7 @@ pub use model::{
 pub use register::{Address, Registration, RegistrationHandle, RegistrationState};
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
-    Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy,
-    Resolver, Select, Warning,
+    Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, Pick, Policy, Resolver, Select, Warning,
 };
 pub use snapshot::{
     Catalog, CatalogChanges, Changes, Failure, Freshness, Hidden, Reader, Retagged, Snapshot, Source,

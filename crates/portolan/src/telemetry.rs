@@ -34,10 +34,15 @@ pub(crate) const CATALOG_SUSPECT_ANSWERS: &str = "portolan_catalog_suspect_answe
 pub(crate) const CATALOG_SERVICES: &str = "portolan_catalog_services";
 /// Whether the last read of the list succeeded: 1 or 0. Labels: `datacenter`.
 pub(crate) const CATALOG_UP: &str = "portolan_catalog_up";
-/// Services that an operator's file forces. More than none for long: somebody forgot one.
-pub(crate) const OVERRIDDEN: &str = "portolan_overrides_services";
-/// Times the overrides file became wrong or unreadable; what it said before stays. Any: see the log for the line.
-pub(crate) const OVERRIDES_REFUSED: &str = "portolan_overrides_refused_total";
+/// Views asked of a cache. Labels: `cache`, `outcome` (`hit`, `miss`, `error`, and for what is there but not used:
+/// `damaged`, `not_ours`, `newer_format`, `other_key`, `unsigned`, `bad_signature`, `too_old`). `damaged` at all: look at
+/// the disk; `bad_signature` at all: somebody else writes there. Asked at a view's start, and each 10 s while it fails.
+pub(crate) const CACHE_LOADS: &str = "portolan_cache_loads_total";
+/// Views given to a cache. Labels: `cache`, `outcome` (`ok`, `error`). Steady errors: a restart in an outage would begin
+/// with nothing.
+pub(crate) const CACHE_SAVES: &str = "portolan_cache_saves_total";
+/// Whether a cache works: 1 or 0. Labels: `cache`. 0 for minutes: look at its disk or its server.
+pub(crate) const CACHE_UP: &str = "portolan_cache_up";
 /// How long a read that did not wait took, in seconds. Labels: `operation`.
 pub(crate) const REQUEST_SECONDS: &str = "portolan_registry_request_seconds";
 /// Calls to the registry. Labels: `operation`, `outcome` (`ok` or the kind of error).

@@ -19,6 +19,10 @@ use crate::{
     },
 };
 
+mod shelf;
+
+pub(crate) use shelf::{Mode, Shelf};
+
 /// What is said to one read.
 type Line<T = Vec<Arc<Instance>>> = Result<Answer<T>, Kind>;
 

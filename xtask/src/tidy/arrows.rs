@@ -14,14 +14,14 @@ pub(super) const FOUNDATIONS: &[&str] =
 pub(super) const MODULES: &[(&str, &[&str])] = &[
     ("registry", &[]),
     ("snapshot", &["registry"]),
+    ("cache", &["snapshot"]),
     ("guard", &["snapshot"]),
     ("sync", &["guard"]),
-    ("overrides", &["snapshot"]),
-    ("resolve", &["sync", "overrides"]),
+    ("resolve", &["sync"]),
     ("depend", &["resolve"]),
     ("integrate", &["depend"]),
     ("register", &["guard"]),
-    ("discovery", &["integrate", "register"]),
+    ("discovery", &["integrate", "register", "cache"]),
 ];
 
 /// A trait object that only some modules may hold, so that the others go through one of them.

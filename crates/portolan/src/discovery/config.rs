@@ -2,15 +2,17 @@
 //!
 //! Never: accepts a value that the registry would refuse later; means "off" by zero.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use crate::{
     error::{Error, Kind},
     registry::consul::ConsulConfig,
 };
 
+mod cache;
 mod view;
 
+pub use cache::CacheConfig;
 pub use view::ViewConfig;
 
 /// The settings of a [`Discovery`](super::Discovery).
@@ -21,16 +23,13 @@ pub struct Config {
     pub consul: ConsulConfig,
     /// How views read.
     pub view: ViewConfig,
+    /// Where views are kept beyond the life of the process. Default: nowhere.
+    pub cache: CacheConfig,
     /// How long `service()` waits for the first answer. Default 5 s.
     pub start_wait: Duration,
     /// How many blocking reads may be open at once; each is a connection over plain HTTP, and Consul allows 200 for
     /// each client address. 1 to 10,000; default 64.
     pub connections: usize,
-    /// A file in which an operator forces the instances of services, as a
-    /// [`StaticList`](crate::registry::static_list::StaticList) is written: a line `web=10.0.0.1:80,10.0.0.2:80` each.
-    /// It is looked at each 2 s; replace it whole (write another, and rename it). Picks of such a service are marked
-    /// [`Mark::Override`](crate::Mark::Override); without its line the registry counts again. Default: none.
-    pub overrides: Option<PathBuf>,
     /// Where all chance comes from. `None`: from the operating system; set it to replay a run.
     pub seed: Option<u64>,
 }
@@ -40,9 +39,9 @@ impl Default for Config {
         Self {
             consul: ConsulConfig::default(),
             view: ViewConfig::default(),
+            cache: CacheConfig::default(),
             start_wait: Duration::from_secs(5),
             connections: 64,
-            overrides: None,
             seed: None,
         }
     }
@@ -72,6 +71,13 @@ impl Config {
         self
     }
 
+    /// Where views are kept beyond the life of the process.
+    #[must_use]
+    pub fn cache(mut self, cache: CacheConfig) -> Self {
+        self.cache = cache;
+        self
+    }
+
     /// How long `service()` waits for the first answer.
     #[must_use]
     pub fn start_wait(mut self, wait: Duration) -> Self {
@@ -86,13 +92,6 @@ impl Config {
         self
     }
 
-    /// A file in which an operator forces the instances of services.
-    #[must_use]
-    pub fn overrides(mut self, file: impl Into<PathBuf>) -> Self {
-        self.overrides = Some(file.into());
-        self
-    }
-
     /// Where all chance comes from.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -104,6 +103,7 @@ impl Config {
     /// [`Kind::Config`], naming the setting, what was found and what is allowed.
     pub(super) fn check(&self) -> Result<(), Error> {
         self.view.check()?;
+        self.cache.check(&self.view)?;
         if !(1..=10_000).contains(&self.connections) {
             let what = format!("connections: {} is not from 1 to 10000; 64 is the default", self.connections);
             return Err(Error::new(Kind::Config, what));
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn the_defaults_are_accepted_and_what_is_wrong_is_named() {
         Config::default().check().unwrap();
-        let view = ViewConfig::default;
+        let (view, cache) = (ViewConfig::default, CacheConfig::default);
         let second = Duration::from_secs(1);
         for (config, says) in [
             (
@@ -129,6 +129,16 @@ mod tests {
             (Config::default().view(view().wait(second / 2)), "view.wait: 500ms is under 1s"),
             (Config::default().view(view().hold(second * 61)), "view.hold: 1m1s"),
             (Config::default().view(view().max_stale(Some(Duration::ZERO))), "view.max_stale: 0s"),
+            (Config::default().cache(cache().age_limit(second)), "cache.age_limit: 1s is under 2m"),
+            (
+                Config::default().cache(cache().age_limit(second * 400)).view(view().wait(second * 300)),
+                "cache.age_limit: 6m40s is under twice view.wait (5m0s)",
+            ),
+            (
+                Config::default().cache(cache().age_limit(second * 40_000_000)),
+                "cache.age_limit: 11111h6m40s is over 366 days",
+            ),
+            (Config::default().cache(cache().cluster("")), "cache.cluster: is empty"),
             (Config::default().connections(0), "connections: 0 is not from 1 to 10000"),
         ] {
             let error = config.check().unwrap_err();

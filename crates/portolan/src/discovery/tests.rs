@@ -6,6 +6,8 @@ use crate::{
     testing::{Scripted, answer},
 };
 
+mod caches;
+
 fn discovery(registry: &Arc<Scripted>) -> Discovery {
     Discovery::with_registry(Arc::<Scripted>::clone(registry), Config::default().seed(1))
 }

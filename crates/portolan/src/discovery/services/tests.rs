@@ -24,7 +24,7 @@ async fn the_list_is_warm_when_it_is_returned_and_shared_after() {
     let discovery = discovery(&registry);
     let mut one = discovery.services().await.unwrap();
     let mut other = discovery.services().await.unwrap();
-    assert_eq!(one.current().tags("web").unwrap(), ["blue".into()]);
+    assert_eq!(one.current().tags("web").unwrap(), [Arc::<str>::from("blue")]);
     assert_eq!(one.current().tags("db"), None);
     assert_eq!(one.current().freshness().index, 5);
     assert_eq!(one.changed().await.unwrap().added.len(), 2);

@@ -99,6 +99,14 @@ impl Secret {
     }
 }
 
+/// What of a registry a program sees.
+#[derive(Default)]
+pub(crate) struct Sees<'a> {
+    pub(crate) namespace: Option<Arc<str>>,
+    pub(crate) partition: Option<Arc<str>>,
+    pub(crate) token: Option<&'a [u8]>,
+}
+
 fn hidden(field: &str) -> Error {
     Error::new(
         Kind::Config,
@@ -197,6 +205,12 @@ impl ConsulConfig {
     pub fn partition(mut self, partition: Option<&str>) -> Self {
         self.partition = partition.map(Arc::from);
         self
+    }
+
+    /// What of the registry these settings let a program see: namespace, partition and token.
+    pub(crate) fn sees(&self) -> Sees<'_> {
+        let token = self.token.as_ref().map(|Secret(value)| value.as_bytes());
+        Sees { namespace: self.namespace.clone(), partition: self.partition.clone(), token }
     }
 
     /// What [`request_timeout`](Self::request_timeout) was set to.
