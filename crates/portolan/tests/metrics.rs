@@ -84,9 +84,11 @@ async fn use_everything() -> Outcome {
     }
     let none = discovery.service("none").await?;
     assert!(none.pick().is_err());
+    let services = discovery.services().await?;
     memory.set_reachable(false);
     let failing = |now: &portolan::Snapshot| now.failure().is_some();
     web.watch().wait_until(failing, Duration::from_secs(60)).await?;
+    services.wait_until(|now| now.failure().is_some(), Duration::from_secs(60)).await?;
     memory.set_reachable(true);
     let again = |now: &portolan::Snapshot| now.failure().is_none();
     web.watch().wait_until(again, Duration::from_secs(60)).await?;
@@ -114,6 +116,10 @@ fn lookups_refreshes_failures_and_registrations_are_measured() -> Outcome {
         ("portolan_view_lookups_total service=web result=miss", 1),
         ("portolan_view_refreshes_total service=web changed=true", 1),
         ("portolan_view_failures_total service=web kind=unreachable", 1),
+        ("portolan_catalog_refreshes_total datacenter=local changed=true", 1),
+        ("portolan_catalog_failures_total datacenter=local kind=unreachable", 1),
+        ("portolan_catalog_services datacenter=local state=confirmed", 0),
+        ("portolan_catalog_up datacenter=local", 0),
         ("portolan_registrations_total service=web reason=new", 1),
         ("portolan_check_reports_total service=web outcome=ok", 1),
         ("portolan_check_report_seconds service=web", 0),
