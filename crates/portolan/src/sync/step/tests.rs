@@ -423,6 +423,7 @@ impl Model {
                 }
                 self.index = 1 + self.index / 10;
                 self.fails = self.fails.max(1); // its connections break
+                self.old = None; // and whoever lagged in the old life is not asked again
             }
             Fault::Fail(times) => self.fails = *times,
             Fault::Lag => self.old = Some(before),
