@@ -10,8 +10,10 @@
 mod bench;
 mod claims;
 mod consul;
+mod planted;
 mod project;
 mod run;
+mod sim;
 mod test;
 mod tidy;
 mod tools;
@@ -35,6 +37,11 @@ cargo xtask COMMAND
                       --list-tests  name the tests it knows, and how they ended
   bench             run the benchmarks and print them against their targets
                       --no-fail     exit 0 also when a target is missed
+  sim               simulate the library through faults, and judge it by its laws (500 seeds)
+                      --seeds N     so many runs; --from S: the first is this one
+                      --seed S      one run with its whole trace
+                      --planted [N] put bugs into a copy, and see that each is found
+                      --exhaustive  every order of few events, over the step machine
 
 PORTOLAN_TEST_CONSUL names the Consul to test against.
 ";
@@ -82,6 +89,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("claims", ["--list-tests"]) => claims::list_tests(&project),
         ("bench", []) => bench::command(&project, bench::Miss::Fails),
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
+        ("sim", words) => sim::command(&project, words),
         (name @ ("tidy" | "consul" | "claims" | "bench"), words) => {
             Ok(Ending::WrongUse(format!("{name} does not take `{}`", words.join(" "))))
         }

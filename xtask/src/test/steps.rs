@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Context, Outcome, report};
-use crate::{claims, consul, project, tidy, tools};
+use crate::{claims, consul, project, sim, tidy, tools};
 
 /// One thing to pass.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "deny", what: "licences, sources, and who may use what", when: When::Full, run: deny },
     Step { name: "consul", what: "a Consul to test against", when: When::Full, run: find_consul },
     Step { name: "tests", what: "tests of all crates; examples and benchmarks build", when: When::Full, run: tests },
+    Step { name: "sim", what: "500 simulated runs through faults, judged by the laws", when: When::Full, run: simulate },
     Step { name: "features", what: "each feature alone", when: When::Full, run: features },
     Step { name: "doc-tests", what: "the code in the docs runs", when: When::Full, run: doc_tests },
     Step { name: "docs", what: "docs build without warnings", when: When::Full, run: docs },
@@ -139,6 +140,11 @@ fn end_of_tests(said: &crate::run::Said, results: &report::Results) -> Result<Ou
         bail!("cargo test ended with {} and no failed test: see what it says above", said.status);
     }
     bail!("{} failed: {}", failed.len(), failed.join(", "))
+}
+
+fn simulate(context: &mut Context) -> Result<Outcome> {
+    sim::check(&context.project)?;
+    Ok(Outcome::Done)
 }
 
 fn features(context: &mut Context) -> Result<Outcome> {

@@ -43,7 +43,8 @@ pub(super) const DOORS: &[Door] = &[Door {
 
 /// The crates, and those that each may never use: they stand in a straight line.
 pub(super) const CRATES: &[(&str, &[&str])] = &[
-    ("crates/portolan/", &["portolan-server", "portolan-cli", "portolan-bench"]),
-    ("crates/portolan-server/", &["portolan-cli", "portolan-bench"]),
-    ("crates/portolan-cli/", &["portolan-bench"]),
+    ("crates/portolan/", &["portolan-server", "portolan-cli", "portolan-bench", "portolan-sim"]),
+    ("crates/portolan-server/", &["portolan-cli", "portolan-bench", "portolan-sim"]),
+    ("crates/portolan-cli/", &["portolan-bench", "portolan-sim"]),
+    ("crates/portolan-sim/", &["portolan-server", "portolan-cli", "portolan-bench"]),
 ];

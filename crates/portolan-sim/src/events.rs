@@ -1,0 +1,188 @@
+//! What can happen to a run: changes of the registry, faults on the way to it, users that come and go.
+//!
+//! To add a fault: a field of [`Net`](crate::stage::Net) that says what is wrong, its effect in `registry.rs`, and a row
+//! here that begins it. [`mend`] ends them all: a calm registry is one without any.
+
+use std::time::Duration;
+
+use portolan::{CheckScope, CheckState, Identity, Instance, Kind, Status, Weights};
+
+use crate::{
+    chance::Chance,
+    play::Play,
+    stage::{Net, Stage},
+};
+
+/// The kinds of error that a registry, or the way to it, gives for a while.
+const REFUSALS: [Kind; 7] = [
+    Kind::Unreachable,
+    Kind::Busy,
+    Kind::Denied,
+    Kind::Unavailable,
+    Kind::Malformed,
+    Kind::Rejected,
+    Kind::NotFound,
+];
+const SERVICES: [&str; 3] = ["web", "api", "db"];
+/// Instances of a service have one of these numbers.
+const INSTANCES: u64 = 8;
+
+/// One event of a chaotic time.
+pub(crate) fn event(play: &mut Play) {
+    match play.chance.below(20) {
+        0..7 => change(play),
+        7..11 => fault(play),
+        11..14 => reset(play),
+        14..16 => {
+            mend(&play.stage);
+            play.stage.note(format_args!("mended"));
+        }
+        16 => play.hire_user(),
+        17 | 18 => play.hire_consumer(),
+        _ => play.dismiss(),
+    }
+}
+
+/// An ordinary change of the registry.
+pub(crate) fn change(play: &mut Play) {
+    let Play { stage, chance, .. } = play;
+    let service = *chance.one_of(&SERVICES).unwrap_or(&"web");
+    let id = format!("{service}-{}", chance.below(INSTANCES));
+    match chance.below(10) {
+        0 => {
+            stage.note(format_args!("{service}: only the index moves"));
+            stage.change(|inner| inner.model.touch(service));
+        }
+        1 | 2 => {
+            stage.note(format_args!("{id} is deregistered"));
+            stage.change(|inner| inner.model.set(service, &id, None));
+        }
+        3 => {
+            let returned = stage.change(|inner| inner.model.return_one());
+            stage.note(format_args!("a lost instance is registered again: {returned}"));
+        }
+        _ => {
+            let instance = roll_instance(chance, service, &id);
+            stage.note(format_args!("{id} is {} on port {}", instance.status, instance.port));
+            stage.change(|inner| inner.model.set(service, &id, Some(instance)));
+        }
+    }
+}
+
+fn roll_instance(chance: &mut Chance, service: &str, id: &str) -> Instance {
+    let status = match chance.below(8) {
+        0 => Status::Critical,
+        1 => Status::Warning,
+        2 => Status::Maintenance,
+        _ => Status::Passing,
+    };
+    let check = if status == Status::Maintenance { "_node_maintenance" } else { "alive" };
+    let port = 8_000 + u16::try_from(chance.below(3)).unwrap_or(0);
+    let weight = u16::try_from(chance.below(3)).unwrap_or(1);
+    let mut instance = Instance::new(Identity::new("dc1", "node", id), service, "10.0.0.1", port)
+        .with_checks(vec![CheckState::new(check, check, status, CheckScope::Service)])
+        .with_weights(Weights { passing: weight, warning: 1 });
+    if chance.one_in(2) {
+        instance = instance.with_tags(["blue"]);
+    }
+    instance
+}
+
+/// Something goes wrong, until it is mended.
+fn fault(play: &mut Play) {
+    let Play { stage, chance, .. } = play;
+    let roll = chance.below(10);
+    let kind = chance.one_of(&REFUSALS).copied().unwrap_or(Kind::Unreachable);
+    let slow = chance.millis(10, 9_000);
+    let flaky = chance.below(100);
+    stage.change(|inner| {
+        let moment = inner.model.moment();
+        let Net { epoch, stuck, streaming, .. } = &mut inner.net;
+        let what = match roll {
+            0 | 1 => {
+                inner.net.refuse = Some(kind);
+                format!("reads fail: {kind:?}")
+            }
+            2 => {
+                inner.net.hang = true;
+                "reads are not answered".to_owned()
+            }
+            3 => {
+                inner.net.lose = true;
+                "answers are lost".to_owned()
+            }
+            4 => {
+                *epoch += 1;
+                "connections are cut".to_owned()
+            }
+            5 => {
+                inner.net.slow = slow;
+                format!("answers take up to {slow:?}")
+            }
+            6 => {
+                inner.net.flaky = flaky;
+                format!("{flaky} of 100 reads fail")
+            }
+            7 => {
+                inner.net.lie = true;
+                "stale reads get an empty lie".to_owned()
+            }
+            8 => {
+                *stuck = Some(moment);
+                inner.net.leaderless = flaky < 50;
+                format!("a server is stuck; no leader: {}", inner.net.leaderless)
+            }
+            _ => {
+                *streaming = !*streaming;
+                format!("streaming: {}", *streaming)
+            }
+        };
+        inner.trace.note(format_args!("{what}"));
+    });
+}
+
+/// The registry begins another life, or loses much at once.
+fn reset(play: &mut Play) {
+    let Play { stage, chance, .. } = play;
+    let service = *chance.one_of(&SERVICES).unwrap_or(&"web");
+    let (roll, cut) = (chance.below(6), chance.one_in(2));
+    stage.change(|inner| {
+        let what = match roll {
+            0 => {
+                inner.model.reset(true);
+                "the index starts anew"
+            }
+            1 => {
+                inner.model.reset(false);
+                "the registry starts anew without data"
+            }
+            2 => {
+                inner.model.lose_most(service);
+                "a service loses most of its instances"
+            }
+            3 => {
+                if inner.model.restore() {
+                    "an older snapshot is restored"
+                } else {
+                    "nothing to restore"
+                }
+            }
+            _ => {
+                inner.model.save();
+                "a snapshot is saved"
+            }
+        };
+        if cut && roll < 4 {
+            inner.net.epoch += 1;
+        }
+        inner.trace.note(format_args!("{what} ({service}, cut: {cut})"));
+    });
+}
+
+/// All faults end.
+pub(crate) fn mend(stage: &Stage) {
+    stage.change(|inner| {
+        let epoch = inner.net.epoch + u64::from(inner.net.hang || inner.net.lose);
+        inner.net = Net { epoch, slow: Duration::ZERO, ..Net::default() };
+    });
+}

@@ -1,0 +1,267 @@
+//! The scripted registry: answers reads from the model as Consul would, through whatever is wrong at the moment.
+//!
+//! In:  reads of the library. Out: answers, errors, silence; and a note of each for the laws.
+//!
+//! Rules from Consul 1.21: website/content/api-docs/features/{blocking,consistency}.mdx.
+
+use std::{sync::Arc, time::Duration};
+
+use portolan::{
+    Error, Instance, Kind, Reader, Registry, ServiceId,
+    registry::{
+        AgentInfo, Answer, AnswerMeta, CatalogQuery, Consistency, Definition, Registered, Reply, Report,
+        ServiceQuery, ServiceTags,
+    },
+};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::stage::{Delivery, Inner, Stage};
+
+/// How many deliveries of a service are remembered.
+const REMEMBERED: usize = 64;
+/// What can go wrong with a read by itself.
+const KINDS: [Kind; 6] =
+    [Kind::Unreachable, Kind::Busy, Kind::Unavailable, Kind::Malformed, Kind::Denied, Kind::Timeout];
+
+/// The registry, as the library sees it.
+#[derive(Debug)]
+pub(crate) struct Scripted(pub(crate) Stage);
+
+/// The name under which a view is known here.
+pub(crate) fn key(service: &str, datacenter: Option<&str>) -> String {
+    datacenter.map_or_else(|| service.to_owned(), |datacenter| format!("{service}@{datacenter}"))
+}
+
+/// One read that is under way; counted until it is dropped.
+struct Open<'a> {
+    stage: &'a Stage,
+    key: String,
+    blocking: bool,
+    asked: Instant,
+    epoch: u64,
+    number: u64,
+    lie: bool,
+    ended: bool,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.stage.with(|inner| {
+            inner.ended(&self.key, self.blocking, self.asked);
+            if !self.ended {
+                inner.trace.note(format_args!("read {} #{} given up", self.key, self.number));
+            }
+        });
+    }
+}
+
+/// What a read meets when it looks.
+enum Look {
+    /// An answer, and how much older it is than its headers say.
+    Answer(Answer<Vec<Arc<Instance>>>, Duration),
+    /// The same, and it is not true.
+    Lie(Answer<Vec<Arc<Instance>>>),
+    Fail(Kind),
+    Silence,
+    Wait,
+}
+
+/// What the dice say about one read.
+struct Fate {
+    out: Duration,
+    back: Duration,
+    /// A server adds up to a sixteenth to a wait.
+    more: Duration,
+    fails: Option<Kind>,
+    /// A lie that does not wait.
+    hasty: bool,
+}
+
+impl Fate {
+    fn roll(inner: &mut Inner, wait: Duration) -> Self {
+        let slow = u64::try_from(inner.net.slow.as_millis()).unwrap_or(u64::MAX);
+        let chance = &mut inner.chance;
+        let (out, back) = (chance.millis(0, 3 + slow / 4), chance.millis(1, 5 + slow));
+        let sixteenth = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) / 16;
+        let more = chance.millis(0, sixteenth);
+        let fails = chance.below(100) < inner.net.flaky;
+        let kind = chance.one_of(&KINDS).copied();
+        Self { out, back, more, fails: kind.filter(|_| fails), hasty: chance.one_in(2) }
+    }
+}
+
+impl Scripted {
+    async fn read(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
+        let (mut open, fate) = self.open(query);
+        sleep(fate.out).await;
+        let wait = query.block.map(|block| block.wait.saturating_add(fate.more));
+        let until = wait.map(|wait| Instant::now() + wait);
+        let (outcome, hidden) = loop {
+            // Before the look, so that no change between the two is missed.
+            let rung = self.0.bell().notified();
+            let over = until.is_none_or(|until| Instant::now() >= until);
+            match self.0.with(|inner| look(inner, query, &open, &fate, over)) {
+                Look::Answer(answer, hidden) => break (Ok(answer), hidden),
+                Look::Lie(answer) => {
+                    open.lie = true;
+                    break (Ok(answer), Duration::ZERO);
+                }
+                Look::Fail(kind) => break (Err(kind), Duration::ZERO),
+                Look::Silence => std::future::pending().await,
+                Look::Wait => {}
+            }
+            tokio::select! {
+                biased;
+                () = rung => {}
+                () = sleep_until(until.unwrap_or_else(Instant::now)) => {}
+            }
+        };
+        let made = Instant::now();
+        sleep(fate.back).await;
+        let lost = self.0.with(|inner| inner.net.lose || inner.net.epoch != open.epoch && fate.hasty);
+        if lost {
+            std::future::pending::<()>().await;
+        }
+        let unsaid = made.elapsed() + hidden;
+        self.0.with(|inner| conclude(inner, &mut open, outcome.as_ref(), unsaid));
+        outcome.map_err(|kind| Error::registry(kind, format!("scripted: {kind:?}")))
+    }
+
+    fn open(&self, query: &ServiceQuery) -> (Open<'_>, Fate) {
+        let key = key(query.service.as_str(), query.datacenter.as_deref());
+        self.0.with(|inner| {
+            let wait = query.block.map_or(Duration::ZERO, |block| block.wait);
+            inner.started(&key, query.block.is_some());
+            let number = inner.reads(&key).started;
+            let block = query.block.map(|block| (block.index, block.wait));
+            inner.trace.note(format_args!("read {key} #{number} {:?} {block:?}", query.consistency));
+            let fate = Fate::roll(inner, wait);
+            let epoch = inner.net.epoch;
+            let (blocking, asked) = (query.block.is_some(), Instant::now());
+            (Open { stage: &self.0, key, blocking, asked, epoch, number, lie: false, ended: false }, fate)
+        })
+    }
+}
+
+fn look(inner: &mut Inner, query: &ServiceQuery, open: &Open<'_>, fate: &Fate, over: bool) -> Look {
+    let net = &inner.net;
+    if net.epoch != open.epoch {
+        return Look::Fail(Kind::Unreachable);
+    }
+    if let Some(kind) = net.refuse.or(fate.fails) {
+        return Look::Fail(kind);
+    }
+    if net.hang {
+        return Look::Silence;
+    }
+    let stale = query.consistency == Consistency::Stale;
+    if net.leaderless && !stale {
+        return Look::Fail(Kind::Unavailable);
+    }
+    if net.lie && stale {
+        let ready = query.block.is_none() || fate.hasty || over;
+        return if ready { lie() } else { Look::Wait };
+    }
+    let stuck = net.stuck.as_ref().filter(|_| stale);
+    let (content, index) =
+        stuck.map_or_else(|| inner.model.content(&open.key), |stuck| stuck.content(&open.key));
+    if query.block.is_some_and(|block| index <= block.index) && !over {
+        return Look::Wait;
+    }
+    let lag = stuck.map_or(Duration::ZERO, |stuck| stuck.at.elapsed());
+    let mut meta = AnswerMeta::new(index);
+    meta.known_leader = Some(!(net.leaderless && stale));
+    meta.last_contact = Some(if net.streaming { Duration::ZERO } else { lag });
+    meta.streaming = net.streaming;
+    let hidden = if net.streaming { lag } else { Duration::ZERO };
+    Look::Answer(Answer::new(content.to_vec(), index).with_meta(meta), hidden)
+}
+
+/// An empty answer with a low index, as of a server that has just been started.
+fn lie() -> Look {
+    let mut meta = AnswerMeta::new(1);
+    meta.known_leader = Some(true);
+    meta.last_contact = Some(Duration::ZERO);
+    Look::Lie(Answer::new(Vec::new(), 1).with_meta(meta))
+}
+
+fn conclude(
+    inner: &mut Inner,
+    open: &mut Open<'_>,
+    outcome: Result<&Answer<Vec<Arc<Instance>>>, &Kind>,
+    unsaid: Duration,
+) {
+    open.ended = true;
+    let now = Instant::now();
+    match outcome {
+        Ok(answer) => inner.trace.note(format_args!(
+            "answer {} #{}: {} instances at {}, {:?} old",
+            open.key,
+            open.number,
+            answer.value.len(),
+            answer.meta.index,
+            answer.meta.last_contact,
+        )),
+        Err(kind) => inner.trace.note(format_args!("error {} #{}: {kind:?}", open.key, open.number)),
+    }
+    // A view that knows nothing yet cannot see through a lie.
+    let knows = |reader: &Reader| !reader.snapshot().instances().is_empty();
+    let excused = open.lie && !inner.views.get(&open.key).is_some_and(knows);
+    let calm = inner.calm;
+    let reads = inner.reads(&open.key);
+    if excused {
+        reads.excused = Some(now);
+    }
+    reads.failed = outcome.is_err().then_some(now);
+    if outcome.is_ok() {
+        if open.asked >= calm {
+            reads.heard.get_or_insert(now);
+        }
+        if reads.delivered.len() >= REMEMBERED {
+            reads.delivered.drain(..REMEMBERED / 2);
+        }
+        reads.delivered.push(Delivery { at: now, unsaid });
+    }
+}
+
+fn refused<'a, T: Send + 'a>() -> Reply<'a, T> {
+    Box::pin(std::future::ready(Err(Error::registry(Kind::Rejected, "not part of the simulation"))))
+}
+
+impl Registry for Scripted {
+    fn describe(&self) -> String {
+        "the simulated registry".to_owned()
+    }
+
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
+        Box::pin(self.read(query))
+    }
+
+    fn services<'a>(&'a self, _: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
+        refused()
+    }
+
+    fn agent(&self) -> Reply<'_, AgentInfo> {
+        refused()
+    }
+
+    fn registered<'a>(&'a self, _: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
+        refused()
+    }
+
+    fn register<'a>(&'a self, _: &'a Definition) -> Reply<'a, ()> {
+        refused()
+    }
+
+    fn deregister<'a>(&'a self, _: &'a ServiceId) -> Reply<'a, ()> {
+        refused()
+    }
+
+    fn report<'a>(&'a self, _: &'a Report) -> Reply<'a, ()> {
+        refused()
+    }
+
+    fn maintenance<'a>(&'a self, _: &'a ServiceId, _: Option<&'a str>) -> Reply<'a, ()> {
+        refused()
+    }
+}
