@@ -129,7 +129,7 @@ impl User {
             if held && confirmed_wanted {
                 return Err((5, format!("{} is held and picked beside confirmed ones", endpoint.identity)));
             }
-            if endpoint.freshness() != snapshot.freshness() {
+            if *endpoint.freshness() != *snapshot.freshness() {
                 return Err((3, format!("{} shows another age than its snapshot", endpoint.identity)));
             }
         }

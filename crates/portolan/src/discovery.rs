@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,16 +18,15 @@ use foldhash::fast::FixedState;
 use tokio::time::Instant;
 
 use crate::{
-    cache::{self, Plan},
     error::{Error, Kind},
     guard::Guard,
     model::ServiceName,
+    overrides::OverrideFile,
     register::{Keeper, KeeperSettings, Registration, RegistrationHandle},
     registry::{Definition, Registry, consul::Consul},
-    resolve::{Loads, Resolver, Select},
-    roll::{Rolls, mix},
-    snapshot::{Reader, Snapshot, Source},
-    sync::{self, Ends, Interest, Target},
+    resolve::{OnStale, Origin, Resolver, Select},
+    roll::mix,
+    snapshot::Snapshot,
     tasks::Tasks,
     telemetry,
 };
@@ -35,10 +34,13 @@ use crate::{
 mod config;
 mod kept;
 mod services;
+mod views;
 
 pub use config::{CacheConfig, Config, ViewConfig};
 use kept::Kept;
 use services::Catalogs;
+use views::{Begun, ViewKey, Views};
+
 pub use services::Services;
 
 /// The time in which tasks end that were told to.
@@ -64,24 +66,9 @@ struct Inner {
     seed: u64,
     /// Resolvers with the default selection by name: what a warm lookup reads.
     warm: ArcSwap<HashMap<ServiceName, Resolver, FixedState>>,
-    #[expect(clippy::disallowed_types, reason = "cold path: the first lookup of a service")]
-    cold: std::sync::Mutex<Cold>,
+    views: Views,
+    overrides: OverrideFile,
     catalogs: Catalogs,
-}
-
-struct Cold {
-    rolls: Rolls,
-    views: HashMap<ViewKey, View>,
-}
-
-/// A view is of one service in one datacentre.
-type ViewKey = (ServiceName, Option<Arc<str>>);
-
-#[derive(Clone)]
-struct View {
-    reader: Reader,
-    loads: Arc<Loads>,
-    interest: Arc<Interest>,
 }
 
 impl Discovery {
@@ -110,10 +97,18 @@ impl Discovery {
         let tasks = Tasks::new();
         let settings = KeeperSettings { seed: mix(seed), ..KeeperSettings::default() };
         let keeper = Keeper::new(Arc::clone(&guard), &tasks, settings);
-        let cold = Cold { rolls: Rolls::new(seed), views: HashMap::new() };
-        let (warm, cold) = (ArcSwap::default(), cold.into());
-        let catalogs = Catalogs::new(seed);
-        let inner = Inner { guard, caches, keeper, tasks, seed, warm, cold, catalogs, config };
+        let inner = Inner {
+            guard,
+            caches,
+            keeper,
+            tasks,
+            seed,
+            warm: ArcSwap::default(),
+            views: Views::new(seed),
+            overrides: OverrideFile::new(config.overrides.clone()),
+            catalogs: Catalogs::new(seed),
+            config,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -157,17 +152,18 @@ impl Discovery {
     /// Dropping the future loses nothing: the view it started goes on.
     pub async fn service_with(&self, name: &str, select: Select) -> Result<Resolver, Error> {
         self.check().await?;
-        let view = self.view(name, select.datacenter.clone())?;
-        view.interest.used();
+        let has_fallback = matches!(select.on_stale, OnStale::Fallback(_));
+        let origins = self.origins(name, &select)?;
         metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => name.to_owned(), "result" => "miss")
             .increment(1);
-        if let Err(late) = view.reader.wait_until(is_settled, self.inner.config.start_wait).await {
-            let known = view.reader.snapshot();
-            if late.kind() == Kind::Closed || !known.is_known() {
-                return Err(self.why_not(&known, late));
+        let resolver = self.resolver(origins.clone(), select);
+        if let Err(late) = resolver.settled(self.inner.config.start_wait).await {
+            let known = has_fallback || origins.iter().any(|origin| origin.reader.snapshot().is_known());
+            if let (true, Some(first)) = (late.kind() == Kind::Closed || !known, origins.first()) {
+                return Err(self.why_not(&first.reader.snapshot(), late));
             }
         }
-        Ok(self.resolver(&view, select))
+        Ok(resolver)
     }
 
     /// A resolver at once, warm or not: until the first answer its picks say that nothing is known yet.
@@ -175,8 +171,8 @@ impl Discovery {
     /// # Errors
     /// [`Kind::Config`] for a bad name or setting; [`Kind::Closed`] after [`close`](Self::close).
     pub fn service_now(&self, name: &str, select: Select) -> Result<Resolver, Error> {
-        let view = self.view(name, select.datacenter.clone())?;
-        Ok(self.resolver(&view, select))
+        let origins = self.origins(name, &select)?;
+        Ok(self.resolver(origins, select))
     }
 
     /// Registers an instance, and keeps it registered until the handle is closed or dropped.
@@ -278,57 +274,29 @@ impl Discovery {
         Error::new(failure.kind, what)
     }
 
-    fn view(&self, name: &str, datacenter: Option<Arc<str>>) -> Result<View, Error> {
+    /// The views that a resolver with this selection stands on.
+    fn origins(&self, name: &str, select: &Select) -> Result<Vec<Origin>, Error> {
         let service = ServiceName::new(name)?;
         self.inner.config.check()?;
+        select.check()?;
         if self.inner.tasks.is_closed() {
             return Err(Error::new(Kind::Closed, format!("{service}: this Discovery was closed")));
         }
-        let mut cold = self.inner.cold.lock().unwrap_or_else(PoisonError::into_inner);
-        let Cold { rolls, views } = &mut *cold;
-        let view = views.entry((service.clone(), datacenter.clone())).or_insert_with(|| {
-            let (ends, remember) = Ends::new(Snapshot::nothing(service.clone()));
-            let (loads, interest) = Default::default();
-            let view = View { reader: ends.reader(), loads, interest };
-            if let Some(kept) = &self.inner.caches {
-                let (reader, rolls) = (view.reader.clone(), rolls.split());
-                self.remember(kept.plan(service, datacenter.clone(), reader, remember, rolls));
-            }
-            self.start(ends, Arc::clone(&view.interest), datacenter, rolls.split());
-            view
-        });
-        Ok(view.clone())
+        let Inner { views, guard, tasks, config, overrides, caches, .. } = &*self.inner;
+        overrides.open(tasks)?;
+        let origin = |datacenter| {
+            let start = |begun: Begun| views::start(begun, guard, tasks, &config.view, caches.as_ref());
+            views.origin(ViewKey { service: service.clone(), datacenter }, start)
+        };
+        Ok(select.datacenters().into_iter().map(origin).collect())
     }
 
-    fn start(&self, ends: Ends, interest: Arc<Interest>, datacenter: Option<Arc<str>>, rolls: Rolls) {
-        let config = &self.inner.config.view;
-        let target = Target { datacenter, output: config.check_output, settings: config.settings() };
-        let guard = Arc::clone(&self.inner.guard);
-        let ends = Arc::new(tokio::sync::Mutex::new(ends));
-        let stop = self.inner.tasks.stop();
-        self.inner.tasks.spawn("view", move || {
-            let (guard, target, ends) = (Arc::clone(&guard), target.clone(), Arc::clone(&ends));
-            sync::follow(guard, target, ends, Arc::clone(&interest), rolls.clone(), stop.clone())
-        });
-    }
-
-    fn remember(&self, plan: Plan) {
-        let stop = self.inner.tasks.stop();
-        self.inner.tasks.spawn("cache", move || cache::remember(plan.clone(), stop.clone()));
-    }
-
-    fn resolver(&self, view: &View, select: Select) -> Resolver {
-        let stop = self.inner.tasks.stop();
-        let (loads, interest) = (Arc::clone(&view.loads), Arc::clone(&view.interest));
-        let (resolver, work) = Resolver::new(&view.reader, select, loads, interest, self.inner.seed, stop);
+    fn resolver(&self, origins: Vec<Origin>, select: Select) -> Resolver {
+        let (stop, overrides) = (self.inner.tasks.stop(), self.inner.overrides.subscribe());
+        let (resolver, work) = Resolver::new(origins, select, overrides, self.inner.seed, stop);
         self.inner.tasks.spawn("resolver", work);
         resolver
     }
-}
-
-/// Whether a start need not wait for more: the registry has answered, or it has failed and a cache remembers.
-fn is_settled(snapshot: &Snapshot) -> bool {
-    snapshot.is_known() && (snapshot.freshness.source == Source::Live || snapshot.failure().is_some())
 }
 
 impl fmt::Debug for Discovery {

@@ -38,6 +38,7 @@ mod duration;
 mod error;
 mod guard;
 mod model;
+mod overrides;
 mod register;
 pub mod registry;
 mod resolve;
@@ -60,7 +61,8 @@ pub use model::{
 pub use register::{Address, Registration, RegistrationHandle, RegistrationState};
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
-    Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, Pick, Policy, Resolver, Select, Warning,
+    Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy,
+    Resolver, Select, Warning,
 };
 pub use snapshot::{
     Catalog, CatalogChanges, Changes, Failure, Freshness, Hidden, Reader, Retagged, Snapshot, Source,

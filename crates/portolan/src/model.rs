@@ -212,9 +212,14 @@ impl CheckState {
     /// A check's state; `status` is turned into maintenance where the id is one of Consul's maintenance checks.
     #[must_use]
     pub fn new(id: &str, name: &str, status: Status, scope: CheckScope) -> Self {
-        let maintenance = id == NODE_MAINTENANCE || id.starts_with(SERVICE_MAINTENANCE);
+        Self::shared(id.into(), name.into(), status, scope)
+    }
+
+    /// The same of texts that others may have too.
+    pub(crate) fn shared(id: Arc<str>, name: Arc<str>, status: Status, scope: CheckScope) -> Self {
+        let maintenance = &*id == NODE_MAINTENANCE || id.starts_with(SERVICE_MAINTENANCE);
         let status = if maintenance { Status::Maintenance } else { status };
-        Self { id: id.into(), name: name.into(), status, output: "".into(), scope }
+        Self { id, name, status, output: "".into(), scope }
     }
 
     /// The same with its last output.

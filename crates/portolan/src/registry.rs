@@ -18,12 +18,14 @@ pub mod consul;
 mod definition;
 pub mod memory;
 mod query;
+mod recall;
 pub mod static_list;
 
 pub use definition::{AgentInfo, CheckDefinition, Definition, Registered, RegisteredCheck, Report};
 pub use query::{
     Answer, AnswerMeta, Block, CatalogQuery, CheckOutput, Consistency, ServiceQuery, ServiceTags,
 };
+pub use recall::Recall;
 
 /// The future of a registry call.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;

@@ -13,36 +13,44 @@ use std::{
     fmt,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
+    error::Error,
     model::{Identity, ServiceName},
+    overrides::Overrides,
     roll::thread_roll,
-    snapshot::{Reader, Snapshot, Writer},
-    sync::Interest,
-    telemetry,
+    snapshot::{Keep, Reader, Snapshot, Writer},
+    sync::{Consumer, Interest},
 };
 
+mod decide;
 mod endpoint;
 mod none;
 mod pick;
 mod select;
 mod selection;
+mod stage;
+mod task;
 
 pub(crate) use endpoint::Loads;
 pub use endpoint::{Endpoint, Pick};
-pub use none::{LeftOut, NoInstance};
-pub use select::{Exclusion, Policy, Select, Warning};
+pub use none::{LeftOut, NoInstance, PastBound};
+pub use select::{Exclusion, OnStale, Panic, Policy, Select, Warning};
 pub use selection::Mark;
-use selection::{Carried, Selection};
+use selection::Selection;
+pub(crate) use stage::Origin;
+use stage::Stage;
+pub(crate) use task::KeepCurrent;
+use task::Task;
 
-/// Above this many instances a selection is built off the runtime's own threads: it takes longer than a task should.
-const BIG: usize = 2_000;
 /// One peek in so many is counted, as that many: counting each would cost more than the peek.
 const PEEKS_COUNTED: u64 = 256;
 
@@ -61,22 +69,36 @@ struct Inner {
 /// What the resolver's task writes and its handles read.
 struct Cell {
     service: ServiceName,
-    select: Select,
     seed: u64,
-    /// Told of every lookup, so that a view which nobody uses can rest.
-    interest: Arc<Interest>,
+    /// Whether the views know of a lookup since the task last took this back. Beside the pointer, which a lookup reads
+    /// anyway: a lookup that finds it set writes nothing.
+    used: AtomicBool,
     selection: ArcSwap<Selection>,
-    peeks: Apart,
+    /// Whether a caller who waits for the first answer has what it can get.
+    settled: AtomicBool,
+    /// Told of lookups, so that a view which nobody uses can rest.
+    interests: Box<[Arc<Interest>]>,
+    counts: Box<Counts>,
+}
+
+/// Lookups that the metrics do not know of yet. On cache lines of its own: each write to it would else take the pointer
+/// to the selection, which is read in every lookup, away from all other threads.
+#[derive(Default)]
+#[repr(align(128))]
+struct Counts {
+    peeks: AtomicU64,
     nones: AtomicU64,
     /// How often `service()` found it warm.
     found: AtomicU64,
 }
 
-/// A count on cache lines of its own: each write to it would else take the pointer to the selection, which is read in
-/// every lookup, away from all other threads.
-#[derive(Default)]
-#[repr(align(128))]
-struct Apart(AtomicU64);
+/// Somebody who follows all views of a resolver.
+#[derive(Debug)]
+struct Follows {
+    _views: Vec<Consumer>,
+}
+
+impl Keep for Follows {}
 
 /// Everything a resolver knows, for a person.
 #[derive(Clone, Debug)]
@@ -88,6 +110,8 @@ pub struct Explanation {
     pub usable: Vec<Arc<Endpoint>>,
     /// The others, each with its reason.
     pub left_out: Vec<LeftOut>,
+    /// Those of the usable that are picked though something speaks against them, and what: in a panic, the sick.
+    pub picked_anyway: Vec<LeftOut>,
     /// Whether picks are ordinary ones at present.
     pub mark: Mark,
     /// The answer that a pick gets, when it gets none.
@@ -95,49 +119,61 @@ pub struct Explanation {
 }
 
 impl Resolver {
-    /// A resolver over a view's snapshots, and the work that keeps it current: run that on a task.
+    /// A resolver over views, one for each datacentre of `select`, and the work that keeps it current: run that on a
+    /// task.
     pub(crate) fn new(
-        view: &Reader,
+        origins: Vec<Origin>,
         select: Select,
-        loads: Arc<Loads>,
-        interest: Arc<Interest>,
+        overrides: watch::Receiver<Arc<Overrides>>,
         seed: u64,
         stop: CancellationToken,
     ) -> (Self, impl Fn() -> KeepCurrent + Send + 'static) {
-        let carried = Carried { loads, turn: Arc::new(AtomicU64::new(seed)) };
-        let first = view.snapshot();
-        let writer = Writer::new(Arc::clone(&first));
+        let interests = origins.iter().map(|origin| Arc::clone(&origin.interest)).collect();
+        let mut stage = Stage::new(origins, select, overrides, seed);
+        let first = stage.shows(tokio::time::Instant::now().into_std());
+        let writer = Writer::new(Arc::clone(&first.snapshot));
         let reader = writer.reader();
         let cell = Arc::new(Cell {
-            service: first.service().clone(),
-            selection: ArcSwap::from_pointee(Selection::build(&first, &select, &carried)),
-            select,
+            service: first.snapshot.service().clone(),
+            selection: ArcSwap::new(first.selection),
+            settled: AtomicBool::new(first.settled),
+            used: AtomicBool::new(false),
             seed,
-            interest,
-            peeks: Apart::default(),
-            nones: AtomicU64::new(0),
-            found: AtomicU64::new(0),
+            interests,
+            counts: Box::default(),
         });
         let stop_view = stop.clone();
         let inner = Inner { cell: Arc::clone(&cell), reader, _stop: stop.drop_guard() };
         let writer = Arc::new(tokio::sync::Mutex::new(writer));
-        let view = view.clone();
+        let cell = Arc::downgrade(&cell);
         let make = move || {
-            let task = Task {
-                cell: Arc::downgrade(&cell),
-                view: view.clone(),
-                writer: Arc::clone(&writer),
-                carried: carried.clone(),
-                stop: stop_view.clone(),
-            };
+            let (stage, writer) = (stage.clone(), Arc::clone(&writer));
+            let task = Task { cell: Weak::clone(&cell), stage, writer, stop: stop_view.clone() };
             Box::pin(task.run()) as KeepCurrent
         };
         (Self { inner: Arc::new(inner) }, make)
     }
 
+    /// Waits until picks get what can be got at the start: an instance, or the word of every datacentre that there is
+    /// none.
+    ///
+    /// # Errors
+    /// [`Kind::Timeout`](crate::Kind::Timeout) after `within`; [`Kind::Closed`](crate::Kind::Closed) once the views are
+    /// closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(crate) async fn settled(&self, within: Duration) -> Result<(), Error> {
+        let settled = || self.inner.cell.settled.load(Ordering::Acquire);
+        if settled() {
+            return Ok(());
+        }
+        self.inner.reader.wait_until(|_| settled(), within).await.map(drop)
+    }
+
     /// A clone for a caller who looked it up by name again; counted here, and told to the metrics by the task.
     pub(crate) fn found_again(&self) -> Self {
-        self.inner.cell.found.fetch_add(1, Ordering::Relaxed);
+        self.inner.cell.counts.found.fetch_add(1, Ordering::Relaxed);
         self.clone()
     }
 
@@ -161,7 +197,7 @@ impl Resolver {
     /// [`NoInstance`], which says why there is none.
     pub fn pick_excluding(&self, not: &[&Identity]) -> Result<Pick, NoInstance> {
         let cell = &*self.inner.cell;
-        cell.interest.used();
+        cell.mark_used();
         let selection = cell.selection.load();
         let Some(chosen) = cell.choose(&selection) else { return Err(cell.none(&selection)) };
         let excluded = |endpoint: &Endpoint| not.iter().any(|identity| **identity == endpoint.identity);
@@ -181,7 +217,7 @@ impl Resolver {
     /// [`NoInstance`], which says why there is none.
     pub fn peek<R>(&self, look: impl FnOnce(&Endpoint) -> R) -> Result<R, NoInstance> {
         let cell = &*self.inner.cell;
-        cell.interest.used();
+        cell.mark_used();
         let selection = cell.selection.load();
         match cell.peek(&selection) {
             Some(chosen) => Ok(look(chosen)),
@@ -189,10 +225,10 @@ impl Resolver {
         }
     }
 
-    /// The newest snapshot that picks follow: all instances, of any health.
+    /// The newest snapshot that picks follow: all instances, of any health, and from which datacentre.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.inner.cell.interest.used();
+        self.inner.cell.mark_used();
         self.inner.reader.snapshot()
     }
 
@@ -200,7 +236,8 @@ impl Resolver {
     /// lives the view is in use.
     #[must_use]
     pub fn watch(&self) -> Reader {
-        self.inner.reader.clone().keeping(Arc::new(self.inner.cell.interest.consume()))
+        let views = self.inner.cell.interests.iter().map(Interest::consume).collect();
+        self.inner.reader.clone().keeping(Arc::new(Follows { _views: views }))
     }
 
     /// What can be picked, what cannot, and why.
@@ -212,7 +249,8 @@ impl Resolver {
             snapshot,
             usable: selection.endpoints.to_vec(),
             left_out: selection.left_out.to_vec(),
-            mark: selection.mark,
+            picked_anyway: selection.picked_anyway.to_vec(),
+            mark: selection.about.mark(),
             none: selection.none.clone(),
         }
     }
@@ -238,105 +276,30 @@ impl Cell {
     fn peek<'a>(&self, selection: &'a Selection) -> Option<&'a Arc<Endpoint>> {
         let roll = thread_roll(self.seed);
         if roll.is_multiple_of(PEEKS_COUNTED) {
-            self.peeks.0.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
+            self.counts.peeks.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
         }
         selection.endpoints.get(selection.picker.peek(roll))
     }
 
-    #[cold]
-    fn none(&self, selection: &Selection) -> NoInstance {
-        self.nones.fetch_add(1, Ordering::Relaxed);
-        let unknown = || NoInstance::Unreachable { service: self.service.clone(), error: "".into() };
-        selection.none.clone().unwrap_or_else(unknown)
-    }
-}
-
-/// The work that keeps a resolver current.
-pub(crate) type KeepCurrent = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-struct Task {
-    cell: Weak<Cell>,
-    view: Reader,
-    writer: Arc<tokio::sync::Mutex<Writer>>,
-    carried: Carried,
-    stop: CancellationToken,
-}
-
-impl Task {
-    async fn run(mut self) {
-        let writer = Arc::clone(&self.writer);
-        let mut writer = writer.lock().await;
-        let mut retired: Vec<Arc<Selection>> = Vec::new();
-        let mut counted = Counted::default();
-        let mut fold = tokio::time::interval(FOLD);
-        fold.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => {
-                    if let Some(cell) = self.cell.upgrade() {
-                        counted.fold(&cell);
-                    }
-                    return;
-                }
-                next = self.view.published() => {
-                    let Ok(snapshot) = next else { return };
-                    let Some(cell) = self.cell.upgrade() else { return };
-                    let next = build(Arc::clone(&snapshot), &cell, &self.carried).await;
-                    counted.picks(&cell);
-                    // Freed here when the last reader has left it, not on that reader's path.
-                    retired.push(cell.selection.swap(next));
-                    retired.retain(|old| Arc::strong_count(old) > 1);
-                    writer.publish(snapshot);
-                }
-                _ = fold.tick() => {
-                    let Some(cell) = self.cell.upgrade() else { return };
-                    retired.retain(|old| Arc::strong_count(old) > 1);
-                    counted.fold(&cell);
-                }
-            }
+    /// Says that somebody looks something up: once until the task takes it back.
+    #[inline]
+    fn mark_used(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.first_use();
         }
     }
-}
 
-async fn build(snapshot: Arc<Snapshot>, cell: &Arc<Cell>, carried: &Carried) -> Arc<Selection> {
-    if snapshot.instances().len() < BIG {
-        return Arc::new(Selection::build(&snapshot, &cell.select, carried));
-    }
-    let (heavy, select, carried) = (Arc::clone(&snapshot), cell.select.clone(), carried.clone());
-    let built = tokio::task::spawn_blocking(move || Selection::build(&heavy, &select, &carried)).await;
-    let built = built.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
-    Arc::new(built)
-}
-
-/// How often lookups are folded into the metrics.
-const FOLD: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// Picks that were taken from the loads and not told to the metrics yet.
-#[derive(Default)]
-struct Counted(u64);
-
-impl Counted {
-    /// Takes in the picks of the endpoints of the present selection: before it goes, and with it their loads.
-    fn picks(&mut self, cell: &Cell) {
-        let untold =
-            cell.selection.load().endpoints.iter().map(|one| u64::from(one.load.untold_picks())).sum();
-        self.0 = self.0.saturating_add(untold);
+    #[cold]
+    fn first_use(&self) {
+        self.used.store(true, Ordering::Relaxed);
+        self.interests.iter().for_each(|interest| interest.used());
     }
 
-    fn fold(&mut self, cell: &Cell) {
-        self.picks(cell);
-        let picked = std::mem::take(&mut self.0).saturating_add(cell.peeks.0.swap(0, Ordering::Relaxed));
-        let none = cell.nones.swap(0, Ordering::Relaxed);
-        let found = cell.found.swap(0, Ordering::Relaxed);
-        let service = || cell.service.as_str().to_owned();
-        let count = |outcome, by| {
-            metrics::counter!(telemetry::LOOKUPS, "service" => service(), "outcome" => outcome).increment(by);
-        };
-        count("picked", picked);
-        count("none", none);
-        metrics::counter!(telemetry::VIEW_LOOKUPS, "service" => service(), "result" => "hit")
-            .increment(found);
+    #[cold]
+    fn none(&self, selection: &Selection) -> NoInstance {
+        self.counts.nones.fetch_add(1, Ordering::Relaxed);
+        let unknown = || NoInstance::Unreachable { service: self.service.clone(), error: "".into() };
+        selection.none.clone().unwrap_or_else(unknown)
     }
 }
 

@@ -126,6 +126,7 @@ pub struct Failure {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub(crate) service: ServiceName,
+    pub(crate) datacenter: Option<Arc<str>>,
     pub(crate) instances: Arc<[Arc<Instance>]>,
     pub(crate) held: Arc<[Arc<Instance>]>,
     pub(crate) freshness: Arc<Freshness>,
@@ -139,6 +140,7 @@ impl Snapshot {
     pub(crate) fn nothing(service: ServiceName) -> Self {
         Self {
             service,
+            datacenter: None,
             instances: Arc::default(),
             held: Arc::default(),
             freshness: Arc::new(Freshness::nothing()),
@@ -152,6 +154,12 @@ impl Snapshot {
     #[must_use]
     pub fn service(&self) -> &ServiceName {
         &self.service
+    }
+
+    /// The datacentre that was asked; `None`: the agent's own, or none, for a list that was given.
+    #[must_use]
+    pub fn datacenter(&self) -> Option<&str> {
+        self.datacenter.as_deref()
     }
 
     /// All instances that the registry has confirmed, of any health, ordered by identity.

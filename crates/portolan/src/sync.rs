@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     guard::Guard,
     model::{ServiceName, Status},
-    registry::{CheckOutput, Registry, ServiceQuery},
+    registry::{CheckOutput, Recall, Registry, ServiceQuery},
     roll::Rolls,
     snapshot::{Reader, Snapshot, Writer},
     telemetry,
@@ -78,11 +78,12 @@ pub(crate) async fn follow(
     let mut ends = ends.lock().await;
     let Ends { writer, remembered } = &mut *ends;
     let mut state = State::new((*writer.current()).clone(), target.settings.clone(), now());
+    let recall = Recall::new(rolls.next());
     let mut input = Input::Start;
     loop {
         let turn = state.on(input, now(), rolls.next());
         obey(&state, &turn, writer);
-        let work = act(&guard, &target, state.service().clone(), turn.next);
+        let work = act(&guard, &target, &recall, state.service().clone(), turn.next);
         tokio::pin!(work);
         input = loop {
             tokio::select! {
@@ -103,7 +104,7 @@ fn publish(next: Option<Arc<Snapshot>>, writer: &mut Writer) {
     }
 }
 
-async fn act(guard: &Guard, target: &Target, service: ServiceName, next: Next) -> Input {
+async fn act(guard: &Guard, target: &Target, recall: &Recall, service: ServiceName, next: Next) -> Input {
     let Ask { block, consistency } = match next {
         Next::Ask(ask) => ask,
         Next::RestUntil(until) => {
@@ -114,7 +115,8 @@ async fn act(guard: &Guard, target: &Target, service: ServiceName, next: Next) -
     let mut query = ServiceQuery::new(service)
         .consistency(consistency)
         .datacenter(target.datacenter.clone())
-        .output(target.output);
+        .output(target.output)
+        .recall(recall.clone());
     query.block = block;
     match guard.service(&query).await {
         Ok(answer) => Input::Answer(answer),

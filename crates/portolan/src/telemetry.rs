@@ -34,6 +34,10 @@ pub(crate) const CATALOG_SUSPECT_ANSWERS: &str = "portolan_catalog_suspect_answe
 pub(crate) const CATALOG_SERVICES: &str = "portolan_catalog_services";
 /// Whether the last read of the list succeeded: 1 or 0. Labels: `datacenter`.
 pub(crate) const CATALOG_UP: &str = "portolan_catalog_up";
+/// Services that an operator's file forces. More than none for long: somebody forgot one.
+pub(crate) const OVERRIDDEN: &str = "portolan_overrides_services";
+/// Times the overrides file became wrong or unreadable; what it said before stays. Any: see the log for the line.
+pub(crate) const OVERRIDES_REFUSED: &str = "portolan_overrides_refused_total";
 /// Views asked of a cache. Labels: `cache`, `outcome` (`hit`, `miss`, `error`, and for what is there but not used:
 /// `damaged`, `not_ours`, `newer_format`, `other_key`, `unsigned`, `bad_signature`, `too_old`). `damaged` at all: look at
 /// the disk; `bad_signature` at all: somebody else writes there. Asked at a view's start, and each 10 s while it fails.

@@ -105,6 +105,10 @@ fn notes(known: &Explanation) -> String {
         Mark::Held => text.push_str(
             "picks are held instances: the registry no longer names them, in a way that is not believed at once\n",
         ),
+        Mark::Override => text.push_str("an operator's file forces these instances; the registry does not count\n"),
+        Mark::Panic => text.push_str(
+            "so few are healthy that their checks are doubted: picks go to all that are not in maintenance\n",
+        ),
         Mark::AllWeightsZero => text.push_str("all weights are 0, so that each instance gets the same share\n"),
         _ => {}
     }
@@ -124,6 +128,7 @@ fn name_of(none: &NoInstance) -> &'static str {
         NoInstance::HiddenByAcl { .. } => "HiddenByAcl",
         NoInstance::NoneUsable { .. } => "NoneUsable",
         NoInstance::Unreachable { .. } => "Unreachable",
+        NoInstance::TooOld { .. } => "TooOld",
         _ => "NoInstance",
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Never: accepts a value that the registry would refuse later; means "off" by zero.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     error::{Error, Kind},
@@ -30,6 +30,11 @@ pub struct Config {
     /// How many blocking reads may be open at once; each is a connection over plain HTTP, and Consul allows 200 for
     /// each client address. 1 to 10,000; default 64.
     pub connections: usize,
+    /// A file in which an operator forces the instances of services, as a
+    /// [`StaticList`](crate::registry::static_list::StaticList) is written: a line `web=10.0.0.1:80,10.0.0.2:80` each.
+    /// It is looked at each 2 s; replace it whole (write another, and rename it). Picks of such a service are marked
+    /// [`Mark::Override`](crate::Mark::Override); without its line the registry counts again. Default: none.
+    pub overrides: Option<PathBuf>,
     /// Where all chance comes from. `None`: from the operating system; set it to replay a run.
     pub seed: Option<u64>,
 }
@@ -42,6 +47,7 @@ impl Default for Config {
             cache: CacheConfig::default(),
             start_wait: Duration::from_secs(5),
             connections: 64,
+            overrides: None,
             seed: None,
         }
     }
@@ -89,6 +95,13 @@ impl Config {
     #[must_use]
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// A file in which an operator forces the instances of services.
+    #[must_use]
+    pub fn overrides(mut self, file: impl Into<PathBuf>) -> Self {
+        self.overrides = Some(file.into());
         self
     }
 

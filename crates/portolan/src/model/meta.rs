@@ -41,6 +41,11 @@ impl Meta {
         self.0.is_empty()
     }
 
+    /// Whether another holds the same allocation.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// The pairs, ordered by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Arc<str>)> {
         self.0.iter().map(|(key, value)| (key, value))

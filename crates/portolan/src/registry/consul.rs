@@ -33,6 +33,7 @@ mod connect;
 mod headers;
 mod health;
 mod pools;
+mod raw;
 mod refusal;
 mod target;
 mod tls;
@@ -68,9 +69,12 @@ impl Consul {
             .pair_if("dc", query.datacenter.as_deref())
             .consistency(query.consistency);
         let received = self.transport.exchange(Call::get("service", target, query.block)).await?;
-        let decoded =
-            health::decode(&received.body, query.output).map_err(|cause| not_json(&received, cause))?;
-        self.left_out(&decoded.unreadable);
+        let decoded = match &query.recall {
+            Some(recall) => raw::decode(&received.body, query.output, recall),
+            None => health::decode(&received.body, query.output),
+        }
+        .map_err(|cause| not_json(&received, cause))?;
+        self.left_out(&decoded.unreadable, decoded.still_unreadable);
         Ok(Answer::new(decoded.instances, received.meta.index).with_meta(received.meta))
     }
 
@@ -108,7 +112,7 @@ impl Consul {
         let checks = self.listed("/v1/agent/checks", "ServiceID", ids).await?;
         let (held, unreadable) = agent::registered(ids, &services.body, &checks.body)
             .map_err(|cause| not_json(&services, cause))?;
-        self.left_out(&unreadable);
+        self.left_out(&unreadable, 0);
         Ok(held)
     }
 
@@ -157,10 +161,13 @@ impl Consul {
         self.transport.exchange(Call::put("maintenance", target, None)).await.map(|_done| ())
     }
 
-    fn left_out(&self, unreadable: &[String]) {
+    /// Counts what could not be read; tells of what could not be read for the first time.
+    fn left_out(&self, unreadable: &[String], still: usize) {
+        let count = unreadable.len().saturating_add(still) as u64;
+        if count > 0 {
+            metrics::counter!(telemetry::INSTANCES_UNREADABLE).increment(count);
+        }
         let Some(first) = unreadable.first() else { return };
-        let count = unreadable.len() as u64;
-        metrics::counter!(telemetry::INSTANCES_UNREADABLE).increment(count);
         tracing::warn!(
             registry = self.transport.shown(),
             count,

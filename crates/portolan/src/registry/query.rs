@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use super::recall::Recall;
 use crate::model::ServiceName;
 
 /// Which answer a read wants. Consul: website/content/api-docs/features/consistency.mdx.
@@ -43,6 +44,9 @@ pub struct ServiceQuery {
     pub block: Option<Block>,
     /// Whether the output of checks is kept. Dropped by default: it changes without meaning.
     pub output: CheckOutput,
+    /// What is remembered of the last answer to this question. With it a registry may hand out an instance that did not
+    /// change as the same allocation, without reading it again; it decides nothing about what is answered.
+    pub recall: Option<Recall>,
 }
 
 /// What to do with the output of checks.
@@ -65,6 +69,7 @@ impl ServiceQuery {
             consistency: Consistency::default(),
             block: None,
             output: CheckOutput::default(),
+            recall: None,
         }
     }
 
@@ -93,6 +98,13 @@ impl ServiceQuery {
     #[must_use]
     pub fn output(mut self, output: CheckOutput) -> Self {
         self.output = output;
+        self
+    }
+
+    /// The same, with what is remembered of the last answer.
+    #[must_use]
+    pub fn recall(mut self, recall: Recall) -> Self {
+        self.recall = Some(recall);
         self
     }
 }

@@ -56,6 +56,11 @@ impl StaticList {
         self
     }
 
+    /// Every service with its instances, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&ServiceName, &Vec<Arc<Instance>>)> {
+        self.services.iter()
+    }
+
     fn read_line(&mut self, line: &str) -> Result<(), String> {
         let (name, addresses) =
             line.split_once('=').ok_or("has no \"=\"; write name=address:port,address:port")?;

@@ -13,6 +13,9 @@ use std::{
     },
 };
 
+use arc_swap::ArcSwap;
+
+use super::selection::Mark;
 use crate::{
     model::{Identity, Instance},
     snapshot::Freshness,
@@ -57,17 +60,50 @@ impl Load {
     }
 }
 
+/// What is true of all endpoints of a selection alike, changed in place by the resolver's task: an answer that only
+/// confirms ten thousand instances makes none of them anew, and an endpoint that somebody keeps goes on to say the truth.
+#[derive(Debug)]
+pub(super) struct About(ArcSwap<State>);
+
+/// Freshness and mark, changed together.
+#[derive(Debug)]
+struct State {
+    freshness: Arc<Freshness>,
+    mark: Mark,
+}
+
+impl About {
+    pub(super) fn new(freshness: Arc<Freshness>, mark: Mark) -> Self {
+        Self(ArcSwap::from_pointee(State { freshness, mark }))
+    }
+
+    pub(super) fn tell(&self, freshness: &Arc<Freshness>, mark: Mark) {
+        let now = self.0.load();
+        if now.mark != mark || !Arc::ptr_eq(&now.freshness, freshness) {
+            self.0.store(Arc::new(State { freshness: Arc::clone(freshness), mark }));
+        }
+    }
+
+    pub(super) fn freshness(&self) -> Arc<Freshness> {
+        Arc::clone(&self.0.load().freshness)
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        self.0.load().mark
+    }
+}
+
 /// An instance that can be picked. Dereferences to the [`Instance`].
 #[derive(Debug)]
 pub struct Endpoint {
     instance: Arc<Instance>,
-    freshness: Arc<Freshness>,
+    about: Arc<About>,
     pub(super) load: Arc<Load>,
 }
 
 impl Endpoint {
-    pub(super) fn new(instance: &Arc<Instance>, freshness: &Arc<Freshness>, load: Arc<Load>) -> Self {
-        Self { instance: Arc::clone(instance), freshness: Arc::clone(freshness), load }
+    pub(super) fn new(instance: &Arc<Instance>, about: &Arc<About>, load: Arc<Load>) -> Self {
+        Self { instance: Arc::clone(instance), about: Arc::clone(about), load }
     }
 
     /// The instance as the registry tells it, to keep.
@@ -76,10 +112,16 @@ impl Endpoint {
         &self.instance
     }
 
-    /// Age, source and index of what is known about it.
+    /// Age, source and index of what is known about it: as they were when it was picked, or newer.
     #[must_use]
-    pub fn freshness(&self) -> &Freshness {
-        &self.freshness
+    pub fn freshness(&self) -> Arc<Freshness> {
+        self.about.freshness()
+    }
+
+    /// Whether this is an ordinary pick: as it was when it was picked, or newer.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.about.mark()
     }
 
     /// How many picks of it are alive now, in this process.

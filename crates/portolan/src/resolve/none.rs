@@ -1,11 +1,16 @@
-//! "No instance" as an answer: which of five, with its reasons. PURE.
+//! "No instance" as an answer: which of six, with its reasons. PURE.
 //!
 //! Never: one word for an unknown service, a sick one, a hidden one and a registry that is gone.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::select::Exclusion;
 use crate::{
+    duration::format_duration,
     error::{Error, Kind},
     model::{Instance, ServiceName},
 };
@@ -57,6 +62,27 @@ pub enum NoInstance {
         /// The last error; empty while the first read is under way.
         error: Arc<str>,
     },
+    /// What is known is older than the caller's bound, and the caller chose
+    /// [`OnStale::Fail`](crate::OnStale::Fail).
+    TooOld {
+        /// The service.
+        service: ServiceName,
+        /// The bound, since when it is passed, and why.
+        why: Arc<PastBound>,
+    },
+}
+
+/// How the caller's bound was passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PastBound {
+    /// How old the newest proof may be; see [`Select::max_age`](crate::Select::max_age). `None`: what is known was
+    /// declared void by [`invalidate`](crate::Resolver::invalidate), whatever its age.
+    pub max_age: Option<Duration>,
+    /// When it became older than that, by this machine's clock.
+    pub since: Instant,
+    /// The failure that reads meet; empty when none has failed: then the bound is shorter than the view can keep.
+    pub error: Arc<str>,
 }
 
 impl NoInstance {
@@ -68,6 +94,7 @@ impl NoInstance {
             | Self::Gone { service, .. }
             | Self::HiddenByAcl { service }
             | Self::NoneUsable { service, .. }
+            | Self::TooOld { service, .. }
             | Self::Unreachable { service, .. } => service,
         }
     }
@@ -116,6 +143,26 @@ impl fmt::Display for NoInstance {
                     "{service}: the registry has not answered, and nothing is known from before: {error}"
                 )
             }
+            Self::TooOld { why, .. } => write!(f, "{service}: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for PastBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.max_age {
+            Some(max_age) => {
+                write!(f, "what is known is older than max_age ({}), ", format_duration(max_age))?;
+            }
+            None => f.write_str("what was known was declared void, ")?,
+        }
+        if self.error.is_empty() {
+            f.write_str(
+                "and no newer proof has come yet; try again, allow more age, or choose another on_stale",
+            )
+        } else {
+            let error = &self.error;
+            write!(f, "and reads fail: {error}; mend that, allow more age, or choose another on_stale")
         }
     }
 }

@@ -5,9 +5,13 @@
 //! Never: picks what is critical or in maintenance; hides why an instance is left out.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use crate::model::{Instance, Status};
+use crate::{
+    duration::format_duration,
+    error::Error,
+    model::{Instance, Status},
+};
 
 /// How one of the usable instances is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -38,6 +42,74 @@ pub struct Select {
     pub policy: Policy,
     /// Another datacentre than the agent's own.
     pub datacenter: Option<Arc<str>>,
+    /// Datacentres to turn to, in this order, while those before have no usable instance. Each is a view of its own,
+    /// which is followed all the time. Picks from them are marked [`Mark::Failover`](crate::Mark::Failover).
+    pub fallback_datacenters: Vec<Arc<str>>,
+    /// When so few instances are healthy that their checks are doubted rather than they.
+    pub panic: Panic,
+    /// How old the newest proof may be. Past it, `on_stale` says what happens. `None`, the default: any age.
+    pub max_age: Option<Duration>,
+    /// What picks get once what is known is older than `max_age`.
+    pub on_stale: OnStale,
+}
+
+/// When picks go to instances of any health.
+///
+/// A collapse of the checks, or of the agents' own gossip, looks like an outage of all services at once, and sending
+/// everything to the few that still count as healthy would make it one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Panic {
+    /// Never: only healthy instances are picked.
+    Off,
+    /// When the healthy ones are under `percent` of those that match the filter and are not in maintenance, of which
+    /// there are at least `among`: a share of very few says nothing. The default: under 50 % among at least 4.
+    Below {
+        /// 1 to 100.
+        percent: u8,
+        /// At least 1.
+        among: usize,
+    },
+}
+
+impl Default for Panic {
+    fn default() -> Self {
+        Self::Below { percent: 50, among: 4 }
+    }
+}
+
+impl Panic {
+    /// Whether so many healthy ones among so many are too few to be believed.
+    pub(super) fn doubts(self, healthy: usize, of: usize) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Below { percent, among } => {
+                of >= among && healthy.saturating_mul(100) < of.saturating_mul(usize::from(percent))
+            }
+        }
+    }
+}
+
+/// What picks get once what is known is older than [`Select::max_age`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnStale {
+    /// What is known, marked [`Mark::Stale`](crate::Mark::Stale). The default.
+    #[default]
+    ServeStale,
+    /// [`NoInstance::TooOld`](crate::NoInstance::TooOld).
+    Fail,
+    /// These instances, marked [`Mark::Fallback`](crate::Mark::Fallback): whatever the filter, by the same policy. Also
+    /// while nothing is known at all.
+    Fallback(Arc<[Arc<Instance>]>),
+}
+
+impl OnStale {
+    /// These instances, in place of what is known.
+    #[must_use]
+    pub fn fallback(instances: impl IntoIterator<Item = Instance>) -> Self {
+        Self::Fallback(instances.into_iter().map(Arc::new).collect())
+    }
 }
 
 /// What to do with instances in warning.
@@ -93,6 +165,85 @@ impl Select {
         self
     }
 
+    /// Turn to this datacentre too, while those before it have no usable instance.
+    #[must_use]
+    pub fn fallback_datacenter(mut self, datacenter: &str) -> Self {
+        self.fallback_datacenters.push(datacenter.into());
+        self
+    }
+
+    /// When picks go to instances of any health.
+    #[must_use]
+    pub fn panic(mut self, panic: Panic) -> Self {
+        self.panic = panic;
+        self
+    }
+
+    /// How old the newest proof may be, and what picks get past that.
+    #[must_use]
+    pub fn max_age(mut self, max_age: Duration, on_stale: OnStale) -> Self {
+        self.max_age = Some(max_age);
+        self.on_stale = on_stale;
+        self
+    }
+
+    /// What picks get past [`max_age`](Self::max_age), or, a fallback, while nothing is known at all.
+    #[must_use]
+    pub fn on_stale(mut self, on_stale: OnStale) -> Self {
+        self.on_stale = on_stale;
+        self
+    }
+
+    /// The same for a list that somebody has chosen already: no filter, and no doubt about it.
+    pub(super) fn of_a_list(&self) -> Self {
+        Self { policy: self.policy, panic: Panic::Off, ..Self::default() }
+    }
+
+    /// The datacentres in the order in which they are turned to; `None` is the agent's own.
+    pub(crate) fn datacenters(&self) -> Vec<Option<Arc<str>>> {
+        let others = self.fallback_datacenters.iter().map(|name| Some(Arc::clone(name)));
+        std::iter::once(self.datacenter.clone()).chain(others).collect()
+    }
+
+    /// # Errors
+    /// [`Kind::Config`](crate::Kind::Config), naming the setting, what was found and what is allowed.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let wrong = |what: String| Err(Error::config(what));
+        match self.panic {
+            Panic::Below { percent, .. } if !(1..=100).contains(&percent) => {
+                return wrong(format!(
+                    "select.panic: {percent} percent is not from 1 to 100; 50 is the default"
+                ));
+            }
+            Panic::Below { among: 0, .. } => {
+                return wrong("select.panic: a share among 0 says nothing; set 1 or more".to_owned());
+            }
+            _ => {}
+        }
+        if let Some(bound) = self.max_age.filter(|bound| *bound < LEAST_AGE) {
+            let found = format_duration(bound);
+            return wrong(format!("select.max_age: {found} is under 1s; set 1s or more, or None"));
+        }
+        if matches!(&self.on_stale, OnStale::Fallback(list) if list.is_empty()) {
+            return wrong(
+                "select.on_stale: the fallback list is empty; give it an instance, or choose Fail".to_owned(),
+            );
+        }
+        let all = self.datacenters();
+        let twice =
+            all.iter().enumerate().find(|(at, name)| all.iter().take(*at).any(|before| before == *name));
+        if let Some((_, Some(name))) = twice {
+            return wrong(format!("select.fallback_datacenters: {name:?} is named twice; leave one out"));
+        }
+        if all.len() > MOST_DATACENTERS {
+            let count = self.fallback_datacenters.len();
+            return wrong(format!(
+                "select.fallback_datacenters: {count} are too many; each is a view; 15 are allowed"
+            ));
+        }
+        Ok(())
+    }
+
     /// Why `instance` cannot be picked; `None`: it can, if its weight lets it.
     #[must_use]
     pub fn refuses(&self, instance: &Instance) -> Option<Exclusion> {
@@ -119,6 +270,11 @@ impl Select {
         }
     }
 }
+
+/// A bound below this asks for more reads than a view may make.
+const LEAST_AGE: Duration = Duration::from_secs(1);
+/// The first and its fallbacks.
+const MOST_DATACENTERS: usize = 16;
 
 fn equal_without_case(left: &str, right: &str) -> bool {
     left == right || left.to_lowercase() == right.to_lowercase()

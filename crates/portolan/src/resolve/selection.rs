@@ -1,21 +1,25 @@
-//! What a resolver picks from: built once for each snapshot, never changed, read without a lock.
+//! What a resolver picks from: built once for each list of instances, never changed, read without a lock.
 //!
 //! In:  a snapshot and what the caller asked for. Out: the usable instances with the policy's tables, or the typed
-//! answer why there is none; and every other instance with its reason.
+//! answer why there is none; and every other instance with its reason. Freshness and mark stand beside the instances
+//! and are shared by them, so that an answer which only confirms builds nothing.
 //!
-//! Never: empty without a reason; a held instance while a confirmed one is usable.
+//! Never: empty without a reason; a held instance while a confirmed one is usable; one in maintenance.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use super::{
-    endpoint::{Endpoint, Loads},
+    endpoint::{About, Endpoint, Loads},
     none::{LeftOut, NoInstance},
     pick::Picker,
     select::{Exclusion, Select},
 };
 use crate::{
-    model::Instance,
+    model::{Instance, Status},
     snapshot::{Hidden, Snapshot},
 };
 
@@ -25,21 +29,62 @@ pub(super) struct Selection {
     pub(super) endpoints: Box<[Arc<Endpoint>]>,
     pub(super) picker: Picker,
     pub(super) left_out: Arc<[LeftOut]>,
-    pub(super) mark: Mark,
+    /// Those that are picked though something speaks against them, and what.
+    pub(super) picked_anyway: Arc<[LeftOut]>,
+    /// What the instances by themselves say of the picks, whatever their age and datacentre.
+    pub(super) quality: Mark,
+    /// Whether an instance is usable without a panic: else another datacentre comes first.
+    pub(super) healthy: bool,
+    /// Freshness and mark of every endpoint, changed in place.
+    pub(super) about: Arc<About>,
     /// The answer when `endpoints` is empty.
     pub(super) none: Option<NoInstance>,
 }
 
-/// Whether the picks from a selection are ordinary ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether picks are ordinary ones. Where several are true, the first in this order is told; the rest can be seen in
+/// the age, in the instance's datacentre, and in [`Explanation`](super::Explanation).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Mark {
-    /// They are.
-    Ordinary,
+    /// An operator's file names these instances; what the registry says does not count.
+    Override,
+    /// Nothing fresh enough is known; these are from the caller's own list.
+    Fallback,
+    /// Older than the caller's bound, or declared void, and nothing newer is known.
+    Stale,
     /// No confirmed instance is usable; these are held: the registry no longer names them, and is in doubt.
     Held,
+    /// So few are healthy that their checks are doubted; these are of any health but maintenance.
+    Panic,
+    /// No datacentre before this one has a usable instance.
+    Failover,
     /// All weights are 0; each gets the same share.
     AllWeightsZero,
+    /// They are ordinary.
+    Ordinary,
+}
+
+impl Mark {
+    /// The word for it, in output and as a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Override => "override",
+            Self::Fallback => "fallback",
+            Self::Stale => "stale",
+            Self::Held => "held",
+            Self::Panic => "panic",
+            Self::Failover => "failover",
+            Self::AllWeightsZero => "all_weights_zero",
+            Self::Ordinary => "ordinary",
+        }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// What outlives a selection: the loads of the view, and where a rotation stands.
@@ -51,43 +96,101 @@ pub(super) struct Carried {
 
 impl Selection {
     pub(super) fn build(snapshot: &Snapshot, select: &Select, carried: &Carried) -> Self {
-        let mut left_out = Vec::new();
-        let mut usable = sift(&snapshot.instances, select, &mut left_out);
-        let mut mark = Mark::Ordinary;
-        if usable.is_empty() {
-            usable = sift(&snapshot.held, select, &mut left_out);
-            if !usable.is_empty() {
-                mark = Mark::Held;
-            }
-        } else {
-            left_out.extend(snapshot.held.iter().map(|held| left(held, Exclusion::Held)));
-        }
-        let mut weights: Vec<u16> = usable.iter().map(|instance| instance.weight()).collect();
-        if weights.iter().all(|weight| *weight == 0) {
-            if !usable.is_empty() && mark == Mark::Ordinary {
-                mark = Mark::AllWeightsZero;
-            }
-            weights.fill(1);
-        } else {
-            usable.retain(|instance| {
-                let zero = instance.weight() == 0;
-                if zero {
-                    left_out.push(left(instance, Exclusion::WeightZero));
-                }
-                !zero
-            });
-            weights.retain(|weight| *weight > 0);
-        }
+        let Sifted { usable, weights, left_out, picked_anyway, quality, healthy } = sift(snapshot, select);
+        let about = Arc::new(About::new(Arc::clone(&snapshot.freshness), quality));
         let loads = carried.loads.of(usable.iter());
-        let endpoint = |(instance, load)| Arc::new(Endpoint::new(instance, &snapshot.freshness, load));
+        let endpoint = |(instance, load)| Arc::new(Endpoint::new(instance, &about, load));
         let endpoints: Box<[_]> = usable.iter().zip(loads).map(endpoint).collect();
         let left_out: Arc<[LeftOut]> = left_out.into();
         let none = endpoints.is_empty().then(|| why_none(snapshot, &left_out));
-        Self { picker: Picker::new(select.policy, &weights, &carried.turn), endpoints, left_out, mark, none }
+        let picker = Picker::new(select.policy, &weights, &carried.turn);
+        Self {
+            endpoints,
+            picker,
+            left_out,
+            picked_anyway: picked_anyway.into(),
+            quality,
+            healthy,
+            about,
+            none,
+        }
+    }
+
+    /// One that only gives `none`, and shows what this one left out.
+    pub(super) fn refusing(&self, none: NoInstance, mark: Mark, turn: &Arc<AtomicU64>) -> Self {
+        let about = Arc::new(About::new(self.about.freshness(), mark));
+        Self {
+            endpoints: Box::default(),
+            picker: Picker::new(super::select::Policy::Random, &[], turn),
+            left_out: Arc::clone(&self.left_out),
+            picked_anyway: Arc::default(),
+            quality: mark,
+            healthy: false,
+            about,
+            none: Some(none),
+        }
     }
 }
 
-fn sift(instances: &[Arc<Instance>], select: &Select, left_out: &mut Vec<LeftOut>) -> Vec<Arc<Instance>> {
+/// Who can be picked, with their weights, and why the others cannot.
+struct Sifted {
+    usable: Vec<Arc<Instance>>,
+    weights: Vec<u16>,
+    left_out: Vec<LeftOut>,
+    picked_anyway: Vec<LeftOut>,
+    quality: Mark,
+    healthy: bool,
+}
+
+fn sift(snapshot: &Snapshot, select: &Select) -> Sifted {
+    let mut left_out = Vec::new();
+    let mut picked_anyway = Vec::new();
+    let mut usable = part(&snapshot.instances, select, &mut left_out);
+    let mut quality = Mark::Ordinary;
+    let mut healthy = !usable.is_empty();
+    let sick = left_out.iter().filter(|one| doubted(one)).count();
+    if select.panic.doubts(usable.len(), usable.len().saturating_add(sick)) {
+        quality = Mark::Panic;
+        (picked_anyway, left_out) = left_out.into_iter().partition(doubted);
+        usable.extend(picked_anyway.iter().map(|one| Arc::clone(&one.instance)));
+    }
+    if usable.is_empty() {
+        usable = part(&snapshot.held, select, &mut left_out);
+        if !usable.is_empty() {
+            quality = Mark::Held;
+            healthy = true;
+        }
+    } else {
+        left_out.extend(snapshot.held.iter().map(|held| left(held, Exclusion::Held)));
+    }
+    // In a panic no status is believed, and so none takes weight away.
+    let weight = |one: &Instance| if quality == Mark::Panic { one.weights.passing } else { one.weight() };
+    let mut weights: Vec<u16> = usable.iter().map(|instance| weight(instance)).collect();
+    if weights.iter().all(|weight| *weight == 0) {
+        if !usable.is_empty() && quality == Mark::Ordinary {
+            quality = Mark::AllWeightsZero;
+        }
+        weights.fill(1);
+    } else {
+        usable.retain(|instance| {
+            let zero = weight(instance) == 0;
+            if zero {
+                left_out.push(left(instance, Exclusion::WeightZero));
+            }
+            !zero
+        });
+        picked_anyway.retain(|one| weight(&one.instance) > 0);
+        weights.retain(|weight| *weight > 0);
+    }
+    Sifted { usable, weights, left_out, picked_anyway, quality, healthy }
+}
+
+/// Whether it is left out for its health, and not on purpose: what matches no filter is never said to be unhealthy.
+fn doubted(one: &LeftOut) -> bool {
+    matches!(&one.why, Exclusion::Unhealthy { status, .. } if *status != Status::Maintenance)
+}
+
+fn part(instances: &[Arc<Instance>], select: &Select, left_out: &mut Vec<LeftOut>) -> Vec<Arc<Instance>> {
     let mut usable = Vec::with_capacity(instances.len());
     for instance in instances {
         match select.refuses(instance) {

@@ -32,7 +32,7 @@ fn live(instances: &[Instance], held: &[Instance]) -> Snapshot {
 }
 
 fn build(snapshot: &Snapshot, select: &Select) -> Selection {
-    let carried = Carried { loads: Arc::default(), turn: Arc::default() };
+    let carried = selection::Carried { loads: Arc::default(), turn: Arc::default() };
     Selection::build(snapshot, select, &carried)
 }
 
@@ -107,28 +107,39 @@ fn warning_is_refused_by_default_and_allowed_at_its_weight() {
 fn all_weights_zero_means_equal_shares_and_says_so() {
     let weightless = |id| instance(id).with_weights(Weights { passing: 0, warning: 0 });
     let selection = build(&live(&[weightless(1), weightless(2)], &[]), &Select::default());
-    assert_eq!((usable(&selection), selection.mark), (vec![1, 2], Mark::AllWeightsZero));
+    assert_eq!((usable(&selection), selection.quality), (vec![1, 2], Mark::AllWeightsZero));
 }
 
 #[test]
 fn held_instances_are_picked_only_when_no_confirmed_one_is_left() {
     let mixed = build(&live(&[instance(1)], &[instance(2)]), &Select::default());
-    assert_eq!((usable(&mixed), mixed.mark), (vec![1], Mark::Ordinary));
+    assert_eq!((usable(&mixed), mixed.quality), (vec![1], Mark::Ordinary));
     assert_eq!(mixed.left_out.first().unwrap().why, Exclusion::Held);
     let only_held = build(&live(&[], &[instance(2)]), &Select::default());
-    assert_eq!((usable(&only_held), only_held.mark), (vec![2], Mark::Held));
+    assert_eq!((usable(&only_held), only_held.quality), (vec![2], Mark::Held));
     let sick_and_held = build(&live(&[sick(1, Status::Critical)], &[instance(2)]), &Select::default());
-    assert_eq!((usable(&sick_and_held), sick_and_held.mark), (vec![2], Mark::Held));
+    assert_eq!((usable(&sick_and_held), sick_and_held.quality), (vec![2], Mark::Held));
 }
 
 fn resolver(first: Snapshot) -> (Writer, Resolver, tokio::task::JoinSet<()>) {
-    let writer = Writer::new(Arc::new(first));
+    let (mut writers, resolver, tasks) = resolver_over([first], Select::default());
+    (writers.remove(0), resolver, tasks)
+}
+
+/// A resolver over views that know these snapshots.
+fn resolver_over(
+    first: impl IntoIterator<Item = Snapshot>,
+    select: Select,
+) -> (Vec<Writer>, Resolver, tokio::task::JoinSet<()>) {
+    let writers: Vec<_> = first.into_iter().map(|first| Writer::new(Arc::new(first))).collect();
+    let origin =
+        |writer: &Writer| Origin { reader: writer.reader(), loads: Arc::default(), interest: Arc::default() };
+    let overrides = watch::Sender::default().subscribe();
     let stop = CancellationToken::new();
-    let (resolver, work) =
-        Resolver::new(&writer.reader(), Select::default(), Arc::default(), Arc::default(), 1, stop);
+    let (resolver, work) = Resolver::new(writers.iter().map(origin).collect(), select, overrides, 1, stop);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(work());
-    (writer, resolver, tasks)
+    (writers, resolver, tasks)
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,3 +199,6 @@ async fn an_answer_says_how_fresh_it_is() {
     assert_eq!((pick.freshness().source, pick.freshness().index), (Source::Live, 7));
     assert_eq!(resolver.peek(|one| one.freshness().index).unwrap(), 7);
 }
+
+mod bounds;
+mod panics;

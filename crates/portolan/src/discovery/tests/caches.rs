@@ -9,6 +9,7 @@ use std::{
 use super::*;
 use crate::{
     cache::{Cache, Reach},
+    snapshot::Source,
     testing::{Mode, Shelf},
 };
 

@@ -144,11 +144,7 @@ fn one(id: &ServiceId, service: &Service<'_>) -> Result<Registered, String> {
     let mut registered = Registered::new(id.clone(), service.name.as_str(), service.address.as_str(), port);
     registered.weights = health::weights(service.weights)?;
     registered.tags = service.tags.iter().map(|tag| tag.as_str().to_owned()).collect();
-    registered.meta = service
-        .meta
-        .iter()
-        .map(|(key, value)| (key.clone().into_owned(), value.as_str().to_owned()))
-        .collect();
+    registered.meta = service.meta.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     Ok(registered)
 }
 

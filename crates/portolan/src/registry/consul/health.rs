@@ -15,63 +15,90 @@ use std::sync::Arc;
 
 use super::wire::{CheckEntry, Entry, Service, Text, WeightsEntry};
 use crate::{
-    model::{CheckScope, CheckState, Identity, Instance, Status, Weights},
-    registry::CheckOutput,
+    model::{self, CheckScope, CheckState, Identity, Instance, Status, Weights, aggregate},
+    registry::{CheckOutput, recall::Strings},
 };
 
 /// The instances of a body, and why others in it could not be read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Decoded {
+    /// Ordered by identity; of several entries with one identity the last counts.
     pub(super) instances: Vec<Arc<Instance>>,
     /// One line for each instance that was left out, with its node and id.
     pub(super) unreadable: Vec<String>,
+    /// How many more were left out, of which the last answer told already.
+    pub(super) still_unreadable: usize,
 }
 
 /// Reads a body; `null` is an empty list.
 pub(super) fn decode(body: &[u8], output: CheckOutput) -> Result<Decoded, serde_json::Error> {
     let entries: Option<Vec<Entry<'_>>> = serde_json::from_slice(body)?;
     let entries = entries.unwrap_or_default();
-    let mut decoded = Decoded { instances: Vec::with_capacity(entries.len()), unreadable: Vec::new() };
+    let mut instances = Vec::with_capacity(entries.len());
+    let mut unreadable = Vec::new();
+    let mut strings = Strings::new(0);
     for entry in &entries {
-        match instance(entry, output) {
-            Ok(instance) => decoded.instances.push(Arc::new(instance)),
-            Err(problem) => {
-                let (node, id) = (entry.node.node.as_str(), entry.service.id.as_str());
-                decoded.unreadable.push(format!("{node}/{id}: {problem}"));
-            }
+        match instance(entry, output, &mut strings) {
+            Ok(instance) => instances.push(Arc::new(instance)),
+            Err(problem) => unreadable.push(self::unreadable(entry, &problem)),
         }
     }
-    decoded.instances.sort_unstable_by(|one, other| one.identity.cmp(&other.identity));
-    Ok(decoded)
+    // Stable, so that the last of equal identities stands last among them.
+    instances.sort_by(|one, other| one.identity.cmp(&other.identity));
+    instances.dedup_by(|later, kept| {
+        let same = later.identity == kept.identity;
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
+    Ok(Decoded { instances, unreadable, still_unreadable: 0 })
 }
 
-fn instance(entry: &Entry<'_>, output: CheckOutput) -> Result<Instance, String> {
+/// The line about an entry that could not be read.
+pub(super) fn unreadable(entry: &Entry<'_>, problem: &str) -> String {
+    format!("{}/{}: {problem}", entry.node.node.as_str(), entry.service.id.as_str())
+}
+
+/// The instance of an entry.
+pub(super) fn instance(
+    entry: &Entry<'_>,
+    output: CheckOutput,
+    strings: &mut Strings,
+) -> Result<Instance, String> {
     let Entry { node, service, checks } = entry;
     let own = service.address.as_str();
     let address = if own.is_empty() { node.address.as_str() } else { own };
     if address.is_empty() {
         return Err("neither the service nor its node has an address".to_owned());
     }
+    let (port, weights) = (port(service)?, weights(service.weights)?);
+    let mut text = |text: &Text<'_>| strings.text(text.as_str());
     let identity = Identity {
-        datacenter: arc(&node.datacenter),
-        partition: arc(&service.partition),
-        namespace: arc(&service.namespace),
-        peer: arc(&service.peer),
-        node: arc(&node.node),
-        id: arc(&service.id),
+        datacenter: text(&node.datacenter),
+        partition: text(&service.partition),
+        namespace: text(&service.namespace),
+        peer: text(&service.peer),
+        node: text(&node.node),
+        id: service.id.as_str().into(),
     };
-    let meta = service.meta.iter().map(|(key, value)| (key.as_ref(), value.as_str()));
-    let mut instance = Instance::new(identity, service.name.as_str(), address, port(service)?)
-        .with_meta(meta)
-        .with_tags(service.tags.iter().map(Text::as_str))
-        .with_weights(weights(service.weights)?)
-        .with_checks(states(checks, output));
-    instance.zone = zone(entry);
-    Ok(instance)
-}
-
-fn arc(text: &Text<'_>) -> Arc<str> {
-    text.as_str().into()
+    let name = text(&service.name);
+    let (tags, meta) =
+        (strings.tags(service.tags.iter().map(Text::as_str)), strings.meta(service.meta.iter()));
+    let checks = states(checks, output, strings);
+    Ok(Instance {
+        identity,
+        service: name,
+        address: address.into(),
+        port,
+        weights,
+        zone: zone(entry).map(|zone| strings.text(zone)),
+        version: model::version(&meta, &tags),
+        tags,
+        meta,
+        status: aggregate(&checks),
+        checks,
+    })
 }
 
 /// The port of a service, where it can be one.
@@ -90,33 +117,34 @@ pub(super) fn weights(found: Option<WeightsEntry>) -> Result<Weights, String> {
 }
 
 /// The zone: of the service's locality, of the node's, of the service's meta, of the node's.
-fn zone(entry: &Entry<'_>) -> Option<Arc<str>> {
+fn zone<'e>(entry: &'e Entry<'_>) -> Option<&'e str> {
     let Entry { node, service, .. } = entry;
     let localities = [service.locality.as_ref(), node.locality.as_ref()];
     let from_locality = localities.into_iter().flatten().map(|locality| locality.zone.as_str());
-    let from_meta =
-        [&service.meta, &node.meta].into_iter().filter_map(|meta| meta.get("zone")).map(Text::as_str);
-    from_locality.chain(from_meta).find(|zone| !zone.is_empty()).map(Arc::from)
+    let from_meta = [&service.meta, &node.meta].into_iter().filter_map(|meta| meta.get("zone"));
+    from_locality.chain(from_meta).find(|zone| !zone.is_empty())
 }
 
 /// The checks, the node's first, each group by id, whatever order the registry chose: equal checks compare equal.
-fn states(checks: &[CheckEntry<'_>], output: CheckOutput) -> Vec<CheckState> {
-    let mut states: Vec<_> = checks
-        .iter()
-        .map(|check| {
-            let scope =
-                if check.service_id.as_str().is_empty() { CheckScope::Node } else { CheckScope::Service };
-            let status = Status::of_check(check.status.as_str());
-            let state = CheckState::new(check.id.as_str(), check.name.as_str(), status, scope);
-            match output {
-                CheckOutput::Keep => state.output(check.output.as_str()),
-                CheckOutput::Drop => state,
-            }
-        })
-        .collect();
+fn states(checks: &[CheckEntry<'_>], output: CheckOutput, strings: &mut Strings) -> Vec<CheckState> {
+    let mut states = Vec::with_capacity(checks.len());
+    states.extend(checks.iter().map(|check| {
+        let status = Status::of_check(check.status.as_str());
+        let (id, name) = (check.id.as_str(), strings.text(check.name.as_str()));
+        let state = if check.service_id.as_str().is_empty() {
+            CheckState::shared(strings.text(id), name, status, CheckScope::Node)
+        } else {
+            // Most often it has the service's id in it, and is the only one of its kind.
+            CheckState::shared(id.into(), name, status, CheckScope::Service)
+        };
+        match output {
+            CheckOutput::Keep => state.output(check.output.as_str()),
+            CheckOutput::Drop => state,
+        }
+    }));
     states.sort_by(|one, other| {
-        let key = |state: &CheckState| (state.scope == CheckScope::Service, Arc::clone(&state.id));
-        key(one).cmp(&key(other))
+        let key = |state: &CheckState| state.scope == CheckScope::Service;
+        key(one).cmp(&key(other)).then_with(|| one.id.cmp(&other.id))
     });
     states
 }

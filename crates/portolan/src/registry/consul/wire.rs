@@ -5,12 +5,16 @@
 //!
 //! Source: api/health.go, api/agent.go; CONSUL-WIRE in COMPATIBILITY.md.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{MapAccess, Visitor},
+};
+use smallvec::SmallVec;
 
 /// A text that may be `null`; borrowed from the body where it has no escapes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -28,6 +32,54 @@ impl Text<'_> {
     }
 }
 
+/// The pairs of an object, ordered by key; of equal keys the last counts. Few are kept in place: a tree would be built
+/// anew for each of ten thousand entries.
+#[derive(Debug, Default)]
+pub(super) struct Pairs<'a>(SmallVec<[(Text<'a>, Text<'a>); 4]>);
+
+impl Pairs<'_> {
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(have, _)| *have == key).map(|(_, value)| value)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PairsVisitor(PhantomData))
+    }
+}
+
+struct PairsVisitor<'a>(PhantomData<&'a str>);
+
+impl<'de: 'a, 'a> Visitor<'de> for PairsVisitor<'a> {
+    type Value = Pairs<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs: SmallVec<[(Text<'a>, Text<'a>); 4]> = SmallVec::new();
+        while let Some(pair) = map.next_entry::<Text<'a>, Text<'a>>()? {
+            pairs.push(pair);
+        }
+        // Stable, so that the last of equal keys stands last among them.
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pairs.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        Ok(Pairs(pairs))
+    }
+}
+
 fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
@@ -41,7 +93,7 @@ pub(super) struct Entry<'a> {
     #[serde(borrow)]
     pub(super) service: Service<'a>,
     #[serde(borrow, default, deserialize_with = "null_is_default")]
-    pub(super) checks: Vec<CheckEntry<'a>>,
+    pub(super) checks: SmallVec<[CheckEntry<'a>; 3]>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,7 +106,7 @@ pub(super) struct Node<'a> {
     #[serde(borrow, default)]
     pub(super) datacenter: Text<'a>,
     #[serde(borrow, default, deserialize_with = "null_is_default")]
-    pub(super) meta: BTreeMap<Cow<'a, str>, Text<'a>>,
+    pub(super) meta: Pairs<'a>,
     #[serde(borrow, default)]
     pub(super) locality: Option<Locality<'a>>,
 }
@@ -71,9 +123,9 @@ pub(super) struct Service<'a> {
     #[serde(rename = "Port", default)]
     pub(super) port: i64,
     #[serde(borrow, rename = "Tags", default, deserialize_with = "null_is_default")]
-    pub(super) tags: Vec<Text<'a>>,
+    pub(super) tags: SmallVec<[Text<'a>; 4]>,
     #[serde(borrow, rename = "Meta", default, deserialize_with = "null_is_default")]
-    pub(super) meta: BTreeMap<Cow<'a, str>, Text<'a>>,
+    pub(super) meta: Pairs<'a>,
     #[serde(rename = "Weights", default)]
     pub(super) weights: Option<WeightsEntry>,
     #[serde(borrow, rename = "Namespace", default)]

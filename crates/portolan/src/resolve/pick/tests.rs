@@ -5,13 +5,21 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{resolve::endpoint::Loads, roll::Rolls, snapshot::Freshness, testing::instance};
+use crate::{
+    resolve::{
+        endpoint::{About, Loads},
+        selection::Mark,
+    },
+    roll::Rolls,
+    snapshot::Freshness,
+    testing::instance,
+};
 
 fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
     let instances: Vec<_> = (0..count).map(|id| Arc::new(instance(u16::try_from(id).unwrap()))).collect();
     let loads = Loads::default().of(instances.iter());
-    let freshness = Arc::new(Freshness::nothing());
-    instances.iter().zip(loads).map(|(one, load)| Arc::new(Endpoint::new(one, &freshness, load))).collect()
+    let about = Arc::new(About::new(Arc::new(Freshness::nothing()), Mark::Ordinary));
+    instances.iter().zip(loads).map(|(one, load)| Arc::new(Endpoint::new(one, &about, load))).collect()
 }
 
 fn shares(policy: Policy, weights: &[u16], picks: usize, seed: u64) -> Vec<usize> {

@@ -1,0 +1,202 @@
+//! Texts and lists of texts that repeat, each kept once. PURE.
+//!
+//! In:  texts as they are read. Out: the allocation that has this text already, or a new one.
+//!
+//! What nobody else holds any more is forgotten when as much has been added as was left by the last such sweep, and
+//! there is a limit: a service whose every instance has a value of its own shares nothing, and costs no more for it.
+//!
+//! Never: gives another text than it was asked for; grows without bound.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher as _, Hash as _, Hasher as _},
+    sync::Arc,
+};
+
+use foldhash::quality::FixedState;
+
+use crate::model::Meta;
+
+/// So many different texts are shared, and so many lists.
+const LIMIT: usize = 4096;
+/// Below this nothing is swept.
+const FEW: usize = 64;
+
+/// Texts and lists that were read lately.
+#[derive(Debug)]
+pub(in crate::registry) struct Strings {
+    hasher: FixedState,
+    texts: HashSet<Arc<str>, FixedState>,
+    /// By the hash of their texts; that they are equal is looked at.
+    tags: HashMap<u64, Arc<[Arc<str>]>, FixedState>,
+    metas: HashMap<u64, Meta, FixedState>,
+    /// How many new ones may come of each before it is swept.
+    room: [usize; 3],
+}
+
+impl Strings {
+    /// Nothing yet; the seed keeps one who chooses the texts from choosing their places.
+    pub(in crate::registry) fn new(seed: u64) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        Self {
+            texts: HashSet::with_hasher(hasher.clone()),
+            tags: HashMap::with_hasher(hasher.clone()),
+            metas: HashMap::with_hasher(hasher.clone()),
+            hasher,
+            room: [FEW; 3],
+        }
+    }
+
+    /// This text.
+    pub(in crate::registry) fn text(&mut self, text: &str) -> Arc<str> {
+        if text.is_empty() {
+            return Arc::default(); // costs nothing
+        }
+        if let Some(known) = self.texts.get(text) {
+            return Arc::clone(known);
+        }
+        let [room, ..] = &mut self.room;
+        if is_full(room) {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
+            *room = room_after(self.texts.len());
+        }
+        let new: Arc<str> = text.into();
+        if self.texts.len() < LIMIT {
+            self.texts.insert(Arc::clone(&new));
+        }
+        new
+    }
+
+    /// These tags, in this order.
+    pub(in crate::registry) fn tags<'t>(
+        &mut self,
+        tags: impl ExactSizeIterator<Item = &'t str> + Clone,
+    ) -> Arc<[Arc<str>]> {
+        if tags.len() == 0 {
+            return Arc::default();
+        }
+        let mut hasher = self.hasher.build_hasher();
+        tags.clone().for_each(|tag| tag.hash(&mut hasher));
+        let hash = hasher.finish();
+        let same = |known: &&Arc<[Arc<str>]>| known.iter().map(|tag| &**tag).eq(tags.clone());
+        if let Some(known) = self.tags.get(&hash).filter(same) {
+            return Arc::clone(known);
+        }
+        let new: Vec<Arc<str>> = tags.map(|tag| self.text(tag)).collect();
+        let new: Arc<[Arc<str>]> = new.into();
+        let [_, room, _] = &mut self.room;
+        if is_full(room) {
+            self.tags.retain(|_, tags| Arc::strong_count(tags) > 1);
+            *room = room_after(self.tags.len());
+        }
+        if self.tags.len() < LIMIT {
+            self.tags.insert(hash, Arc::clone(&new));
+        }
+        new
+    }
+
+    /// These pairs, which are ordered by key and have each key once.
+    pub(in crate::registry) fn meta<'t>(
+        &mut self,
+        pairs: impl ExactSizeIterator<Item = (&'t str, &'t str)> + Clone,
+    ) -> Meta {
+        if pairs.len() == 0 {
+            return Meta::default();
+        }
+        let mut hasher = self.hasher.build_hasher();
+        pairs.clone().for_each(|pair| pair.hash(&mut hasher));
+        let hash = hasher.finish();
+        let same = |known: &&Meta| {
+            let mut both = known.iter().zip(pairs.clone());
+            known.len() == pairs.len() && both.all(|(known, asked)| (&**known.0, &**known.1) == asked)
+        };
+        if let Some(known) = self.metas.get(&hash).filter(same) {
+            return known.clone();
+        }
+        let new: Meta = pairs.map(|(key, value)| (self.text(key), self.text(value))).collect();
+        let [.., room] = &mut self.room;
+        if is_full(room) {
+            self.metas.retain(|_, meta| meta.is_shared());
+            *room = room_after(self.metas.len());
+        }
+        if self.metas.len() < LIMIT {
+            self.metas.insert(hash, new.clone());
+        }
+        new
+    }
+}
+
+/// As many again as were left may come before the next sweep; so a sweep costs little for each that came.
+fn room_after(left: usize) -> usize {
+    left.max(FEW)
+}
+
+/// Takes a place; says when none is left.
+fn is_full(room: &mut usize) -> bool {
+    let full = *room == 0;
+    *room = room.saturating_sub(1);
+    full
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_repeats_is_one_allocation() {
+        let mut strings = Strings::new(1);
+        assert!(Arc::ptr_eq(&strings.text("a"), &strings.text("a")));
+        let kept = strings.tags(["a", "b"].into_iter());
+        assert!(Arc::ptr_eq(&kept, &strings.tags(["a", "b"].into_iter())));
+        assert!(!Arc::ptr_eq(&kept, &strings.tags(["b", "a"].into_iter())));
+        let meta = strings.meta([("a", "b")].into_iter());
+        let again = strings.meta([("a", "b")].into_iter());
+        assert!(Arc::ptr_eq(meta.get("a").unwrap(), again.get("a").unwrap()));
+        assert!(Arc::ptr_eq(&kept[0], meta.iter().next().unwrap().0), "a text is one, wherever it stands");
+    }
+
+    #[test]
+    fn what_nobody_holds_is_forgotten_and_all_is_bounded() {
+        let mut strings = Strings::new(1);
+        let held: Vec<_> = (0..10).map(|n| strings.text(&format!("held {n}"))).collect();
+        for round in 0..10_000 {
+            let own = round.to_string();
+            drop(strings.text(&own));
+            drop(strings.tags([&*own].into_iter()));
+            drop(strings.meta([("key", &*own)].into_iter()));
+            let sizes = [strings.texts.len(), strings.tags.len(), strings.metas.len()];
+            // A text is let go a sweep after the lists that hold it.
+            assert!(sizes.iter().all(|size| *size <= 8 * FEW), "{sizes:?}");
+        }
+        for (n, held) in held.iter().enumerate() {
+            assert!(
+                Arc::ptr_eq(held, &strings.text(&format!("held {n}"))),
+                "what is in use is never forgotten"
+            );
+        }
+        let all: Vec<_> = (0..3 * LIMIT).map(|n| strings.text(&format!("all {n}"))).collect();
+        assert!(strings.texts.len() <= LIMIT && all.len() == 3 * LIMIT);
+        drop(all);
+        (0..2 * LIMIT).for_each(|n| drop(strings.text(&format!("new {n}"))));
+        assert!(strings.texts.len() < LIMIT / 2, "also a full table forgets what nobody holds");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_given_is_what_was_asked_for(
+            asked in proptest::collection::vec(proptest::collection::btree_map("[ab]{0,2}", "[ab]{0,2}", 0..4), 0..40)
+        ) {
+            let mut strings = Strings::new(7);
+            for map in &asked {
+                let pairs = map.iter().map(|(key, value)| (&**key, &**value));
+                let meta = strings.meta(pairs.clone());
+                prop_assert!(meta.iter().map(|(key, value)| (&**key, &**value)).eq(pairs));
+                let tags = strings.tags(map.values().map(|value| &**value));
+                prop_assert!(tags.iter().map(|tag| &**tag).eq(map.values().map(|value| &**value)));
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What a resolver stands on: its datacentres' views, the operator's table and the caller's list; and what it shows of
+//! them at a moment.
+//!
+//! In:  the views' newest snapshots and `now`. Out: [`Shows`]: a selection with its snapshot, and when to look again.
+//! A selection is built when its instances change; whatever else changes is told to the one that is there.
+//!
+//! Never: builds ten thousand endpoints because an answer confirmed them.
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, atomic::AtomicU64},
+    task::Poll,
+    time::Instant,
+};
+
+use tokio::sync::watch;
+
+use super::{
+    decide::{Shown, Standing, decide},
+    endpoint::Loads,
+    none::{NoInstance, PastBound},
+    select::{OnStale, Select},
+    selection::{Carried, Mark, Selection},
+};
+use crate::{
+    model::Instance,
+    overrides::Overrides,
+    snapshot::{Freshness, Hidden, Reader, Snapshot, Source},
+    sync::Interest,
+};
+
+/// Above this many instances a selection is built off the runtime's own threads: it takes longer than a task should.
+const BIG: usize = 2_000;
+
+/// A view that a resolver stands on.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) reader: Reader,
+    pub(crate) loads: Arc<Loads>,
+    pub(crate) interest: Arc<Interest>,
+}
+
+/// What is shown, and until when.
+pub(super) struct Shows {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) selection: Arc<Selection>,
+    /// Whether a caller who waits for the first answer has what it can get.
+    pub(super) settled: bool,
+    /// When to look again, if nothing is heard before.
+    pub(super) until: Option<Instant>,
+}
+
+/// A selection with the snapshot that it, or the newest freshness of it, came from.
+#[derive(Clone)]
+struct Kept {
+    snapshot: Arc<Snapshot>,
+    selection: Arc<Selection>,
+}
+
+/// All that a resolver stands on.
+#[derive(Clone)]
+pub(super) struct Stage {
+    select: Select,
+    origins: Vec<Origin>,
+    /// One for each origin.
+    views: Vec<Kept>,
+    overrides: watch::Receiver<Arc<Overrides>>,
+    /// The list that was shown last in place of a view: an operator's, or the caller's.
+    list: Option<Kept>,
+    turn: Arc<AtomicU64>,
+}
+
+impl Stage {
+    /// Builds what can be shown at once. `origins` holds one for each datacentre of `select`, and at least one.
+    pub(super) fn new(
+        origins: Vec<Origin>,
+        select: Select,
+        overrides: watch::Receiver<Arc<Overrides>>,
+        seed: u64,
+    ) -> Self {
+        let turn = Arc::new(AtomicU64::new(seed));
+        let first = |origin: &Origin| {
+            let snapshot = origin.reader.snapshot();
+            let selection = Arc::new(Selection::build(&snapshot, &select, &origin.carried(&turn)));
+            Kept { snapshot, selection }
+        };
+        let views = origins.iter().map(first).collect();
+        Self { select, origins, views, overrides, list: None, turn }
+    }
+
+    /// Takes in the newest snapshots. A big selection is built on a thread of its own.
+    pub(super) async fn take_in(&mut self) {
+        for (origin, kept) in self.origins.iter().zip(&mut self.views) {
+            let snapshot = origin.reader.snapshot();
+            if !kept.serves(&snapshot) {
+                kept.selection = build(Arc::clone(&snapshot), &self.select, origin.carried(&self.turn)).await;
+            }
+            kept.snapshot = snapshot;
+        }
+    }
+
+    /// Waits until something may have to be taken in. Says whether the views go on.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: the next call tells of it.
+    pub(super) async fn news(&mut self) -> bool {
+        let Self { origins, overrides, .. } = self;
+        let mut waits: Vec<_> =
+            origins.iter_mut().map(|origin| Box::pin(origin.reader.published())).collect();
+        let view = poll_fn(|context| {
+            let mut done = waits.iter_mut().filter_map(|wait| match wait.as_mut().poll(context) {
+                Poll::Ready(news) => Some(news.is_ok()),
+                Poll::Pending => None,
+            });
+            done.next().map_or(Poll::Pending, Poll::Ready)
+        });
+        tokio::select! {
+            biased;
+            goes_on = view => goes_on,
+            Ok(()) = overrides.changed() => true,
+        }
+    }
+
+    /// What is shown at `now`, of what was taken in.
+    pub(super) fn shows(&mut self, now: Instant) -> Shows {
+        let first = self.first();
+        let forced = self.overrides.borrow_and_update().of(&first.snapshot.service).cloned();
+        let standings: Vec<Standing> = self.views.iter().map(Kept::standing).collect();
+        let decision = decide(&standings, forced.is_some(), &self.select, now);
+        let kept = match (decision.shown, forced, &self.select.on_stale) {
+            (Shown::Override, Some(forced), _) => {
+                self.list_of(&forced.instances, Source::Override, Some(forced.since))
+            }
+            (Shown::Fallback, _, OnStale::Fallback(list)) => {
+                self.list_of(&Arc::clone(list), Source::Fallback, None)
+            }
+            (Shown::TooOld(at, since), ..) => self.too_old(at, since),
+            (Shown::View(at), ..) => self.views.get(at).cloned().unwrap_or(first),
+            _ => first,
+        };
+        kept.selection.about.tell(&kept.snapshot.freshness, decision.mark);
+        let Kept { snapshot, selection } = kept;
+        Shows { snapshot, selection, settled: decision.settled, until: decision.until }
+    }
+
+    /// The datacentre that the caller asked for first.
+    fn first(&self) -> Kept {
+        #[expect(clippy::indexing_slicing, reason = "a resolver stands on one view at least")]
+        self.views[0].clone()
+    }
+
+    /// A list that was given, in the place of the first view.
+    fn list_of(
+        &mut self,
+        instances: &Arc<[Arc<Instance>]>,
+        source: Source,
+        confirmed: Option<Instant>,
+    ) -> Kept {
+        let first = self.first();
+        let freshness = match &self.list {
+            Some(kept) if kept.is_of(instances, source) => Arc::clone(&kept.snapshot.freshness),
+            _ => Arc::new(Freshness { source, confirmed, ..Freshness::nothing() }),
+        };
+        let snapshot = Arc::new(Snapshot {
+            datacenter: None,
+            instances: Arc::clone(instances),
+            held: Arc::default(),
+            freshness,
+            hidden: Hidden::No,
+            ..(*first.snapshot).clone()
+        });
+        let selection = match &self.list {
+            Some(kept) if kept.is_of(instances, source) => Arc::clone(&kept.selection),
+            _ => {
+                let select = self.select.of_a_list();
+                let loads = self.origins.first().map(|origin| Arc::clone(&origin.loads)).unwrap_or_default();
+                let carried = Carried { loads, turn: Arc::clone(&self.turn) };
+                Arc::new(Selection::build(&snapshot, &select, &carried))
+            }
+        };
+        let kept = Kept { snapshot, selection };
+        self.list = Some(kept.clone());
+        kept
+    }
+
+    fn too_old(&self, at: usize, since: Instant) -> Kept {
+        let kept = self.views.get(at).cloned().unwrap_or_else(|| self.first());
+        let failure = kept.snapshot.failure.as_ref();
+        let error = failure.map_or_else(|| "".into(), |failure| Arc::clone(&failure.text));
+        let why = Arc::new(PastBound { max_age: self.select.max_age, since, error });
+        let none = NoInstance::TooOld { service: kept.snapshot.service.clone(), why };
+        let selection = Arc::new(kept.selection.refusing(none, Mark::Stale, &self.turn));
+        Kept { selection, ..kept }
+    }
+}
+
+impl Kept {
+    /// Whether its selection is that of this snapshot too.
+    fn serves(&self, snapshot: &Snapshot) -> bool {
+        // Without an instance the answer names the failure or the time, which each snapshot may change.
+        let lasts = matches!(self.selection.none, None | Some(NoInstance::NoneUsable { .. }));
+        lasts
+            && Arc::ptr_eq(&self.snapshot.instances, &snapshot.instances)
+            && Arc::ptr_eq(&self.snapshot.held, &snapshot.held)
+    }
+
+    fn is_of(&self, instances: &Arc<[Arc<Instance>]>, source: Source) -> bool {
+        Arc::ptr_eq(&self.snapshot.instances, instances) && self.snapshot.freshness.source == source
+    }
+
+    fn standing(&self) -> Standing {
+        let freshness = &self.snapshot.freshness;
+        let known = self.snapshot.is_known();
+        Standing {
+            known,
+            answered: known && (freshness.source == Source::Live || self.snapshot.failure.is_some()),
+            usable: !self.selection.endpoints.is_empty(),
+            healthy: self.selection.healthy,
+            proof: freshness.confirmed.map(|confirmed| (confirmed, freshness.admitted)),
+            void: None,
+            quality: self.selection.quality,
+        }
+    }
+}
+
+impl Origin {
+    fn carried(&self, turn: &Arc<AtomicU64>) -> Carried {
+        Carried { loads: Arc::clone(&self.loads), turn: Arc::clone(turn) }
+    }
+}
+
+async fn build(snapshot: Arc<Snapshot>, select: &Select, carried: Carried) -> Arc<Selection> {
+    if snapshot.instances().len() < BIG {
+        return Arc::new(Selection::build(&snapshot, select, &carried));
+    }
+    let select = select.clone();
+    let built = tokio::task::spawn_blocking(move || Selection::build(&snapshot, &select, &carried)).await;
+    Arc::new(built.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic())))
+}
