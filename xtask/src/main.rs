@@ -17,6 +17,7 @@ mod sim;
 mod test;
 mod tidy;
 mod tools;
+mod trial;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,9 @@ cargo xtask COMMAND
                       --seed S      one run with its whole trace
                       --planted [N] put bugs into a copy, and see that each is found
                       --exhaustive  every order of few events, over the step machine
+  trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
+                      --short       shorter outages, smaller crowds
+                      --list        name the trials
 
 PORTOLAN_TEST_CONSUL names the Consul to test against.
 ";
@@ -87,6 +91,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("consul", []) => consul::command(&project),
         ("claims", []) => claims::command(&project),
         ("claims", ["--list-tests"]) => claims::list_tests(&project),
+        ("trial", words) => trial::command(&project, words),
         ("bench", []) => bench::command(&project, bench::Miss::Fails),
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
         ("sim", words) => sim::command(&project, words),

@@ -1,0 +1,148 @@
+//! Trials: the library on real registries that are killed, stopped, cut off, wiped and brought back, while threads look
+//! services up at a steady rate.
+//!
+//! In:  names of trials, `--short`, and the Consul to use. Out: a table for each, ready for BENCHMARKS.md; exit code 1
+//! when something that must hold did not.
+//!
+//! Each trial starts its own registries, on loopback, in a network namespace of its own where that is possible, and
+//! ends them. `cargo xtask trial` runs it with the Consul that the tests use.
+//!
+//! Never: leaves a process behind; invents a figure: what could not be measured is a dash.
+#![expect(clippy::print_stdout, reason = "a command talks to a person")]
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::bail;
+use clap::Parser;
+
+mod cluster;
+mod crowd;
+mod down;
+mod link;
+mod node;
+mod outage;
+mod scenes;
+mod stage;
+mod table;
+mod write;
+
+use table::Table;
+
+/// What can be tried, and what it shows.
+const TRIALS: &[(&str, &str)] = &[
+    ("embedded", "the embedded registry killed, stopped, cut off, slow, resetting"),
+    ("consul", "one Consul killed, wiped, restored from a snapshot, stopped, cut off, slow, resetting"),
+    ("cluster", "three Consul servers and a client agent; the leader killed, stopped, cut off"),
+    ("outage", "Consul gone for a minute under a thousand lookups a second"),
+    ("write-to-pick", "from an acknowledged write to pick(), beside a bare blocking query"),
+    ("down", "a registry gone for five minutes under a thousand views: requests and log lines"),
+];
+
+/// Trials on real registries.
+#[derive(Debug, Parser)]
+struct Args {
+    /// Which trials to run; all when none is named.
+    names: Vec<String>,
+    /// Shorter outages and smaller crowds.
+    #[arg(long)]
+    short: bool,
+    /// The Consul binary.
+    #[arg(long, value_name = "FILE")]
+    consul: Option<PathBuf>,
+    /// Tell the trials, and end.
+    #[arg(long)]
+    list: bool,
+    /// Be the embedded registry, at this address, until killed: a trial starts itself so.
+    #[arg(long, hide = true, value_name = "ADDRESS:PORT")]
+    registry: Option<std::net::SocketAddr>,
+}
+
+/// What a trial is run with.
+#[derive(Clone, Debug)]
+struct Setting {
+    consul: Option<PathBuf>,
+    short: bool,
+}
+
+impl Setting {
+    /// The Consul to use.
+    fn consul(&self) -> anyhow::Result<&PathBuf> {
+        let missing =
+            || anyhow::anyhow!("--consul: no binary was named; give one, or run `cargo xtask trial`");
+        self.consul.as_ref().ok_or_else(missing)
+    }
+
+    /// A time for the long form, and one for the short.
+    fn time(&self, long: u64, short: u64) -> Duration {
+        Duration::from_secs(if self.short { short } else { long })
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let ended = match args.registry {
+        Some(addr) => block_on(node::be_the_registry(addr)).map(|()| true),
+        None if args.list => {
+            TRIALS.iter().for_each(|(name, what)| println!("{name:<14} {what}"));
+            Ok(true)
+        }
+        None => trials(&args),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("trial: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Runs them in turn; says whether all that must hold did.
+fn trials(args: &Args) -> anyhow::Result<bool> {
+    for name in &args.names {
+        if !TRIALS.iter().any(|(known, _)| known == name) {
+            let known: Vec<&str> = TRIALS.iter().map(|(name, _)| *name).collect();
+            bail!("there is no trial {name:?}; name some of {}", known.join(", "));
+        }
+    }
+    if let Some(ended) = link::alone()? {
+        return Ok(ended);
+    }
+    down::count_lines();
+    let setting = Setting { consul: args.consul.clone(), short: args.short };
+    let mut all = true;
+    for (name, what) in TRIALS {
+        if !args.names.is_empty() && !args.names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        println!("== {name}: {what}");
+        let table = match block_on(Box::pin(run(name, setting.clone()))) {
+            Ok(table) => table,
+            Err(error) => {
+                println!("{name} could not be carried out: {error:#}\n");
+                all = false;
+                continue;
+            }
+        };
+        println!("\n{table}");
+        all &= table.holds();
+    }
+    Ok(all)
+}
+
+async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
+    match name {
+        "embedded" => scenes::embedded(&setting).await,
+        "consul" => scenes::consul(&setting).await,
+        "outage" => outage::trial(&setting).await,
+        "write-to-pick" => write::trial(&setting).await,
+        "down" => down::trial(&setting).await,
+        "cluster" => cluster::trial(&setting).await,
+        other => bail!("{other} is in the list, and nowhere else"),
+    }
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask trial`: the library on real registries that are killed, stopped, cut off, wiped and brought back.
+//!
+//! In:  names of trials, `--short`. Out: what `portolan-bench`'s `trial` prints; 1 when a promise was broken.
+//!
+//! Never: judges a figure itself; takes another Consul than the tests do.
+
+use anyhow::Result;
+
+use crate::{
+    Ending, consul,
+    project::{BENCH, Project},
+};
+
+/// `cargo xtask trial`.
+///
+/// # Errors
+/// When there is no Consul, the trials do not build, or one of them is broken.
+pub(crate) fn command(project: &Project, words: &[&str]) -> Result<Ending> {
+    let consul = consul::find(project)?;
+    println!("{}: {}", consul.version, consul.path.display());
+    let mut run =
+        project.cargo(&format!("run --release -p {BENCH} --bin trial -- --consul")).word(&consul.path);
+    for word in words {
+        run = run.word(*word);
+    }
+    run.run()?;
+    Ok(Ending::Well)
+}
