@@ -9,12 +9,11 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use foldhash::fast::FixedState;
 use tokio::time::Instant;
 
 use crate::{
@@ -39,12 +38,16 @@ mod views;
 pub use config::{CacheConfig, Config, ViewConfig};
 use kept::Kept;
 use services::Catalogs;
-use views::{Begun, ViewKey, Views};
+use views::{Begun, ViewKey, Views, Warm};
 
 pub use services::Services;
 
 /// The time in which tasks end that were told to.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
+/// How long a view is kept that nobody uses.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+/// How often it is looked for those at least.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// Service discovery for one program. Cheap to clone; clones share everything.
 ///
@@ -65,7 +68,7 @@ struct Inner {
     tasks: Tasks,
     seed: u64,
     /// Resolvers with the default selection by name: what a warm lookup reads.
-    warm: ArcSwap<HashMap<ServiceName, Resolver, FixedState>>,
+    warm: Warm,
     views: Views,
     overrides: OverrideFile,
     catalogs: Catalogs,
@@ -286,9 +289,28 @@ impl Discovery {
         overrides.open(tasks)?;
         let origin = |datacenter| {
             let start = |begun: Begun| views::start(begun, guard, tasks, &config.view, caches.as_ref());
-            views.origin(ViewKey { service: service.clone(), datacenter }, start)
+            views.origin(ViewKey { service: service.clone(), datacenter }, tasks, start)
         };
-        Ok(select.datacenters().into_iter().map(origin).collect())
+        let origins = select.datacenters().into_iter().map(origin).collect();
+        if views.begin_to_sweep() {
+            self.sweep();
+        }
+        Ok(origins)
+    }
+
+    /// Starts the task that forgets views which nobody uses.
+    fn sweep(&self) {
+        let (inner, stop, idle) = (Arc::downgrade(&self.inner), self.inner.tasks.stop(), IDLE);
+        self.inner.tasks.spawn("sweep", move || {
+            let (inner, stop) = (Weak::clone(&inner), stop.clone());
+            async move {
+                let pace = (idle / 4).min(SWEEP);
+                while stop.run_until_cancelled(tokio::time::sleep(pace)).await.is_some() {
+                    let Some(inner) = inner.upgrade() else { return };
+                    inner.views.sweep(&inner.warm, idle, views::now());
+                }
+            }
+        });
     }
 
     fn resolver(&self, origins: Vec<Origin>, select: Select) -> Resolver {

@@ -46,8 +46,8 @@ pub use none::{LeftOut, NoInstance, PastBound};
 pub use select::{Exclusion, OnStale, Panic, Policy, Select, Warning};
 pub use selection::Mark;
 use selection::Selection;
-pub(crate) use stage::Origin;
 use stage::Stage;
+pub(crate) use stage::{Origin, User};
 pub(crate) use task::KeepCurrent;
 use task::Task;
 
@@ -63,6 +63,8 @@ pub struct Resolver {
 struct Inner {
     cell: Arc<Cell>,
     reader: Reader,
+    /// By these a view knows that a resolver stands on it.
+    _users: Vec<Arc<User>>,
     _stop: DropGuard,
 }
 
@@ -73,6 +75,8 @@ struct Cell {
     /// Whether the views know of a lookup since the task last took this back. Beside the pointer, which a lookup reads
     /// anyway: a lookup that finds it set writes nothing.
     used: AtomicBool,
+    /// The same for who looks seldom, and forgets views that nobody uses.
+    used_lately: AtomicBool,
     selection: ArcSwap<Selection>,
     /// Whether a caller who waits for the first answer has what it can get.
     settled: AtomicBool,
@@ -92,13 +96,19 @@ struct Counts {
     found: AtomicU64,
 }
 
-/// Somebody who follows all views of a resolver.
-#[derive(Debug)]
+/// Somebody who follows a resolver, and by it all its views: it goes on for as long, held otherwise or not.
 struct Follows {
+    resolver: Resolver,
     _views: Vec<Consumer>,
 }
 
 impl Keep for Follows {}
+
+impl fmt::Debug for Follows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Follows").field(&self.resolver).finish()
+    }
+}
 
 /// Everything a resolver knows, for a person.
 #[derive(Clone, Debug)]
@@ -129,6 +139,7 @@ impl Resolver {
         stop: CancellationToken,
     ) -> (Self, impl Fn() -> KeepCurrent + Send + 'static) {
         let interests = origins.iter().map(|origin| Arc::clone(&origin.interest)).collect();
+        let users = origins.iter().map(|origin| Arc::clone(&origin.user)).collect();
         let mut stage = Stage::new(origins, select, overrides, seed);
         let first = stage.shows(tokio::time::Instant::now().into_std());
         let writer = Writer::new(Arc::clone(&first.snapshot));
@@ -138,12 +149,13 @@ impl Resolver {
             selection: ArcSwap::new(first.selection),
             settled: AtomicBool::new(first.settled),
             used: AtomicBool::new(false),
+            used_lately: AtomicBool::new(true),
             seed,
             interests,
             counts: Box::default(),
         });
         let stop_view = stop.clone();
-        let inner = Inner { cell: Arc::clone(&cell), reader, _stop: stop.drop_guard() };
+        let inner = Inner { cell: Arc::clone(&cell), reader, _users: users, _stop: stop.drop_guard() };
         let writer = Arc::new(tokio::sync::Mutex::new(writer));
         let cell = Arc::downgrade(&cell);
         let make = move || {
@@ -174,7 +186,14 @@ impl Resolver {
     /// A clone for a caller who looked it up by name again; counted here, and told to the metrics by the task.
     pub(crate) fn found_again(&self) -> Self {
         self.inner.cell.counts.found.fetch_add(1, Ordering::Relaxed);
+        self.inner.cell.mark_used();
         self.clone()
+    }
+
+    /// Whether somebody has used it since this was last asked, or holds it besides the one who asks.
+    pub(crate) fn take_in_use(&self) -> bool {
+        let used = self.inner.cell.used_lately.swap(false, Ordering::Relaxed);
+        used || Arc::strong_count(&self.inner) > 1
     }
 
     /// The service.
@@ -237,7 +256,7 @@ impl Resolver {
     #[must_use]
     pub fn watch(&self) -> Reader {
         let views = self.inner.cell.interests.iter().map(Interest::consume).collect();
-        self.inner.reader.clone().keeping(Arc::new(Follows { _views: views }))
+        self.inner.reader.clone().keeping(Arc::new(Follows { resolver: self.clone(), _views: views }))
     }
 
     /// What can be picked, what cannot, and why.
@@ -292,6 +311,7 @@ impl Cell {
     #[cold]
     fn first_use(&self) {
         self.used.store(true, Ordering::Relaxed);
+        self.used_lately.store(true, Ordering::Relaxed);
         self.interests.iter().for_each(|interest| interest.used());
     }
 

@@ -56,6 +56,14 @@ impl Tasks {
         self.shared.stop.is_cancelled()
     }
 
+    /// How many run now.
+    #[cfg(test)]
+    pub(crate) fn running(&self) -> usize {
+        let mut set = self.shared.set.lock().unwrap_or_else(PoisonError::into_inner);
+        while set.try_join_next().is_some() {} // forget those that ended
+        set.len()
+    }
+
     /// Runs what `make` makes until it returns; makes it anew after a panic.
     pub(crate) fn spawn<F>(&self, name: &'static str, make: impl Fn() -> F + Send + 'static)
     where

@@ -9,6 +9,8 @@ pub(crate) const LOOKUPS: &str = "portolan_lookups_total";
 /// `service()` calls by whether the view was there. Labels: `service`, `result` (`hit`, `miss`). Hits are folded in
 /// each ten seconds.
 pub(crate) const VIEW_LOOKUPS: &str = "portolan_view_lookups_total";
+/// Views that are followed, or kept for their next use. Growth without end: names are looked up that nobody needs twice.
+pub(crate) const VIEWS: &str = "portolan_views";
 /// Answers taken in by a view. Labels: `service`, `changed` (`true`, `false`).
 pub(crate) const VIEW_REFRESHES: &str = "portolan_view_refreshes_total";
 /// Reads that failed. Labels: `service`, `kind`. A few at a restart are normal; steady growth means an outage.

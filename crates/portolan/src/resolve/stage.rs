@@ -38,6 +38,19 @@ pub(crate) struct Origin {
     pub(crate) reader: Reader,
     pub(crate) loads: Arc<Loads>,
     pub(crate) interest: Arc<Interest>,
+    /// Counted: each resolver holds one while it lives, and its task none.
+    pub(crate) user: Arc<User>,
+}
+
+/// Somebody who stands on a view.
+#[derive(Debug, Default)]
+pub(crate) struct User;
+
+/// The part of a view that the task needs.
+#[derive(Clone, Debug)]
+struct Footing {
+    reader: Reader,
+    loads: Arc<Loads>,
 }
 
 /// What is shown, and until when.
@@ -61,7 +74,7 @@ struct Kept {
 #[derive(Clone)]
 pub(super) struct Stage {
     select: Select,
-    origins: Vec<Origin>,
+    origins: Vec<Footing>,
     /// One for each origin.
     views: Vec<Kept>,
     overrides: watch::Receiver<Arc<Overrides>>,
@@ -79,7 +92,9 @@ impl Stage {
         seed: u64,
     ) -> Self {
         let turn = Arc::new(AtomicU64::new(seed));
-        let first = |origin: &Origin| {
+        let footing = |origin: Origin| Footing { reader: origin.reader, loads: origin.loads };
+        let origins: Vec<Footing> = origins.into_iter().map(footing).collect();
+        let first = |origin: &Footing| {
             let snapshot = origin.reader.snapshot();
             let selection = Arc::new(Selection::build(&snapshot, &select, &origin.carried(&turn)));
             Kept { snapshot, selection }
@@ -223,7 +238,7 @@ impl Kept {
     }
 }
 
-impl Origin {
+impl Footing {
     fn carried(&self, turn: &Arc<AtomicU64>) -> Carried {
         Carried { loads: Arc::clone(&self.loads), turn: Arc::clone(turn) }
     }

@@ -132,8 +132,12 @@ fn resolver_over(
     select: Select,
 ) -> (Vec<Writer>, Resolver, tokio::task::JoinSet<()>) {
     let writers: Vec<_> = first.into_iter().map(|first| Writer::new(Arc::new(first))).collect();
-    let origin =
-        |writer: &Writer| Origin { reader: writer.reader(), loads: Arc::default(), interest: Arc::default() };
+    let origin = |writer: &Writer| Origin {
+        reader: writer.reader(),
+        loads: Arc::default(),
+        interest: Arc::default(),
+        user: Arc::default(),
+    };
     let overrides = watch::Sender::default().subscribe();
     let stop = CancellationToken::new();
     let (resolver, work) = Resolver::new(writers.iter().map(origin).collect(), select, overrides, 1, stop);
