@@ -10,6 +10,7 @@
 mod bench;
 mod claims;
 mod consul;
+mod fuzz;
 mod planted;
 mod project;
 mod run;
@@ -46,6 +47,8 @@ cargo xtask COMMAND
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
                       --short       shorter outages, smaller crowds
                       --list        name the trials
+  fuzz [TARGET]     run the fuzz targets, or one, guided by coverage
+                      --seconds N   each for so long; 60 unless said
 
 PORTOLAN_TEST_CONSUL names the Consul to test against.
 ";
@@ -95,6 +98,10 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("bench", []) => bench::command(&project, bench::Miss::Fails),
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
         ("sim", words) => sim::command(&project, words),
+        ("fuzz", words) => match fuzz::Order::of(words) {
+            Ok(order) => fuzz::command(&project, &order),
+            Err(what) => Ok(Ending::WrongUse(what)),
+        },
         (name @ ("tidy" | "consul" | "claims" | "bench"), words) => {
             Ok(Ending::WrongUse(format!("{name} does not take `{}`", words.join(" "))))
         }

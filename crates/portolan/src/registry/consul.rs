@@ -32,6 +32,8 @@ mod config;
 mod connect;
 mod headers;
 mod health;
+#[doc(hidden)]
+pub mod inside;
 mod pools;
 mod raw;
 mod refusal;

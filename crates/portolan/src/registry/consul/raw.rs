@@ -44,6 +44,16 @@ pub(super) fn decode(
     decoded
 }
 
+/// Whether a body can be split and read; remembers nothing of it. For proofs: that `decode` lets another parser read what
+/// is odd must not hide anything.
+pub(super) fn is_split(body: &[u8], output: CheckOutput, recall: &Recall) -> bool {
+    let mut memory = recall.take();
+    memory.read_as(output);
+    let split = read(body, output, &memory.last, &mut memory.strings, &mut Vec::new()).is_some();
+    recall.put(memory);
+    split
+}
+
 /// Reads a body to its end; nothing if there is anything odd about it.
 fn read(
     body: &[u8],
