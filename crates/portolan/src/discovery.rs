@@ -118,9 +118,9 @@ impl Discovery {
     /// The resolver of a service with the default selection: all passing instances, power of two choices.
     ///
     /// The first call for a service starts its view and waits for the first answer, at most `start_wait` (5 s). Every
-    /// later call returns at once, with the same resolver. Where the registry has failed, or is silent all that time,
-    /// and a cache remembers the service, it returns that, marked with its source and its true age; the view goes on
-    /// trying.
+    /// later call returns at once, with the same resolver; on demand ([`Mode`](crate::Mode)) it reads first what has
+    /// grown old. Where the registry has failed, or is silent all that time, and a cache remembers the service, it
+    /// returns that, marked with its source and its true age; the view goes on trying.
     ///
     /// # Errors
     /// [`Kind::Config`] for a bad name or setting. [`Kind::Unreachable`], [`Kind::Timeout`] or another kind of the
@@ -131,6 +131,7 @@ impl Discovery {
     /// Dropping the future loses nothing: the view it started goes on, and the next call finds it.
     pub async fn service(&self, name: &str) -> Result<Resolver, Error> {
         if let Some(found) = self.warm(name, Resolver::found_again) {
+            found.read_if_old(self.inner.config.view.mode, self.inner.config.start_wait).await;
             return Ok(found);
         }
         let resolver = self.service_with(name, Select::default()).await?;

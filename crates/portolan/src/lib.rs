@@ -67,6 +67,7 @@ pub use resolve::{
 pub use snapshot::{
     Catalog, CatalogChanges, Changes, Failure, Freshness, Hidden, Reader, Retagged, Snapshot, Source,
 };
+pub use sync::{Confirm, Mode, Suspicion};
 
 /// The code in the README, as tests.
 #[cfg(doctest)]

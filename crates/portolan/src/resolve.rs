@@ -35,6 +35,7 @@ mod decide;
 mod endpoint;
 mod none;
 mod pick;
+mod refresh;
 mod select;
 mod selection;
 mod stage;

@@ -16,21 +16,24 @@ use crate::{
     model::{ServiceName, Status},
     registry::{CheckOutput, Recall, Registry, ServiceQuery},
     roll::Rolls,
-    snapshot::{Reader, Snapshot, Writer},
+    snapshot::{Failure, Reader, Snapshot, Writer},
     telemetry,
 };
 
 mod interest;
 mod known;
+mod mode;
 mod names;
 mod rate;
 mod rules;
 mod step;
 
 pub(crate) use interest::{Consumer, Interest};
+use interest::{News, Told};
+pub use mode::{Confirm, Mode, Suspicion};
 pub(crate) use names::follow_names;
 pub(crate) use step::Settings;
-use step::{Ask, Event, Input, Next, State, Turn};
+use step::{Ask, Difference, Event, Input, Next, Outcome, Served, State, Turn, Uses};
 
 /// What a view reads, and how.
 #[derive(Clone, Debug)]
@@ -78,23 +81,52 @@ pub(crate) async fn follow(
     let mut ends = ends.lock().await;
     let Ends { writer, remembered } = &mut *ends;
     let mut state = State::new((*writer.current()).clone(), target.settings.clone(), now());
-    let recall = Recall::new(rolls.next());
+    let line = Line { guard, target, recall: Recall::new(rolls.next()), service: state.service().clone() };
+    let mut told = Told::default();
     let mut input = Input::Start;
+    let (work, aside) = (line.act(Next::Sleep), line.beside(None));
+    tokio::pin!(work, aside);
+    let mut asleep = false;
     loop {
+        let uses = Uses { used: interest.take_used(), followed: interest.is_followed() };
+        state.uses(uses, now());
         let turn = state.on(input, now(), rolls.next());
-        obey(&state, &turn, writer);
-        let work = act(&guard, &target, &recall, state.service().clone(), turn.next);
-        tokio::pin!(work);
+        obey(&state, &turn, writer, &interest);
+        if turn.next != Next::GoOn {
+            asleep = turn.next == Next::Sleep;
+            work.set(line.act(turn.next));
+        }
+        if turn.aside.is_some() {
+            aside.set(line.beside(turn.aside));
+        }
         input = loop {
+            if let Some(news) = news(&interest, &mut told, asleep) {
+                break news;
+            }
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return interest.close(now()),
                 Some(snapshot) = remembered.recv() => publish(state.remember(snapshot, now()), writer),
                 input = &mut work => break input,
+                result = &mut aside => {
+                    aside.set(line.beside(None));
+                    break Input::Aside(result);
+                }
                 () = at(state.deadline()) => publish(state.expire(now()), writer),
                 () = interest.woken() => {}
             }
         };
+    }
+}
+
+/// What the users of the view say, as the machine hears it.
+fn news(interest: &Interest, told: &mut Told, asleep: bool) -> Option<Input> {
+    match interest.news(told) {
+        Some(News::Wished(wish)) => Some(Input::Wished(wish)),
+        Some(News::Invalidated(wish)) => Some(Input::Invalidated(wish)),
+        Some(News::Suspended(gap)) => Some(Input::Suspended(gap)),
+        // Awake, the loop asks now and then, and not at each lookup.
+        None => (asleep && interest.take_used()).then_some(Input::Used),
     }
 }
 
@@ -104,23 +136,45 @@ fn publish(next: Option<Arc<Snapshot>>, writer: &mut Writer) {
     }
 }
 
-async fn act(guard: &Guard, target: &Target, recall: &Recall, service: ServiceName, next: Next) -> Input {
-    let Ask { block, consistency } = match next {
-        Next::Ask(ask) => ask,
-        Next::RestUntil(until) => {
-            at(Some(until)).await;
-            return Input::Timer;
+/// What a view's reads have in common.
+struct Line {
+    guard: Arc<Guard>,
+    target: Target,
+    recall: Recall,
+    service: ServiceName,
+}
+
+impl Line {
+    async fn act(&self, next: Next) -> Input {
+        let ask = match next {
+            Next::Ask(ask) => ask,
+            Next::RestUntil(until) => {
+                at(Some(until)).await;
+                return Input::Timer;
+            }
+            Next::Sleep | Next::GoOn => std::future::pending().await,
+        };
+        match self.read(ask).await {
+            Ok(answer) => Input::Answer(answer),
+            Err((kind, text)) => Input::Failed { kind, text },
         }
-    };
-    let mut query = ServiceQuery::new(service)
-        .consistency(consistency)
-        .datacenter(target.datacenter.clone())
-        .output(target.output)
-        .recall(recall.clone());
-    query.block = block;
-    match guard.service(&query).await {
-        Ok(answer) => Input::Answer(answer),
-        Err(error) => Input::Failed { kind: error.kind(), text: error.chain().into() },
+    }
+
+    /// The read beside the open one, if there is one to make.
+    async fn beside(&self, aside: Option<(Instant, Ask)>) -> Outcome {
+        let Some((from, ask)) = aside else { return std::future::pending().await };
+        at(Some(from)).await;
+        self.read(ask).await
+    }
+
+    async fn read(&self, ask: Ask) -> Outcome {
+        let mut query = ServiceQuery::new(self.service.clone())
+            .consistency(ask.consistency)
+            .datacenter(self.target.datacenter.clone())
+            .output(self.target.output)
+            .recall(self.recall.clone());
+        query.block = ask.block;
+        self.guard.service(&query).await.map_err(|error| (error.kind(), error.chain().into()))
     }
 }
 
@@ -131,29 +185,77 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
-fn obey(state: &State, turn: &Turn, writer: &mut Writer) {
+fn obey(state: &State, turn: &Turn, writer: &mut Writer, interest: &Interest) {
     let service = state.service().as_str();
     if let Some(next) = &turn.publish {
         record(service, next, &writer.current());
     }
     publish(turn.publish.clone(), writer);
-    match turn.event {
-        Some(Event::IndexWentBack { had, got }) => {
+    if let Some(Served { wish, failure }) = &turn.served {
+        interest.grant(*wish, failure.clone().map_or_else(|| Ok(writer.current()), Err));
+    }
+    if let Some(event) = &turn.event {
+        let failure = turn.publish.as_ref().and_then(|snapshot| snapshot.failure());
+        tell(service, event, failure);
+    }
+}
+
+fn tell(service: &str, event: &Event, failure: Option<&Failure>) {
+    match event {
+        Event::IndexWentBack { had, got, times } => {
             metrics::counter!(telemetry::INDEX_RESETS, "service" => service.to_owned()).increment(1);
-            tracing::warn!(service, had, got, "the registry's index went back; reading anew");
+            match times {
+                1 => tracing::warn!(service, had, got, "the registry's index went back; reading anew"),
+                4 => tracing::warn!(
+                    service,
+                    had,
+                    got,
+                    "the index goes back again and again; the servers disagree"
+                ),
+                _ => tracing::debug!(service, had, got, "the registry's index went back; reading anew"),
+            }
         }
-        Some(Event::Suspect { had, got }) => {
+        Event::Suspect { had, got } => {
             metrics::counter!(telemetry::SUSPECT_ANSWERS, "service" => service.to_owned()).increment(1);
             tracing::warn!(service, had, got, "an answer after a break lost too much; asking the leader");
         }
-        Some(Event::Failing) => {
-            let why = turn.publish.as_ref().and_then(|snapshot| snapshot.failure());
-            let error = why.map(|failure| failure.text.as_ref());
+        Event::Failing => {
+            let error = failure.map(|failure| failure.text.as_ref());
             tracing::warn!(service, error, "reads fail; lookups go on from what is known");
         }
-        Some(Event::Recovered) => tracing::info!(service, "reads succeed again"),
-        None => {}
+        Event::Recovered => tracing::info!(service, "reads succeed again"),
+        Event::Diverged(missed) => diverged(service, missed),
+        Event::Dormant => {
+            metrics::gauge!(telemetry::VIEW_DORMANT, "service" => service.to_owned()).set(1.0);
+            tracing::info!(service, "nobody uses this view; it rests until somebody does");
+        }
+        Event::Awake => {
+            metrics::gauge!(telemetry::VIEW_DORMANT, "service" => service.to_owned()).set(0.0);
+            tracing::info!(service, "this view is used again; reading anew");
+        }
     }
+}
+
+/// How many instances a log line names.
+const NAMED: usize = 5;
+
+fn diverged(service: &str, missed: &[Difference]) {
+    let count = u64::try_from(missed.len()).unwrap_or(u64::MAX);
+    metrics::counter!(telemetry::DIVERGENCES, "service" => service.to_owned()).increment(count);
+    let ids = |of: fn(&Difference) -> bool| -> Vec<&str> {
+        missed.iter().filter(|one| of(one)).take(NAMED).map(|one| &*one.identity.id).collect()
+    };
+    let changed = ids(|one| one.known.is_some() && one.told.is_some());
+    let only_known = ids(|one| one.told.is_none());
+    let only_told = ids(|one| one.known.is_none());
+    tracing::error!(
+        service,
+        count,
+        ?changed,
+        ?only_known,
+        ?only_told,
+        "the watch had missed changes, as a full read showed; the registry's answers to watches are not to be trusted"
+    );
 }
 
 fn record(service: &str, next: &Snapshot, before: &Snapshot) {

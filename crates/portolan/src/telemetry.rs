@@ -19,6 +19,11 @@ pub(crate) const VIEW_FAILURES: &str = "portolan_view_failures_total";
 pub(crate) const INDEX_RESETS: &str = "portolan_view_index_resets_total";
 /// Answers that lost too much to be believed at once, and were confirmed first. Labels: `service`.
 pub(crate) const SUSPECT_ANSWERS: &str = "portolan_view_suspect_answers_total";
+/// Instances that a watch had missed or showed wrongly, as the leader's word showed. Labels: `service`. Any: the agent or
+/// a server has a stuck cache; look at its log, and restart it if they go on.
+pub(crate) const DIVERGENCES: &str = "portolan_view_divergences_total";
+/// Whether a view rests because nobody uses it: 1 or 0. Labels: `service`.
+pub(crate) const VIEW_DORMANT: &str = "portolan_view_dormant";
 /// Instances in a view. Labels: `service`, `status`. `held` counts those kept though the registry forgot them.
 pub(crate) const VIEW_INSTANCES: &str = "portolan_view_instances";
 /// Whether a view's last read succeeded: 1 or 0. Labels: `service`.

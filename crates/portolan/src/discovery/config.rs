@@ -152,6 +152,20 @@ mod tests {
                 "cache.age_limit: 11111h6m40s is over 366 days",
             ),
             (Config::default().cache(cache().cluster("")), "cache.cluster: is empty"),
+            (Config::default().view(view().reconcile(Some(second))), "view.reconcile: 1s is under 10s"),
+            (Config::default().view(view().idle(Some(second / 2))), "view.idle: 500ms is under 1s"),
+            (
+                Config::default().view(view().mode(crate::Mode::poll_every(Duration::ZERO))),
+                "view.mode.every: 0s is not from 1s to 24h",
+            ),
+            (
+                Config::default().view(view().mode(crate::Mode::on_demand_after(second, second * 90_000))),
+                "view.mode.absent_ttl: 25h0m0s is not",
+            ),
+            (
+                Config::default().view(view().suspicion(crate::Suspicion::default().share(f64::NAN))),
+                "view.suspicion.share: NaN is not from 0 to 1",
+            ),
             (Config::default().connections(0), "connections: 0 is not from 1 to 10000"),
         ] {
             let error = config.check().unwrap_err();

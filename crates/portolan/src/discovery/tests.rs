@@ -79,6 +79,47 @@ async fn close_ends_every_task_and_later_calls_say_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn on_demand_service_reads_what_has_grown_old_and_a_pick_never_waits() {
+    let registry = Scripted::new([Ok(answer(&[1], 5))]);
+    let config = Config::default().seed(1).view(ViewConfig::default().mode(crate::Mode::on_demand()));
+    let discovery = Discovery::with_registry(Arc::<Scripted>::clone(&registry), config);
+    let web = discovery.service("web").await.unwrap();
+    let reads = || registry.asked.lock().unwrap().len();
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    discovery.service("web").await.unwrap();
+    assert_eq!(reads(), 1, "still good");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(reads(), 1, "nobody asked");
+    registry.push(Ok(answer(&[1, 2], 9)));
+    let again = discovery.service("web").await.unwrap();
+    assert_eq!((reads(), again.snapshot().instances().len()), (2, 2), "read before it answered");
+    // Called out of date, with the registry gone: what is known is still there, and says that it is old.
+    web.invalidate();
+    registry.push(Err(Kind::Unreachable));
+    let kept = discovery.service("web").await.unwrap();
+    assert!(kept.pick().is_ok());
+    assert_eq!(kept.snapshot().freshness().age(Instant::now().into_std()), Some(Duration::MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_gives_what_is_there_now_and_picks_follow_it() {
+    let registry = Scripted::new([Ok(answer(&[1], 5))]);
+    let discovery = discovery(&registry);
+    let web = discovery.service("web").await.unwrap();
+    let second = Duration::from_secs(1);
+    tokio::time::sleep(second).await;
+    let known = web.refresh(second).await.unwrap();
+    assert_eq!(known.freshness().age(Instant::now().into_std()), Some(Duration::ZERO));
+    registry.push(Err(Kind::Unavailable)); // for the watch
+    registry.push(Err(Kind::Unavailable));
+    let error = web.refresh(second * 5).await.unwrap_err();
+    assert!(matches!(error.kind(), Kind::Unavailable), "{error:?}");
+    assert!(web.pick().is_ok());
+    discovery.close(second).await.unwrap();
+    assert_eq!(web.refresh(second).await.unwrap_err().kind(), Kind::Closed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bad_name_is_refused_before_anything_is_asked() {
     let registry = Scripted::new([]);
     let error = discovery(&registry).service("a/b").await.unwrap_err();

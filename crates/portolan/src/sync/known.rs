@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::rules;
+use super::{mode::Suspicion, rules};
 use crate::{
     model::{Identity, Instance},
     snapshot::Snapshot,
@@ -51,8 +51,8 @@ impl Known {
     }
 
     /// Whether an answer that came after a reconnect or a reset loses too much to be believed at once: everything,
-    /// when the index went down as well, or more than half of at least four.
-    pub(super) fn is_suspect(&self, new: &[Arc<Instance>], went_back: bool) -> bool {
+    /// when the index went down as well, or more than `suspicion` allows.
+    pub(super) fn is_suspect(&self, new: &[Arc<Instance>], went_back: bool, suspicion: Suspicion) -> bool {
         if new.is_empty() && went_back {
             return self.len() > 0;
         }
@@ -66,7 +66,7 @@ impl Known {
         };
         let kept = new.iter().filter(is_kept).count();
         let lost = self.len().saturating_sub(kept);
-        rules::is_mass_loss(self.len(), lost)
+        rules::is_mass_loss(self.len(), lost, suspicion)
     }
 
     /// Takes in an answer that is believed. With `hold`, what it lost is kept for that long.

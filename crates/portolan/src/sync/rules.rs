@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::mode::Suspicion;
 use crate::{
     backoff::Backoff,
     error::Kind,
@@ -28,8 +29,6 @@ const AFTER_DENIED: Backoff = Backoff::new(Duration::from_secs(5), Duration::fro
 /// Stale answers beyond the bound are repeated on the leader, but no more often than this: strict bounds would turn
 /// cheap reads into load on the leader just when it has too much (Consul: features/consistency.mdx).
 pub(super) const BETWEEN_ESCALATIONS: Duration = Duration::from_secs(10);
-/// A loss among fewer than these is believed: one of two going is an ordinary day.
-const MASS: usize = 4;
 
 /// How long to rest after this many failures in a row, of which the last was of `kind`.
 pub(super) fn rest(kind: Kind, failures: u32, roll: u64) -> Duration {
@@ -41,9 +40,10 @@ pub(super) fn rest(kind: Kind, failures: u32, roll: u64) -> Duration {
     .rest(failures, roll)
 }
 
-/// Whether losing `lost` of `had` is too much to be believed at once after a break: more than half of at least four.
-pub(super) fn is_mass_loss(had: usize, lost: usize) -> bool {
-    had >= MASS && lost > had / 2
+/// Whether losing `lost` of `had` is too much to be believed at once after a break.
+pub(super) fn is_mass_loss(had: usize, lost: usize, suspicion: Suspicion) -> bool {
+    let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    had >= suspicion.at_least && number(lost) > number(had) * suspicion.share
 }
 
 /// How fresh an answer is that was accepted now.

@@ -1,17 +1,19 @@
 //! Decides what one view does next. PURE: no I/O, no clock, no task, nothing random.
 //!
-//! In:  [`Input`]: an answer, an error, a timer. Each comes with `now`, which never goes back, and a `roll`.
-//! Out: [`Turn`]: what to publish, and what to do: ask, or rest until. The loop in `sync.rs` obeys and adds nothing.
+//! In:  [`Input`]: an answer, an error, a timer, a use, a wish. Each comes with `now`, which never goes back, and a
+//! `roll`. Out: [`Turn`]: what to publish, and what to do: ask, rest until, sleep. The loop in `sync.rs` obeys and adds
+//! nothing.
 //!
 //! ```text
-//! Start ─▶ Asking ── answer ──▶ publish ─▶ Asking (blocking)
-//!           │  ▲  └─ lower index, or too much lost ─▶ Asking (at once, then from the leaders) ─▶ publish, held
-//!     error ▼  │ timer
+//! Start ─▶ Reading ── answer ──▶ publish ─▶ Waiting (a blocking read), or Resting (poll, on demand)
+//!           │  ▲  └─ lower index, or too much lost ─▶ Reading (at once, then from the leaders) ─▶ publish, held
+//!     error ▼  │ timer                   Waiting, Resting ── nobody uses it ──▶ Asleep ── a use ──▶ Reading
 //!          Resting
 //! ```
 //!
 //! Never: publishes an answer whose index went down without reading again from zero; believes a sudden loss after a
-//! reconnect without asking once more; drops what is known because of an error; asks without a rate.
+//! reconnect without asking once more; drops what is known because of an error; asks without a rate; lets anything but
+//! the answers of its one line of reads change what is known: a read beside it may prove, and no more.
 //!
 //! Rules from Consul 1.21: website/content/api-docs/features/blocking.mdx, agent/blockingquery/blockingquery.go.
 //! Proof: `step/tests.rs`, a test for each numbered rule of COMPATIBILITY.md, and a property against a model registry.
@@ -24,6 +26,7 @@ use std::{
 
 use super::{
     known::Known,
+    mode::{Confirm, Mode},
     rate::Rate,
     rules::{self, Escalations},
 };
@@ -31,72 +34,21 @@ use crate::{
     error::Kind,
     model::{Instance, ServiceName},
     registry::{Answer, AnswerMeta, Block, Consistency},
+    roll::mix,
     snapshot::{Failure, Snapshot},
 };
 
-/// What a view is set to.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// How long a blocking read waits.
-    pub(crate) wait: Duration,
-    /// How old the answering server's knowledge may be before the leader is asked. `None`: any age.
-    pub(crate) max_stale: Option<Duration>,
-    /// How long instances are kept that vanished in a way that is not to be believed at once.
-    pub(crate) hold: Duration,
-}
+mod besides;
+mod input;
+mod marks;
+mod reconcile;
+mod wishes;
 
-/// What happened.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// The loop begins.
-    Start,
-    /// The read that was asked for came back.
-    Answer(Answer<Vec<Arc<Instance>>>),
-    /// It failed.
-    Failed { kind: Kind, text: Arc<str> },
-    /// The rest is over.
-    Timer,
-}
-
-/// What to do about it.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    /// The newest snapshot, if it differs in anything from the last.
-    pub(crate) publish: Option<Arc<Snapshot>>,
-    /// And then.
-    pub(crate) next: Next,
-    /// Something to count and to log.
-    pub(crate) event: Option<Event>,
-}
-
-/// What the loop does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Read, and come back with the answer or the error.
-    Ask(Ask),
-    /// Come back with [`Input::Timer`] then.
-    RestUntil(Instant),
-}
-
-/// One read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ask {
-    pub(crate) block: Option<Block>,
-    pub(crate) consistency: Consistency,
-}
-
-/// What an operator wants to know of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// The index went down.
-    IndexWentBack { had: u64, got: u64 },
-    /// An answer lost too much to be believed at once.
-    Suspect { had: usize, got: usize },
-    /// Reads began to fail.
-    Failing,
-    /// Reads succeed again.
-    Recovered,
-}
+pub(crate) use input::{Ask, Event, Input, Next, Outcome, Served, Settings, Turn, Uses};
+use marks::{Marks, Read};
+pub(crate) use reconcile::Difference;
+use reconcile::Reconcile;
+use wishes::Wishes;
 
 /// Why the next read is asked for; decides how its answer is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +61,29 @@ enum Why {
     Confirm,
     /// The last answer was too old: this one is from the leader.
     Escalate,
+    /// Somebody wants to know what the leader has now.
+    Wish,
+    /// To compare what is known with what is there; changes nothing.
+    Compare,
+    /// They differ, and the watch did not bring it: the leader decides.
+    Settle,
+}
+
+/// What the line of reads is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// A plain read is under way.
+    Reading,
+    /// A blocking read is open.
+    Waiting,
+    /// It will read when the timer comes: so soon it may not.
+    Resting,
+    /// It will read again when the timer comes: the last read failed.
+    BackingOff,
+    /// The last answer is good until the timer comes.
+    Content,
+    /// It will read when somebody uses the view.
+    Asleep,
 }
 
 /// The state of one view.
@@ -116,14 +91,19 @@ enum Why {
 pub(crate) struct State {
     settings: Settings,
     why: Why,
+    doing: Doing,
     /// The index to wait on; 0: do not wait.
     index: u64,
-    /// The highest index that was believed; a lower one is another life of the registry.
-    believed: u64,
+    marks: Marks,
     asked: Instant,
     rate: Rate,
     known: Known,
     escalations: Escalations,
+    reconcile: Reconcile,
+    wishes: Wishes,
+    uses: Uses,
+    used: Instant,
+    roll: u64,
     snapshot: Snapshot,
 }
 
@@ -131,25 +111,38 @@ impl State {
     /// A view of `service` that knows what `known` tells: nothing, or what it knew before it was started again.
     pub(crate) fn new(known: Snapshot, settings: Settings, now: Instant) -> Self {
         Self {
-            settings,
             why: Why::Anew,
+            doing: Doing::Resting,
             index: 0,
-            believed: known.freshness.index,
+            marks: Marks::new(known.freshness.index, known.freshness.streaming),
             asked: now,
             rate: Rate::new(now),
             known: Known::new(&known, now),
             escalations: Escalations::default(),
+            reconcile: Reconcile::new(settings.reconcile),
+            wishes: Wishes::default(),
+            uses: Uses { used: true, followed: false },
+            used: now,
+            roll: 0,
+            settings,
             snapshot: known,
         }
     }
 
     /// Takes in what happened, and says what to do. Call it with answers in the order in which they were asked for.
     pub(crate) fn on(&mut self, input: Input, now: Instant, roll: u64) -> Turn {
+        self.roll = roll;
         match input {
-            Input::Start | Input::Timer => self.ask(now),
-            Input::Failed { kind, text } => self.failed(kind, text, now, roll),
+            Input::Start => self.ask(now),
+            Input::Timer => self.timer(now),
+            Input::Used => self.wake(now),
+            Input::Wished(wish) => self.wished(wish, now),
+            Input::Invalidated(wish) => self.invalidated(wish, now),
+            Input::Suspended(gap) => self.suspended(gap, now),
+            Input::Aside(result) => self.aside(result, now),
+            Input::Failed { kind, text } => self.failed(kind, text, now),
             Input::Answer(answer) => {
-                self.rate.done(self.asked, now, self.index > 0);
+                self.rate.done(self.asked, now, self.doing == Doing::Waiting);
                 self.judge(answer, now)
             }
         }
@@ -164,91 +157,166 @@ impl State {
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Arc<Snapshot>> {
         self.known.release(now).then(|| {
             self.snapshot.held = self.known.held();
-            Arc::new(self.snapshot.clone())
+            self.publish()
         })
     }
 
-    /// Takes in what a cache remembers, if it is better than what is known: there is nothing live of this run, or it is
-    /// older. Says what to publish. Whatever goes on goes on.
-    pub(crate) fn remember(&mut self, cached: Snapshot, now: Instant) -> Option<Arc<Snapshot>> {
-        let known = &self.snapshot.freshness;
-        let newer = match (cached.freshness.age(now), known.age(now)) {
-            (Some(cached), Some(known)) => cached < known,
-            (cached, known) => cached.is_some() && known.is_none(),
-        };
-        if !newer || cached.service != self.snapshot.service {
-            return None;
-        }
-        // Its index is of some life of the registry: an empty answer below it is to be confirmed first.
-        self.believed = self.believed.max(cached.freshness.index);
-        self.known = Known::new(&Snapshot { held: Arc::default(), ..cached.clone() }, now);
-        self.snapshot.instances = self.known.confirmed();
-        self.snapshot.held = self.known.held();
-        self.snapshot.hidden = cached.hidden;
-        self.snapshot.last_seen = self.snapshot.last_seen.max(cached.last_seen);
-        self.snapshot.freshness = cached.freshness;
-        Some(Arc::new(self.snapshot.clone()))
+    /// The service this view is of.
+    pub(crate) fn service(&self) -> &ServiceName {
+        &self.snapshot.service
     }
 
+    fn publish(&self) -> Arc<Snapshot> {
+        Arc::new(self.snapshot.clone())
+    }
+
+    /// Asks as soon as the rate allows; or sleeps, when nobody cares for the answer.
     fn ask(&mut self, now: Instant) -> Turn {
+        if self.is_idle(now) {
+            self.doing = Doing::Asleep;
+            return Turn { event: Some(Event::Dormant), ..Turn::next(Next::Sleep) };
+        }
         let at = self.rate.next(now);
         if at > now {
-            return Turn { publish: None, next: Next::RestUntil(at), event: None };
+            return self.rest_until(at, Doing::Resting);
         }
         self.rate.start(now);
         self.asked = now;
-        let block = (self.index > 0).then_some(Block { index: self.index, wait: self.settings.wait });
+        let watches = self.settings.mode == Mode::Watch && self.index > 0;
+        if self.why == Why::Follow && self.wishes.is_unattended() {
+            self.why = Why::Wish;
+        } else if self.why == Why::Follow && watches && self.reconcile.is_due(now, mix(self.roll)) {
+            self.why = Why::Compare;
+        }
+        let block = (self.why == Why::Follow && watches)
+            .then(|| Block { index: self.index, wait: self.settings.jittered_wait(self.roll) });
+        if block.is_none() {
+            self.wishes.start();
+        }
+        self.doing = if block.is_some() { Doing::Waiting } else { Doing::Reading };
         let consistency = match self.why {
-            Why::Follow | Why::Anew => Consistency::Stale,
-            Why::Confirm => Consistency::Consistent,
-            Why::Escalate => Consistency::Default,
+            Why::Follow | Why::Anew | Why::Compare => Consistency::Stale,
+            Why::Confirm if self.settings.suspicion.confirm == Confirm::Leader => Consistency::Default,
+            Why::Confirm | Why::Settle => Consistency::Consistent,
+            Why::Escalate | Why::Wish => Consistency::Default,
         };
-        Turn { publish: None, next: Next::Ask(Ask { block, consistency }), event: None }
+        Turn::next(Next::Ask(Ask { block, consistency }))
     }
 
     /// Asks again at once, without waiting for a change.
-    fn ask_from_zero(&mut self, why: Why, now: Instant, event: Option<Event>) -> Turn {
+    fn ask_from_zero(&mut self, why: Why, now: Instant) -> Turn {
         self.why = why;
         self.index = 0;
-        Turn { event, ..self.ask(now) }
+        self.ask(now)
+    }
+
+    fn rest_until(&mut self, until: Instant, doing: Doing) -> Turn {
+        self.doing = doing;
+        Turn::next(Next::RestUntil(until))
+    }
+
+    fn is_idle(&self, now: Instant) -> bool {
+        let unused = now.saturating_duration_since(self.used);
+        self.settings.idle.is_some_and(|idle| unused >= idle)
+            && !self.is_on_demand()
+            && !self.uses.followed
+            && !self.wishes.is_wanted()
+            && matches!(self.why, Why::Follow | Why::Anew)
+    }
+
+    /// What follows an answer that was accepted.
+    fn go_on(&mut self, now: Instant) -> Turn {
+        if self.wishes.is_unattended() {
+            return self.ask(now);
+        }
+        let is_absent = self.known.len() == 0 && self.snapshot.held.is_empty();
+        match self.settings.mode.rest(is_absent, self.roll) {
+            None => self.ask(now),
+            Some(_) if self.wishes.is_doubted() => self.lapse(now),
+            Some(rest) => self.rest_until(later(now, rest), Doing::Content),
+        }
+    }
+
+    fn timer(&mut self, now: Instant) -> Turn {
+        match self.doing {
+            Doing::Content => self.lapse(now),
+            // On demand a failed read is repeated for those who still want to know.
+            Doing::BackingOff if self.is_on_demand() && !self.uses.used => self.sleep(),
+            _ => self.ask(now),
+        }
+    }
+
+    /// What is known has grown old: read again, or wait for somebody who wants to know.
+    fn lapse(&mut self, now: Instant) -> Turn {
+        if self.is_on_demand() && !self.uses.followed { self.sleep() } else { self.ask(now) }
+    }
+
+    fn is_on_demand(&self) -> bool {
+        matches!(self.settings.mode, Mode::OnDemand { .. })
+    }
+
+    fn sleep(&mut self) -> Turn {
+        self.doing = Doing::Asleep;
+        Turn::next(Next::Sleep)
     }
 
     fn judge(&mut self, answer: Answer<Vec<Arc<Instance>>>, now: Instant) -> Turn {
         let Answer { value: instances, meta } = answer;
-        let went_back = meta.index < self.believed;
+        let read = if self.doing == Doing::Waiting { Read::Blocking } else { Read::Plain };
+        if self.why == Why::Compare {
+            return self.compare(&instances, &meta, now);
+        }
         if self.why == Why::Follow && meta.index < self.index {
             // A restored snapshot, another server, a bad follower: whatever it holds, it is not the next page of what
             // we read. Its content is not even looked at (Consul: features/blocking.mdx; hashicorp/consul#20790).
-            let event = Event::IndexWentBack { had: self.index, got: meta.index };
-            return self.ask_from_zero(Why::Anew, now, Some(event));
+            let times = self.marks.went_back(now);
+            let event = Some(Event::IndexWentBack { had: self.index, got: meta.index, times });
+            return Turn { event, ..self.ask_from_zero(Why::Anew, now) };
         }
+        let went_back = self.marks.is_below(meta.index, read);
         let after_a_break = matches!(self.why, Why::Anew | Why::Escalate);
-        if after_a_break && self.known.is_suspect(&instances, went_back) {
-            let event = Event::Suspect { had: self.known.len(), got: instances.len() };
-            return self.ask_from_zero(Why::Confirm, now, Some(event));
+        let suspicion = self.settings.suspicion;
+        let suspect = after_a_break && self.known.is_suspect(&instances, went_back, suspicion);
+        if suspect && suspicion.confirm != Confirm::Off {
+            let event = Some(Event::Suspect { had: self.known.len(), got: instances.len() });
+            return Turn { event, ..self.ask_from_zero(Why::Confirm, now) };
         }
         let from_any = matches!(self.why, Why::Follow | Why::Anew);
         if from_any && self.escalations.is_due(&meta, self.settings.max_stale, now) {
-            return self.ask_from_zero(Why::Escalate, now, None);
+            return self.ask_from_zero(Why::Escalate, now);
         }
-        self.accept(instances, &meta, went_back, now)
+        // Losses that came with a lower index may be registrants that have not returned yet.
+        let hold = ((suspect || self.why == Why::Confirm) && went_back).then_some(self.settings.hold);
+        self.marks.believe(meta.index, read, meta.streaming);
+        self.accept(instances, &meta, hold, now)
+    }
+
+    /// The watch goes on from its own index, whatever this read shows.
+    fn compare(&mut self, instances: &[Arc<Instance>], meta: &AnswerMeta, now: Instant) -> Turn {
+        let bound = self.settings.max_stale;
+        // An old answer may lack what the watch has brought since.
+        let is_old = meta.last_contact.is_some_and(|age| bound.is_some_and(|bound| age > bound));
+        let same = !is_old && self.reconcile.compare(&self.snapshot.instances, instances);
+        let publish = if same { self.prove(meta, now) } else { None };
+        self.why = Why::Follow;
+        Turn { publish, ..self.ask(now) }
     }
 
     fn accept(
         &mut self,
         instances: Vec<Arc<Instance>>,
         meta: &AnswerMeta,
-        went_back: bool,
+        hold: Option<Duration>,
         now: Instant,
     ) -> Turn {
-        // Losses that came with a lower index may be registrants that have not returned yet.
-        let hold = (self.why == Why::Confirm && went_back).then_some(self.settings.hold);
         let hidden = rules::hidden(meta, instances.is_empty());
+        let missed = if self.why == Why::Settle { self.reconcile.missed(&instances) } else { Vec::new() };
         let recovered = self.snapshot.failure.take().map(|_| Event::Recovered);
+        let served = if self.doing == Doing::Reading { self.wishes.end(None) } else { None };
+        let watched = self.doing == Doing::Waiting;
         self.known.replace(instances, hold, now);
         self.why = Why::Follow;
         self.index = meta.index.max(1);
-        self.believed = self.index;
         self.snapshot.instances = self.known.confirmed();
         self.snapshot.held = self.known.held();
         self.snapshot.hidden = hidden;
@@ -256,28 +324,36 @@ impl State {
             self.snapshot.last_seen = Some(now);
         }
         self.snapshot.freshness = Arc::new(rules::freshness(meta, now));
-        let publish = Some(Arc::new(self.snapshot.clone()));
-        Turn { publish, event: recovered, ..self.ask(now) }
+        self.admit_doubt();
+        let publish = Some(self.publish());
+        if watched && self.reconcile.is_left(&self.snapshot.instances) {
+            return Turn { publish, served, event: recovered, ..self.ask_from_zero(Why::Settle, now) };
+        }
+        let event = if missed.is_empty() { recovered } else { Some(Event::Diverged(missed)) };
+        let turn = self.go_on(now);
+        Turn { publish, served, event: event.or(turn.event), ..turn }
     }
 
-    fn failed(&mut self, kind: Kind, text: Arc<str>, now: Instant, roll: u64) -> Turn {
+    fn failed(&mut self, kind: Kind, text: Arc<str>, now: Instant) -> Turn {
         let before = self.snapshot.failure.take();
         let event = before.is_none().then_some(Event::Failing);
         let (since, count) = before.map_or((now, 0), |failure| (failure.since, failure.count));
-        let pause = rules::rest(kind, count.saturating_add(1), roll);
-        self.snapshot.failure = Some(Failure { kind, text, since, count: count.saturating_add(1) });
+        let pause = rules::rest(kind, count.saturating_add(1), self.roll);
+        let failure = Failure { kind, text, since, count: count.saturating_add(1) };
+        let served = if self.doing == Doing::Reading { self.wishes.end(Some(&failure)) } else { None };
+        self.snapshot.failure = Some(failure);
+        self.reconcile.forget();
         // What was missed meanwhile is learnt by reading anew: an old index may lie beyond what a restarted registry
         // has, and waiting on it would be waiting for nothing.
         self.why = Why::Anew;
         self.index = 0;
-        let until = now.checked_add(pause).unwrap_or(now);
-        Turn { publish: Some(Arc::new(self.snapshot.clone())), next: Next::RestUntil(until), event }
+        let rest = self.rest_until(later(now, pause), Doing::BackingOff);
+        Turn { publish: Some(self.publish()), event, served, ..rest }
     }
+}
 
-    /// The service this view is of.
-    pub(crate) fn service(&self) -> &ServiceName {
-        &self.snapshot.service
-    }
+fn later(now: Instant, rest: Duration) -> Instant {
+    now.checked_add(rest).unwrap_or(now)
 }
 
 #[cfg(test)]

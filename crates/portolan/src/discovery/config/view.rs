@@ -8,7 +8,7 @@ use crate::{
     duration::format_duration,
     error::{Error, Kind},
     registry::CheckOutput,
-    sync::Settings,
+    sync::{Mode, Settings, Suspicion},
 };
 
 /// Consul waits no longer. Consul: agent/consul/config.go `MaxQueryTime`.
@@ -29,6 +29,16 @@ pub struct ViewConfig {
     pub hold: Duration,
     /// Whether the output of checks is kept for people to read. Every new output is then a change. Default: dropped.
     pub check_output: CheckOutput,
+    /// When the view reads. Default: a read is always open, and returns when something changes.
+    pub mode: Mode,
+    /// What loss is too sudden to be believed at once. Default: more than half of at least four, after a break.
+    pub suspicion: Suspicion,
+    /// How often what a watch has brought is compared with a full read, give or take a fifth: 10 s or more; `None`:
+    /// never. Default 5 min.
+    pub reconcile: Option<Duration>,
+    /// How long a view is followed that nobody uses: 1 s or more; `None`: always. Default 15 min. It keeps what it
+    /// knows, with its age, and reads anew at the next use.
+    pub idle: Option<Duration>,
 }
 
 impl Default for ViewConfig {
@@ -38,6 +48,10 @@ impl Default for ViewConfig {
             max_stale: Some(Duration::from_secs(10)),
             hold: Duration::from_secs(10),
             check_output: CheckOutput::Drop,
+            mode: Mode::Watch,
+            suspicion: Suspicion::default(),
+            reconcile: Some(Duration::from_secs(5 * 60)),
+            idle: Some(Duration::from_secs(15 * 60)),
         }
     }
 }
@@ -71,8 +85,44 @@ impl ViewConfig {
         self
     }
 
+    /// When the view reads.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// What loss is too sudden to be believed at once.
+    #[must_use]
+    pub fn suspicion(mut self, suspicion: Suspicion) -> Self {
+        self.suspicion = suspicion;
+        self
+    }
+
+    /// How often what a watch has brought is compared with a full read.
+    #[must_use]
+    pub fn reconcile(mut self, every: Option<Duration>) -> Self {
+        self.reconcile = every;
+        self
+    }
+
+    /// How long a view is followed that nobody uses.
+    #[must_use]
+    pub fn idle(mut self, after: Option<Duration>) -> Self {
+        self.idle = after;
+        self
+    }
+
     pub(crate) fn settings(&self) -> Settings {
-        Settings { wait: self.wait, max_stale: self.max_stale, hold: self.hold }
+        Settings {
+            mode: self.mode,
+            wait: self.wait,
+            max_stale: self.max_stale,
+            suspicion: self.suspicion,
+            hold: self.hold,
+            reconcile: self.reconcile,
+            idle: self.idle,
+        }
     }
 
     /// # Errors
@@ -91,11 +141,17 @@ impl ViewConfig {
         if self.hold > Duration::from_secs(60) {
             return wrong("hold", self.hold, "over 1m; instances that long forgotten are gone");
         }
-        match self.max_stale {
-            Some(bound) if bound.is_zero() => {
-                wrong("max_stale", bound, "no age at all; set 1s or more, or None")
-            }
-            _ => Ok(()),
+        let short = |bound: Option<Duration>, least: u64| bound.filter(|it| it.as_secs() < least);
+        if let Some(bound) = self.max_stale.filter(Duration::is_zero) {
+            return wrong("max_stale", bound, "no age at all; set 1s or more, or None");
         }
+        if let Some(every) = short(self.reconcile, 10) {
+            return wrong("reconcile", every, "under 10s; set 10s or more (5m is the default), or None");
+        }
+        if let Some(after) = short(self.idle, 1) {
+            return wrong("idle", after, "under 1s; set 1s or more (15m is the default), or None");
+        }
+        self.mode.check()?;
+        self.suspicion.check()
     }
 }

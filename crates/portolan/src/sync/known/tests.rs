@@ -109,7 +109,7 @@ proptest! {
                 Step::Replace { new, reuse, turned, hold } => {
                     let new = answer(&known, &new, reuse, turned);
                     for went_back in [false, true] {
-                        prop_assert_eq!(known.is_suspect(&new, went_back), model.is_suspect(&new, went_back));
+                        prop_assert_eq!(known.is_suspect(&new, went_back, Suspicion::default()), model.is_suspect(&new, went_back));
                     }
                     let hold = hold.map(|seconds| Duration::from_secs(seconds.into()));
                     model.replace(&new, hold, at);

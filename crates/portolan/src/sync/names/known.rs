@@ -10,7 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{registry::ServiceTags, snapshot::Catalog, sync::rules};
+use crate::{
+    registry::ServiceTags,
+    snapshot::Catalog,
+    sync::{mode::Suspicion, rules},
+};
 
 /// The registry's own service. It is in every list, also in that of a Consul that has lost everything, so it says
 /// nothing about losses.
@@ -44,7 +48,7 @@ impl Known {
     pub(super) fn is_suspect(&self, new: &ServiceTags, went_back: bool) -> bool {
         let had = self.len();
         let lost = counted(&self.confirmed).filter(|name| !new.contains_key(*name)).count();
-        (went_back && had > 0 && lost == had) || rules::is_mass_loss(had, lost)
+        (went_back && had > 0 && lost == had) || rules::is_mass_loss(had, lost, Suspicion::default())
     }
 
     /// Takes in an answer that is believed, and says whether anything differs. With `hold`, what it lost is kept for

@@ -22,7 +22,7 @@ fn run(registry: Arc<Scripted>) -> Running {
     let writer = Writer::new(Arc::new(Catalog::nothing(Some("dc2".into()))));
     let reader = writer.catalog_reader();
     let (stop, interest) = (CancellationToken::new(), Arc::<Interest>::default());
-    let settings = Settings { wait: Duration::from_secs(30), max_stale: None, hold: Duration::from_secs(10) };
+    let settings = crate::ViewConfig::default().max_stale(None).settings();
     let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 4, Duration::from_secs(10)));
     let writer = Arc::new(tokio::sync::Mutex::new(writer));
     let mut task = tokio::task::JoinSet::new();

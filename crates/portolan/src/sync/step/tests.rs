@@ -1,15 +1,12 @@
-//! A test for each rule, and a property against a model registry that restarts, forgets and fails.
+//! A test for each rule; in `tests/model.rs` a property against a model registry that restarts, forgets and fails.
 #![expect(clippy::arithmetic_side_effects, reason = "a test's own small numbers")]
-
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    ViewConfig,
     model::Identity,
     snapshot::{Freshness, Hidden, Source},
-    sync::rules::BETWEEN_ESCALATIONS,
+    sync::{Suspicion, rules::BETWEEN_ESCALATIONS},
 };
 
 const ROLL: u64 = u64::MAX / 2;
@@ -17,7 +14,14 @@ const WAIT: Duration = Duration::from_secs(30);
 const HOLD: Duration = Duration::from_secs(10);
 
 fn settings() -> Settings {
-    Settings { wait: WAIT, max_stale: Some(Duration::from_secs(10)), hold: HOLD }
+    Settings {
+        wait: WAIT,
+        max_stale: Some(Duration::from_secs(10)),
+        hold: HOLD,
+        reconcile: None,
+        idle: None,
+        ..ViewConfig::default().settings()
+    }
 }
 
 fn instance(id: u8) -> Instance {
@@ -38,8 +42,12 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let now = tokio::time::Instant::now().into_std();
+        Self::set(settings(), now)
+    }
+
+    fn set(settings: Settings, now: Instant) -> Self {
         let nothing = Snapshot::nothing(ServiceName::new("web").unwrap());
-        let mut bench = Self { state: State::new(nothing, settings(), now), now, last: None };
+        let mut bench = Self { state: State::new(nothing, settings, now), now, last: None };
         assert_eq!(bench.give(Input::Start).next, ask(None, Consistency::Stale));
         bench
     }
@@ -79,7 +87,7 @@ fn ask(block: Option<Block>, consistency: Consistency) -> Next {
 }
 
 fn follow(index: u64) -> Next {
-    ask(Some(Block { index, wait: WAIT }), Consistency::Stale)
+    ask(Some(Block { index, wait: settings().jittered_wait(ROLL) }), Consistency::Stale)
 }
 
 #[test]
@@ -109,7 +117,7 @@ fn b4_a_lower_index_reads_again_from_zero_and_its_content_is_not_used() {
         assert_eq!(turn.next, expected, "had {had}, got {got}");
         assert_eq!(turn.publish.is_none(), asks_from_zero, "had {had}, got {got}");
         if asks_from_zero {
-            assert_eq!(turn.event, Some(Event::IndexWentBack { had, got }));
+            assert_eq!(turn.event, Some(Event::IndexWentBack { had, got, times: 1 }));
             assert_eq!(bench.answer(&[1, 3], got).next, follow(got));
             assert_eq!(bench.shown(), (vec![1, 3], vec![]));
         }
@@ -369,133 +377,72 @@ fn what_a_cache_remembers_is_taken_only_when_it_is_newer_than_what_is_known() {
     assert!(bench.state.remember(newer, bench.now).is_some());
 }
 
-/// What a registry may go through.
-#[derive(Clone, Debug)]
-enum Fault {
-    Put(u8, u16),
-    Remove(u8),
-    /// A new life: the index starts over, with or without the data.
-    Restart {
-        wiped: bool,
-    },
-    /// The next reads fail.
-    Fail(u8),
-    /// A follower that lags answers once: what it says is old.
-    Lag,
-    Nothing,
-}
-
-fn faults() -> impl Strategy<Value = Fault> {
-    prop_oneof![
-        4 => (0u8..8, 0u16..3).prop_map(|(id, tag)| Fault::Put(id, tag)),
-        3 => (0u8..8).prop_map(Fault::Remove),
-        1 => any::<bool>().prop_map(|wiped| Fault::Restart { wiped }),
-        1 => (1u8..4).prop_map(Fault::Fail),
-        1 => Just(Fault::Lag),
-        1 => Just(Fault::Nothing),
-    ]
-}
-
-/// A registry that a test can break.
-struct Model {
-    instances: BTreeMap<u8, u16>,
-    index: u64,
-    fails: u8,
-    old: Option<(BTreeMap<u8, u16>, u64)>,
-}
-
-impl Model {
-    fn apply(&mut self, fault: &Fault) {
-        let before = (self.instances.clone(), self.index);
-        match fault {
-            Fault::Put(id, tag) => {
-                self.instances.insert(*id, *tag);
-                self.index += 1;
-            }
-            Fault::Remove(id) => {
-                if self.instances.remove(id).is_some() {
-                    self.index += 1;
-                }
-            }
-            Fault::Restart { wiped } => {
-                if *wiped {
-                    self.instances.clear();
-                }
-                self.index = 1 + self.index / 10;
-                self.fails = self.fails.max(1); // its connections break
-                self.old = None; // and whoever lagged in the old life is not asked again
-            }
-            Fault::Fail(times) => self.fails = *times,
-            Fault::Lag => self.old = Some(before),
-            Fault::Nothing => {}
-        }
+#[test]
+fn each_wait_is_a_little_shorter_than_the_setting_so_that_renewals_do_not_line_up() {
+    let mut bench = Bench::following(&[1], 7);
+    let mut waits = Vec::new();
+    for roll in [0, u64::MAX / 2, u64::MAX] {
+        let turn = bench.state.on(Input::Answer(answer(&[1], 7)), bench.now, roll);
+        let Next::Ask(Ask { block: Some(block), .. }) = turn.next else { panic!("{turn:?}") };
+        waits.push(block.wait);
     }
-
-    fn truth(&self) -> Vec<Arc<Instance>> {
-        instances_of(&self.instances)
-    }
-
-    /// Answers a read; `None` while it would keep the caller waiting.
-    fn read(&mut self, ask: Ask, waited: bool) -> Option<Input> {
-        if self.fails > 0 {
-            self.fails -= 1;
-            return Some(Input::Failed { kind: Kind::Unreachable, text: "refused".into() });
-        }
-        if ask.consistency == Consistency::Stale
-            && let Some((instances, index)) = self.old.take()
-        {
-            return Some(Input::Answer(Answer::new(instances_of(&instances), index.max(1))));
-        }
-        let new = ask.block.is_none_or(|block| self.index > block.index);
-        (new || waited).then(|| Input::Answer(Answer::new(self.truth(), self.index.max(1))))
-    }
+    assert!(waits.is_sorted_by(|one, next| one > next), "{waits:?}");
+    assert!(waits[0] <= WAIT && waits[2] >= WAIT * 9 / 10, "{waits:?}");
 }
 
-fn instances_of(instances: &BTreeMap<u8, u16>) -> Vec<Arc<Instance>> {
-    let build =
-        |(id, tag): (&u8, &u16)| Arc::new(instance(*id).with_meta([("tag", tag.to_string().as_str())]));
-    instances.iter().map(build).collect()
+#[test]
+fn what_is_suspect_can_be_set_and_asked_of_the_leader_or_of_nobody() {
+    let lost = |suspicion: Suspicion| {
+        let settings = Settings { suspicion, ..settings() };
+        let mut bench = Bench::set(settings, tokio::time::Instant::now().into_std());
+        bench.answer(&[1, 2, 3], 90);
+        bench.fail(Kind::Unreachable);
+        bench.give(Input::Timer);
+        bench.answer(&[1, 2], 95).next
+    };
+    assert_eq!(lost(Suspicion::default()), follow(95));
+    let strict = Suspicion::default().at_least(2).share(0.3);
+    assert_eq!(lost(strict), ask(None, Consistency::Consistent));
+    assert_eq!(lost(strict.confirm(Confirm::Leader)), ask(None, Consistency::Default));
+    assert_eq!(lost(strict.confirm(Confirm::Off)), follow(95));
 }
 
-proptest! {
-    /// Law 1: after any finite run of faults a view equals the registry, or says that it holds and equals it when the
-    /// hold ends. And the rate: never more than ten reads and four a second.
-    #[test]
-    fn a_view_converges_after_any_faults(run in proptest::collection::vec((faults(), 0u64..3000), 0..60)) {
-        let mut model = Model { instances: BTreeMap::new(), index: 5, fails: 0, old: None };
-        let start = tokio::time::Instant::now().into_std();
-        let nothing = Snapshot::nothing(ServiceName::new("web").unwrap());
-        let mut state = State::new(nothing, settings(), start);
-        let (mut now, mut asks, mut shown) = (start, 0u32, None);
-        let mut turn = state.on(Input::Start, now, ROLL);
-        // Less than one wait: what was missed must be learnt by reading, not by a wait that ends.
-        let quiet = std::iter::repeat_n((Fault::Nothing, 2_000), 6);
-        for (fault, pause) in run.into_iter().chain(quiet) {
-            model.apply(&fault);
-            let end = now + Duration::from_millis(pause);
-            // The registry does nothing more until `end`; the view does what it would.
-            loop {
-                if let Some(next) = turn.publish.take() { shown = Some(next); }
-                let input = match turn.next.clone() {
-                    Next::RestUntil(until) if until <= end => { now = now.max(until); Some(Input::Timer) }
-                    Next::RestUntil(_) => None,
-                    Next::Ask(ask) => model.read(ask, ask.block.is_some_and(|_| now + WAIT <= end)),
-                };
-                let Some(input) = input else { break };
-                asks += u32::from(!matches!(input, Input::Timer));
-                turn = state.on(input, now, ROLL);
-                let earned = u32::try_from(now.duration_since(start).as_millis() / 250).unwrap();
-                prop_assert!(asks <= 11 + earned, "{asks} reads in {:?}", now.duration_since(start));
-            }
-            now = end;
-        }
-        while let Some(ends) = state.deadline() {
-            now = now.max(ends);
-            if let Some(next) = state.expire(now) { shown = Some(next); }
-        }
-        let shown = shown.unwrap();
-        let seen = shown.instances().to_vec();
-        prop_assert_eq!(seen, model.truth());
-        prop_assert_eq!(shown.held().len(), 0);
+#[test]
+fn an_index_that_goes_back_again_and_again_is_counted() {
+    let mut bench = Bench::following(&[1], 90);
+    for times in 1..=4 {
+        let event = bench.answer(&[1], 80).event;
+        assert_eq!(event, Some(Event::IndexWentBack { had: 90, got: 80, times }));
+        bench.answer(&[1], 90);
+        bench.now += Duration::from_secs(5);
     }
+    bench.now += Duration::from_secs(60);
+    let event = bench.answer(&[1], 80).event;
+    assert_eq!(event, Some(Event::IndexWentBack { had: 90, got: 80, times: 1 }), "a new minute");
 }
+
+#[test]
+fn c4_a_plain_read_under_streaming_has_a_lower_index_and_that_is_no_other_life() {
+    let streamed = |ids: &[u8], index| {
+        let mut answer = answer(ids, index);
+        answer.meta.streaming = true;
+        Input::Answer(answer)
+    };
+    let mut bench = Bench::following(&[1, 2], 20);
+    bench.give(streamed(&[1, 2], 500));
+    bench.fail(Kind::Unreachable);
+    bench.now += Duration::from_secs(5);
+    bench.give(Input::Timer);
+    assert_eq!(bench.answer(&[], 21).next, follow(21), "all went while it was away: no doubt, no hold");
+    assert_eq!(bench.shown(), (vec![], vec![]));
+
+    let mut wiped = Bench::following(&[1, 2], 20);
+    wiped.give(streamed(&[1, 2], 500));
+    wiped.fail(Kind::Unreachable);
+    wiped.now += Duration::from_secs(5);
+    wiped.give(Input::Timer);
+    assert_eq!(wiped.answer(&[], 3).next, ask(None, Consistency::Consistent), "below the last plain one");
+}
+
+mod model;
+mod wishes;

@@ -13,7 +13,7 @@ const WAIT: Duration = Duration::from_secs(30);
 const HOLD: Duration = Duration::from_secs(10);
 
 fn settings() -> Settings {
-    Settings { wait: WAIT, max_stale: Some(Duration::from_secs(10)), hold: HOLD }
+    crate::ViewConfig::default().wait(WAIT).max_stale(Some(Duration::from_secs(10))).hold(HOLD).settings()
 }
 
 /// A machine with a clock of its own.
