@@ -28,7 +28,7 @@ use crate::{
 type List = Arc<[Arc<Instance>]>;
 
 /// What is known.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     confirmed: List,
     held: List,

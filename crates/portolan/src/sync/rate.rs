@@ -68,6 +68,15 @@ impl Rate {
             self.filled = now;
         }
     }
+
+    /// What decides, counted from `now`.
+    #[cfg(test)]
+    pub(super) fn key(&self, now: Instant) -> (u32, Duration, Duration, Duration) {
+        let mut filled = self.clone();
+        filled.fill(now);
+        let since = now.saturating_duration_since(filled.filled);
+        (filled.tokens, since, self.not_before.saturating_duration_since(now), self.cost)
+    }
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ pub(super) fn hidden(meta: &AnswerMeta, is_empty: bool) -> Hidden {
 }
 
 /// Remembers when the leader was last asked because an answer was too old.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Escalations {
     last: Option<Instant>,
 }

@@ -87,7 +87,7 @@ enum Doing {
 }
 
 /// The state of one view.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct State {
     settings: Settings,
     why: Why,
@@ -356,5 +356,7 @@ fn later(now: Instant, rest: Duration) -> Instant {
     now.checked_add(rest).unwrap_or(now)
 }
 
+#[cfg(test)]
+mod explore;
 #[cfg(test)]
 mod tests;

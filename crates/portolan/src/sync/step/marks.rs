@@ -73,4 +73,10 @@ impl Marks {
         self.times = self.times.saturating_add(1);
         self.times
     }
+
+    /// What decides: the marks themselves.
+    #[cfg(test)]
+    pub(super) fn key(&self) -> (u64, u64) {
+        (self.plain, self.blocking)
+    }
 }

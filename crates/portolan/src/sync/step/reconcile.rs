@@ -31,7 +31,7 @@ pub(crate) struct Difference {
 }
 
 /// When to compare, and what was found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reconcile {
     every: Option<Duration>,
     due: Option<Instant>,

@@ -71,6 +71,7 @@ impl Model {
                 self.index = 1 + self.index / 10;
                 self.life += 1;
                 self.fails = self.fails.max(1);
+                self.old = None; // whoever lagged in the old life is not asked again
             }
             Fault::Fail(times) => self.fails = *times,
             Fault::Lag => self.old = Some(before),
