@@ -31,11 +31,13 @@ use crate::{
 };
 
 mod config;
+mod dump;
 mod kept;
 mod services;
 mod views;
 
 pub use config::{CacheConfig, Config, ViewConfig};
+pub use dump::{Dump, ResolverDump, ViewDump};
 use kept::Kept;
 use services::Catalogs;
 use views::{Begun, ViewKey, Views, Warm};
@@ -318,6 +320,7 @@ impl Discovery {
         let (stop, overrides) = (self.inner.tasks.stop(), self.inner.overrides.subscribe());
         let (resolver, work) = Resolver::new(origins, select, overrides, self.inner.seed, stop);
         self.inner.tasks.spawn("resolver", work);
+        self.inner.views.note(&resolver);
         resolver
     }
 }

@@ -51,7 +51,7 @@ mod telemetry;
 mod testing;
 
 pub use check::{Check, CheckKind};
-pub use discovery::{CacheConfig, Config, Discovery, Services, ViewConfig};
+pub use discovery::{CacheConfig, Config, Discovery, Dump, ResolverDump, Services, ViewConfig, ViewDump};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, Kind};
 pub use model::{

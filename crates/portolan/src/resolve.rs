@@ -69,9 +69,26 @@ struct Inner {
     _stop: DropGuard,
 }
 
+/// A resolver, as long as somebody else keeps it.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakResolver(Weak<Inner>);
+
+impl WeakResolver {
+    /// The resolver, if it is there still.
+    pub(crate) fn upgrade(&self) -> Option<Resolver> {
+        self.0.upgrade().map(|inner| Resolver { inner })
+    }
+
+    /// Whether it is there still.
+    pub(crate) fn lives(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
 /// What the resolver's task writes and its handles read.
 struct Cell {
     service: ServiceName,
+    select: Arc<Select>,
     seed: u64,
     /// Whether the views know of a lookup since the task last took this back. Beside the pointer, which a lookup reads
     /// anyway: a lookup that finds it set writes nothing.
@@ -141,12 +158,13 @@ impl Resolver {
     ) -> (Self, impl Fn() -> KeepCurrent + Send + 'static) {
         let interests = origins.iter().map(|origin| Arc::clone(&origin.interest)).collect();
         let users = origins.iter().map(|origin| Arc::clone(&origin.user)).collect();
-        let mut stage = Stage::new(origins, select, overrides, seed);
+        let mut stage = Stage::new(origins, select.clone(), overrides, seed);
         let first = stage.shows(tokio::time::Instant::now().into_std());
         let writer = Writer::new(Arc::clone(&first.snapshot));
         let reader = writer.reader();
         let cell = Arc::new(Cell {
             service: first.snapshot.service().clone(),
+            select: Arc::new(select),
             selection: ArcSwap::new(first.selection),
             settled: AtomicBool::new(first.settled),
             used: AtomicBool::new(false),
@@ -189,6 +207,16 @@ impl Resolver {
         self.inner.cell.counts.found.fetch_add(1, Ordering::Relaxed);
         self.inner.cell.mark_used();
         self.clone()
+    }
+
+    /// One that does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakResolver {
+        WeakResolver(Arc::downgrade(&self.inner))
+    }
+
+    /// What it was asked for.
+    pub(crate) fn select(&self) -> Arc<Select> {
+        Arc::clone(&self.inner.cell.select)
     }
 
     /// Whether somebody has used it since this was last asked, or holds it besides the one who asks.
@@ -273,6 +301,12 @@ impl Resolver {
             mark: selection.about.mark(),
             none: selection.none.clone(),
         }
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("service", &self.cell.service).finish_non_exhaustive()
     }
 }
 

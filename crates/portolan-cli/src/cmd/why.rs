@@ -82,10 +82,19 @@ fn page(known: &Explanation, registry: &str, age: Option<Duration>, color: bool)
         let _infallible = writeln!(text, "reads fail at present: {}", plain(&failure.text));
     }
     text.push_str(&notes(known));
+    if known.mark != Mark::Ordinary {
+        let _infallible = writeln!(text, "picks are marked {}", known.mark);
+    }
     if !known.usable.is_empty() {
         let usable: Vec<&Instance> = known.usable.iter().map(|one| &**one.instance()).collect();
         text.push_str("\nCan be picked:\n");
         text.push_str(&instance::table(&usable, color));
+    }
+    if !known.picked_anyway.is_empty() {
+        text.push_str("\nPicked anyway:\n");
+        for one in &known.picked_anyway {
+            text.push_str(&left_out(one, color));
+        }
     }
     if !known.left_out.is_empty() {
         text.push_str("\nLeft out:\n");
@@ -197,11 +206,11 @@ fn advice(known: &Explanation) -> String {
 fn object(known: &Explanation, registry: &str, age: Option<Duration>) -> Value {
     let snapshot = &known.snapshot;
     let usable: Vec<Value> = known.usable.iter().map(|one| instance::json(one.instance())).collect();
-    let left_out: Vec<Value> = known
-        .left_out
-        .iter()
-        .map(|one| json!({"instance": instance::json(&one.instance), "why": one.why.to_string()}))
-        .collect();
+    let reasons = |list: &[LeftOut]| -> Vec<Value> {
+        list.iter()
+            .map(|one| json!({"instance": instance::json(&one.instance), "why": one.why.to_string()}))
+            .collect()
+    };
     json!({
         "service": snapshot.service().as_str(),
         "registry": registry,
@@ -210,7 +219,10 @@ fn object(known: &Explanation, registry: &str, age: Option<Duration>) -> Value {
         "index": snapshot.freshness().index,
         "failure": snapshot.failure().map(|failure| failure.text.to_string()),
         "usable": usable,
-        "left_out": left_out,
+        "left_out": reasons(&known.left_out),
+        "picked_anyway": reasons(&known.picked_anyway),
+        "mark": known.mark.as_str(),
+        "datacenter": snapshot.datacenter(),
         "none": known.none.as_ref().map(|none| json!({"kind": name_of(none), "text": none.to_string()})),
         "advice": advice(known),
     })

@@ -24,7 +24,7 @@ use crate::{
     cache,
     guard::Guard,
     model::ServiceName,
-    resolve::{Loads, Origin, Resolver},
+    resolve::{Loads, Origin, Resolver, WeakResolver},
     roll::Rolls,
     snapshot::Snapshot,
     sync::{self, Ends, Interest, Target},
@@ -53,6 +53,8 @@ pub(super) struct Views {
 struct Cold {
     rolls: Rolls,
     views: BTreeMap<ViewKey, View>,
+    /// Every resolver that lives, in the order in which they were made, and perhaps some that are gone.
+    resolvers: Vec<WeakResolver>,
     /// Whether somebody looks for views that nobody uses.
     swept: bool,
 }
@@ -77,7 +79,15 @@ pub(super) struct Begun {
 
 impl Views {
     pub(super) fn new(seed: u64) -> Self {
-        Self { cold: Cold { rolls: Rolls::new(seed), views: BTreeMap::new(), swept: false }.into() }
+        Self {
+            cold: Cold {
+                rolls: Rolls::new(seed),
+                views: BTreeMap::new(),
+                resolvers: Vec::new(),
+                swept: false,
+            }
+            .into(),
+        }
     }
 
     /// The view of `key`; `start` begins it if it is not there yet.
@@ -97,6 +107,28 @@ impl Views {
             View { origin, used: now(), _stop: stop.drop_guard() }
         });
         view.origin.clone()
+    }
+
+    /// Keeps account of a resolver.
+    pub(super) fn note(&self, resolver: &Resolver) {
+        let mut cold = self.cold.lock().unwrap_or_else(PoisonError::into_inner);
+        if cold.resolvers.len() == cold.resolvers.capacity() {
+            cold.resolvers.retain(WeakResolver::lives);
+        }
+        cold.resolvers.push(resolver.downgrade());
+    }
+
+    /// How many resolvers account is kept of.
+    #[cfg(test)]
+    pub(super) fn noted(&self) -> usize {
+        self.cold.lock().unwrap_or_else(PoisonError::into_inner).resolvers.len()
+    }
+
+    /// What every view knows, and how many resolvers stand on it, by service and datacentre; and every resolver.
+    pub(super) fn all(&self) -> (Vec<(Arc<Snapshot>, usize)>, Vec<Resolver>) {
+        let cold = self.cold.lock().unwrap_or_else(PoisonError::into_inner);
+        let views = cold.views.values().map(|view| (view.origin.reader.snapshot(), view.resolvers()));
+        (views.collect(), cold.resolvers.iter().filter_map(WeakResolver::upgrade).collect())
     }
 
     /// Whether the views are to be swept from now on: said once.
@@ -129,6 +161,7 @@ impl Views {
             });
         }
         // Who found the resolver in the old map at the last moment holds it, and so keeps the view.
+        cold.resolvers.retain(WeakResolver::lives);
         cold.views.retain(|_, view| view.resolvers() > 0 || !view.is_idle(idle, now));
         let count = u32::try_from(cold.views.len()).unwrap_or(u32::MAX);
         metrics::gauge!(telemetry::VIEWS).set(f64::from(count));

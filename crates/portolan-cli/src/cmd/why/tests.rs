@@ -74,3 +74,25 @@ async fn none_has_its_type_and_a_next_step() {
     assert!(text.contains("(NoneUsable)") && text.contains("ask for other tags"), "{text}");
     assert_eq!(object(&known, "a registry", None)["none"]["kind"], "NoneUsable");
 }
+
+#[tokio::test(start_paused = true)]
+async fn in_a_panic_the_sick_are_shown_with_their_reason_and_the_picks_with_their_mark() {
+    let memory = Memory::new();
+    for id in ["web-1", "web-2", "web-3", "web-4"] {
+        register(&memory, id, "blue").await;
+        memory.set_check(&format!("service:{id}").parse().unwrap(), Status::Critical, "").unwrap();
+    }
+    let known = explained(&memory, Select::default()).await;
+    let text = page(&known, "a registry", None, false);
+    assert!(text.contains("4 of 4 known instances can be picked"), "{text}");
+    assert!(text.contains("picks are marked panic"), "{text}");
+    assert!(
+        text.contains("Picked anyway:") && text.contains("critical by check \"service:web-4\""),
+        "{text}"
+    );
+    let object = object(&known, "a registry", None);
+    assert_eq!(
+        (object["mark"].as_str(), object["picked_anyway"].as_array().map(Vec::len)),
+        (Some("panic"), Some(4))
+    );
+}
