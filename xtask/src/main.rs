@@ -13,6 +13,7 @@ mod consul;
 mod fuzz;
 mod planted;
 mod project;
+mod redis;
 mod run;
 mod sim;
 mod test;
@@ -35,6 +36,7 @@ cargo xtask COMMAND
                       --list        name the steps
   tidy              the rules of the house that no other tool checks
   consul            find a Consul, or fetch Debian's into target/consul; prints its path
+  redis             find a Redis, or fetch Debian's into target/redis; prints its path
   claims            check claims.toml against the tests of the last `cargo xtask test`
                       --list-tests  name the tests it knows, and how they ended
   bench             run the benchmarks and print them against their targets
@@ -50,7 +52,7 @@ cargo xtask COMMAND
   fuzz [TARGET]     run the fuzz targets, or one, guided by coverage
                       --seconds N   each for so long; 60 unless said
 
-PORTOLAN_TEST_CONSUL names the Consul to test against.
+PORTOLAN_TEST_CONSUL names the Consul to test against, PORTOLAN_TEST_REDIS the Redis.
 ";
 
 /// How a command ended.
@@ -92,6 +94,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("test", words) => test::command(project, words),
         ("tidy", []) => tidy::command(&project),
         ("consul", []) => consul::command(&project),
+        ("redis", []) => redis::command(&project),
         ("claims", []) => claims::command(&project),
         ("claims", ["--list-tests"]) => claims::list_tests(&project),
         ("trial", words) => trial::command(&project, words),
@@ -102,7 +105,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
             Ok(order) => fuzz::command(&project, &order),
             Err(what) => Ok(Ending::WrongUse(what)),
         },
-        (name @ ("tidy" | "consul" | "claims" | "bench"), words) => {
+        (name @ ("tidy" | "consul" | "redis" | "claims" | "bench"), words) => {
             Ok(Ending::WrongUse(format!("{name} does not take `{}`", words.join(" "))))
         }
         (name, _) => Ok(Ending::WrongUse(format!("there is no command `{name}`"))),

@@ -18,7 +18,7 @@ use self::{
     report::Results,
     steps::{STEPS, Step, When},
 };
-use crate::{Ending, consul, project::Project};
+use crate::{Ending, consul, project::Project, redis};
 
 /// How a step ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Context {
     pub(crate) project: Project,
     consul: Option<consul::Found>,
+    redis: Option<redis::Found>,
     counted: report::Count,
 }
 
@@ -48,6 +49,20 @@ impl Context {
         let found = consul::find(&self.project)?;
         println!("Consul to test against: {}, {}", found.version, found.path.display());
         self.consul = Some(found.clone());
+        Ok(found)
+    }
+
+    /// The Redis of this run; found, or fetched, when first asked for.
+    ///
+    /// # Errors
+    /// As [`redis::find`].
+    pub(crate) fn redis(&mut self) -> Result<redis::Found> {
+        if let Some(found) = &self.redis {
+            return Ok(found.clone());
+        }
+        let found = redis::find(&self.project)?;
+        println!("Redis to test against: {}, {}", found.version, found.path.display());
+        self.redis = Some(found.clone());
         Ok(found)
     }
 
@@ -95,7 +110,7 @@ pub(crate) fn command(project: Project, words: &[&str]) -> Result<Ending> {
         return Ok(Ending::Well);
     }
     let steps: Vec<&'static Step> = STEPS.iter().filter(|step| plan.wants(step)).collect();
-    let mut context = Context { project, consul: None, counted: report::Count::default() };
+    let mut context = Context { project, consul: None, redis: None, counted: report::Count::default() };
     let rows = run_all(&steps, &mut context, plan.keep_going);
     Ok(conclude(&rows, context.counted))
 }
@@ -238,7 +253,8 @@ mod tests {
     fn a_failed_step_stops_the_run_and_counts_once() {
         for (keep_going, ended, count) in [(false, 1, 1), (true, 3, 3)] {
             let project = Project { root: "/".into(), target: "/".into(), packages: Vec::new() };
-            let mut context = Context { project, consul: None, counted: report::Count::default() };
+            let mut context =
+                Context { project, consul: None, redis: None, counted: report::Count::default() };
             let rows = run_all(&[&BREAKS, &FINDS, &BREAKS], &mut context, keep_going);
             assert_eq!(rows.iter().filter(|row| matches!(row.end, End::Failed)).count(), ended);
             assert_eq!(context.counted.failed, count);

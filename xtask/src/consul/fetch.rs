@@ -100,7 +100,7 @@ fn apt(work: &Path) -> Run {
 /// What `apt.conf` says over the machine's own settings.
 fn settings(work: &Path) -> String {
     let own = |path: &str| work.join(path).display().to_string();
-    let settings = [
+    conf(&[
         ("Dir::State", own("state")),
         ("Dir::State::status", own("state/status")),
         ("Dir::Cache", own("cache")),
@@ -108,18 +108,28 @@ fn settings(work: &Path) -> String {
         ("Dir::Etc::SourceParts", "-".to_owned()),
         // An old release's index says until when it is valid, and that has passed. Its signature is still checked.
         ("Acquire::Check-Valid-Until", "false".to_owned()),
+    ])
+}
+
+/// An `apt.conf` of these settings, and of those that every fetch needs.
+pub(crate) fn conf(settings: &[(&str, String)]) -> String {
+    let always = [
         // Every mirror fails at an odd moment.
-        ("Acquire::Retries", "3".to_owned()),
-        ("Acquire::http::Timeout", "30".to_owned()),
-        ("APT::Update::Error-Mode", "any".to_owned()),
-        ("Acquire::Languages", "none".to_owned()),
-        ("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false".to_owned()),
+        ("Acquire::Retries", "3"),
+        ("Acquire::http::Timeout", "30"),
+        ("APT::Update::Error-Mode", "any"),
+        ("Acquire::Languages", "none"),
+        ("Acquire::IndexTargets::deb::DEP-11::DefaultEnabled", "false"),
         // As root, apt would read and write as another user, who may not come into this checkout.
-        ("APT::Sandbox::User", "root".to_owned()),
+        ("APT::Sandbox::User", "root"),
     ];
-    // A container's settings may empty the machine's cache after an update; that one is not ours.
-    let mut text = "#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n".to_owned();
+    // A container's settings may empty the machine's cache after an update or an install; that one is not ours.
+    let mut text: String =
+        ["APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success", "DPkg::Post-Invoke"]
+            .map(|hook| format!("#clear {hook};\n"))
+            .concat();
     text.extend(settings.iter().map(|(name, value)| format!("{name} \"{value}\";\n")));
+    text.extend(always.iter().map(|(name, value)| format!("{name} \"{value}\";\n")));
     text
 }
 

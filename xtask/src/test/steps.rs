@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Context, Outcome, report};
-use crate::{claims, consul, project, sim, tidy, tools};
+use crate::{claims, consul, project, redis, sim, tidy, tools};
 
 /// One thing to pass.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "unit", what: "unit tests", when: When::Quick, run: unit },
     Step { name: "deny", what: "licences, sources, and who may use what", when: When::Full, run: deny },
     Step { name: "consul", what: "a Consul to test against", when: When::Full, run: find_consul },
+    Step { name: "redis", what: "a Redis to test against", when: When::Full, run: find_redis },
     Step { name: "tests", what: "tests of all crates; examples and benchmarks build", when: When::Full, run: tests },
     Step { name: "sim", what: "500 simulated runs through faults, judged by the laws", when: When::Full, run: simulate },
     Step { name: "features", what: "each feature alone", when: When::Full, run: features },
@@ -112,6 +113,14 @@ fn find_consul(context: &mut Context) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+fn find_redis(context: &mut Context) -> Result<Outcome> {
+    context.redis()?;
+    Ok(Outcome::Done)
+}
+
+/// What is tested beside the defaults: a feature that is left out here has no test that runs.
+const FEATURES: &str = "--features portolan/redis";
+
 fn tests(context: &mut Context) -> Result<Outcome> {
     run_tests(context, "tests", "test --workspace --all-targets --no-fail-fast")
 }
@@ -120,10 +129,12 @@ fn doc_tests(context: &mut Context) -> Result<Outcome> {
     run_tests(context, "doc-tests", "test --workspace --doc --no-fail-fast")
 }
 
-/// Runs tests against the Consul, and keeps how each ended, for the claims.
+/// Runs tests against the Consul and the Redis, and keeps how each ended, for the claims.
 fn run_tests(context: &mut Context, kind: &str, words: &str) -> Result<Outcome> {
-    let consul = context.consul()?;
-    let said = context.project.cargo(words).env(consul::VARIABLE, consul.path).tee()?;
+    let (consul, redis) = (context.consul()?, context.redis()?);
+    let mut cargo = context.project.cargo(words).words(FEATURES);
+    cargo = cargo.env(consul::VARIABLE, consul.path).env(redis::VARIABLE, redis.path);
+    let said = cargo.tee()?;
     let results = report::read(&said.text, &context.project.packages);
     context.count(&results);
     claims::keep(&context.project, kind, &results)?;
@@ -162,7 +173,7 @@ fn features(context: &mut Context) -> Result<Outcome> {
 
 fn docs(context: &mut Context) -> Result<Outcome> {
     let project = &context.project;
-    project.cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings").run()?;
+    project.cargo("doc --workspace --no-deps").words(FEATURES).env("RUSTDOCFLAGS", "-D warnings").run()?;
     Ok(Outcome::Done)
 }
 

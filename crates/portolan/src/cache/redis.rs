@@ -77,7 +77,15 @@ impl Redis {
     }
 
     async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, Error> {
-        command.query_async(&mut self.connection()?).await.map_err(failed)
+        let connection = self.connection()?;
+        match command.query_async(&mut connection.clone()).await {
+            // The server may have gone and come back since the last call, which this one is the first to notice. All
+            // that is asked may be asked twice.
+            Err(lost) if lost.is_connection_dropped() => {
+                command.query_async(&mut connection.clone()).await.map_err(failed)
+            }
+            answer => answer.map_err(failed),
+        }
     }
 
     /// The first `limit` bytes under a name, and one more, so that what is longer is seen to be.
