@@ -46,9 +46,7 @@ pub use services::Services;
 
 /// The time in which tasks end that were told to.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
-/// How long a view is kept that nobody uses.
-const IDLE: Duration = Duration::from_secs(15 * 60);
-/// How often it is looked for those at least.
+/// How often it is looked for views that nobody uses, at least.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// Service discovery for one program. Cheap to clone; clones share everything.
@@ -303,7 +301,8 @@ impl Discovery {
 
     /// Starts the task that forgets views which nobody uses.
     fn sweep(&self) {
-        let (inner, stop, idle) = (Arc::downgrade(&self.inner), self.inner.tasks.stop(), IDLE);
+        let Some(idle) = self.inner.config.view.idle else { return };
+        let (inner, stop) = (Arc::downgrade(&self.inner), self.inner.tasks.stop());
         self.inner.tasks.spawn("sweep", move || {
             let (inner, stop) = (Weak::clone(&inner), stop.clone());
             async move {
@@ -316,7 +315,9 @@ impl Discovery {
         });
     }
 
-    fn resolver(&self, origins: Vec<Origin>, select: Select) -> Resolver {
+    fn resolver(&self, origins: Vec<Origin>, mut select: Select) -> Resolver {
+        // On demand, what is older than it is good for is shown as stale where no caller's bound says more.
+        select.max_age = select.max_age.or(self.inner.config.view.mode.ttl());
         let (stop, overrides) = (self.inner.tasks.stop(), self.inner.overrides.subscribe());
         let (resolver, work) = Resolver::new(origins, select, overrides, self.inner.seed, stop);
         self.inner.tasks.spawn("resolver", work);

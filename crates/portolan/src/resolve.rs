@@ -28,7 +28,7 @@ use crate::{
     overrides::Overrides,
     roll::thread_roll,
     snapshot::{Keep, Reader, Snapshot, Writer},
-    sync::{Consumer, Interest},
+    sync::{Bound, Consumer, Interest},
 };
 
 mod decide;
@@ -66,6 +66,8 @@ struct Inner {
     reader: Reader,
     /// By these a view knows that a resolver stands on it.
     _users: Vec<Arc<User>>,
+    /// And how old it lets what is known become.
+    _bounds: Vec<Bound>,
     _stop: DropGuard,
 }
 
@@ -157,6 +159,8 @@ impl Resolver {
         stop: CancellationToken,
     ) -> (Self, impl Fn() -> KeepCurrent + Send + 'static) {
         let interests = origins.iter().map(|origin| Arc::clone(&origin.interest)).collect();
+        let bound = |origin: &Origin| select.max_age.map(|max_age| origin.interest.bound(max_age));
+        let bounds = origins.iter().filter_map(bound).collect();
         let users = origins.iter().map(|origin| Arc::clone(&origin.user)).collect();
         let mut stage = Stage::new(origins, select.clone(), overrides, seed);
         let first = stage.shows(tokio::time::Instant::now().into_std());
@@ -174,7 +178,13 @@ impl Resolver {
             counts: Box::default(),
         });
         let stop_view = stop.clone();
-        let inner = Inner { cell: Arc::clone(&cell), reader, _users: users, _stop: stop.drop_guard() };
+        let inner = Inner {
+            cell: Arc::clone(&cell),
+            reader,
+            _users: users,
+            _bounds: bounds,
+            _stop: stop.drop_guard(),
+        };
         let writer = Arc::new(tokio::sync::Mutex::new(writer));
         let cell = Arc::downgrade(&cell);
         let make = move || {

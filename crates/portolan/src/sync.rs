@@ -28,7 +28,7 @@ mod rate;
 mod rules;
 mod step;
 
-pub(crate) use interest::{Consumer, Interest};
+pub(crate) use interest::{Bound, Consumer, Interest};
 use interest::{News, Told};
 pub use mode::{Confirm, Mode, Suspicion};
 pub(crate) use names::follow_names;
@@ -90,6 +90,7 @@ pub(crate) async fn follow(
     loop {
         let uses = Uses { used: interest.take_used(), followed: interest.is_followed() };
         state.uses(uses, now());
+        state.bound(interest.tightest());
         let turn = state.on(input, now(), rolls.next());
         obey(&state, &turn, writer, &interest);
         if turn.next != Next::GoOn {

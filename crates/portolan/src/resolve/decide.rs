@@ -123,7 +123,7 @@ impl Standing {
                 None => Some(confirmed),
             }
         });
-        [by_age, self.void.filter(|_| self.known)].into_iter().flatten().min()
+        self.void.filter(|_| self.known).or(by_age)
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     future::poll_fn,
     sync::{Arc, atomic::AtomicU64},
     task::Poll,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
@@ -68,6 +68,8 @@ pub(super) struct Shows {
 struct Kept {
     snapshot: Arc<Snapshot>,
     selection: Arc<Selection>,
+    /// Since when it is known here that somebody called it out of date.
+    void: Option<Instant>,
 }
 
 /// All that a resolver stands on.
@@ -97,7 +99,7 @@ impl Stage {
         let first = |origin: &Footing| {
             let snapshot = origin.reader.snapshot();
             let selection = Arc::new(Selection::build(&snapshot, &select, &origin.carried(&turn)));
-            Kept { snapshot, selection }
+            Kept { snapshot, selection, void: None }
         };
         let views = origins.iter().map(first).collect();
         Self { select, origins, views, overrides, list: None, turn }
@@ -138,6 +140,10 @@ impl Stage {
 
     /// What is shown at `now`, of what was taken in.
     pub(super) fn shows(&mut self, now: Instant) -> Shows {
+        for kept in &mut self.views {
+            let is_void = kept.snapshot.freshness.admitted == Duration::MAX;
+            kept.void = is_void.then(|| kept.void.unwrap_or(now));
+        }
         let first = self.first();
         let forced = self.overrides.borrow_and_update().of(&first.snapshot.service).cloned();
         let standings: Vec<Standing> = self.views.iter().map(Kept::standing).collect();
@@ -154,7 +160,7 @@ impl Stage {
             _ => first,
         };
         kept.selection.about.tell(&kept.snapshot.freshness, decision.mark);
-        let Kept { snapshot, selection } = kept;
+        let Kept { snapshot, selection, .. } = kept;
         Shows { snapshot, selection, settled: decision.settled, until: decision.until }
     }
 
@@ -193,7 +199,7 @@ impl Stage {
                 Arc::new(Selection::build(&snapshot, &select, &carried))
             }
         };
-        let kept = Kept { snapshot, selection };
+        let kept = Kept { snapshot, selection, void: None };
         self.list = Some(kept.clone());
         kept
     }
@@ -202,7 +208,11 @@ impl Stage {
         let kept = self.views.get(at).cloned().unwrap_or_else(|| self.first());
         let failure = kept.snapshot.failure.as_ref();
         let error = failure.map_or_else(|| "".into(), |failure| Arc::clone(&failure.text));
-        let why = Arc::new(PastBound { max_age: self.select.max_age, since, error });
+        let why = Arc::new(PastBound {
+            max_age: self.select.max_age.filter(|_| kept.void.is_none()),
+            since,
+            error,
+        });
         let none = NoInstance::TooOld { service: kept.snapshot.service.clone(), why };
         let selection = Arc::new(kept.selection.refusing(none, Mark::Stale, &self.turn));
         Kept { selection, ..kept }
@@ -232,7 +242,7 @@ impl Kept {
             usable: !self.selection.endpoints.is_empty(),
             healthy: self.selection.healthy,
             proof: freshness.confirmed.map(|confirmed| (confirmed, freshness.admitted)),
-            void: None,
+            void: self.void,
             quality: self.selection.quality,
         }
     }

@@ -7,8 +7,9 @@
 //! Never: costs a warm lookup a clock, a lock or a shared write; loses a wish.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -32,8 +33,36 @@ pub(crate) struct Interest {
     suspended: AtomicU64,
     /// How long the clock stood still, in nanoseconds, all told.
     slept: AtomicU64,
+    bounds: Bounds,
     wake: Notify,
     granted: watch::Sender<Granted>,
+}
+
+/// How old their users let what is known become.
+#[derive(Debug, Default)]
+struct Bounds {
+    #[expect(
+        clippy::disallowed_types,
+        reason = "cold path: when a resolver comes and goes, and once a read"
+    )]
+    all: std::sync::Mutex<BTreeMap<Duration, usize>>,
+}
+
+/// A user's bound, for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    interest: Arc<Interest>,
+    max_age: Duration,
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let mut all = self.interest.bounds.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.max_age) {
+            *count = count.saturating_sub(1);
+        }
+        all.retain(|_, count| *count > 0);
+    }
 }
 
 /// The last read that fulfilled wishes, and which.
@@ -90,6 +119,21 @@ impl Interest {
         self.consumers.fetch_add(1, Ordering::Relaxed);
         self.wake.notify_one();
         Consumer(Arc::clone(self))
+    }
+
+    /// Somebody bears what is known only up to this age, until the guard is dropped. Reads that begin from now on bring
+    /// proofs often enough; one that is open goes on.
+    pub(crate) fn bound(self: &Arc<Self>, max_age: Duration) -> Bound {
+        let mut all = self.bounds.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(max_age).or_default();
+        *count = count.saturating_add(1);
+        Bound { interest: Arc::clone(self), max_age }
+    }
+
+    /// The tightest bound of those who use the view now.
+    pub(super) fn tightest(&self) -> Option<Duration> {
+        let all = self.bounds.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.first_key_value().map(|(max_age, _)| *max_age)
     }
 
     /// Whether anybody follows the view.

@@ -76,6 +76,14 @@ impl Mode {
         snapshot.freshness.age(now).is_some_and(|age| age < good)
     }
 
+    /// How old what is known may be until it counts as stale, whatever a caller bears.
+    pub(crate) fn ttl(self) -> Option<Duration> {
+        match self {
+            Self::OnDemand { ttl, .. } => Some(ttl),
+            _ => None,
+        }
+    }
+
     /// How long an answer is good, by a roll. `None`: the next read follows at once.
     pub(super) fn rest(self, is_absent: bool, roll: u64) -> Option<Duration> {
         match self {

@@ -102,6 +102,8 @@ pub(crate) struct State {
     reconcile: Reconcile,
     wishes: Wishes,
     uses: Uses,
+    /// The tightest bound on age among its users.
+    bound: Option<Duration>,
     used: Instant,
     roll: u64,
     snapshot: Snapshot,
@@ -122,6 +124,7 @@ impl State {
             reconcile: Reconcile::new(settings.reconcile),
             wishes: Wishes::default(),
             uses: Uses { used: true, followed: false },
+            bound: None,
             used: now,
             roll: 0,
             settings,
@@ -188,8 +191,8 @@ impl State {
         } else if self.why == Why::Follow && watches && self.reconcile.is_due(now, mix(self.roll)) {
             self.why = Why::Compare;
         }
-        let block = (self.why == Why::Follow && watches)
-            .then(|| Block { index: self.index, wait: self.settings.jittered_wait(self.roll) });
+        let block =
+            (self.why == Why::Follow && watches).then(|| Block { index: self.index, wait: self.wait() });
         if block.is_none() {
             self.wishes.start();
         }

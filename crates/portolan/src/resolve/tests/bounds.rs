@@ -2,7 +2,12 @@
 //! and that consumers are told each change of it once.
 
 use super::*;
-use crate::snapshot::Changes;
+use crate::{
+    Config, Discovery, ViewConfig,
+    snapshot::Changes,
+    sync::Mode,
+    testing::{Scripted, answer},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -187,4 +192,65 @@ async fn an_answer_that_only_confirms_builds_no_endpoint_and_is_seen_by_those_th
     let fresh = early.freshness();
     assert_eq!((fresh.index, fresh.confirmed), (8, Some(confirmed)));
     assert_eq!(resolver.snapshot().freshness().index, 8);
+}
+
+fn discovery(registry: &Arc<Scripted>, view: ViewConfig) -> Discovery {
+    Discovery::with_registry(Arc::<Scripted>::clone(registry), Config::default().seed(1).view(view))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_brings_proofs_often_enough_for_the_tightest_bound_in_use() {
+    let registry = Scripted::new([Ok(answer(&[1], 5))]);
+    let discovery = discovery(&registry, ViewConfig::default());
+    let last_wait = || registry.asked.lock().unwrap().last().unwrap().block.unwrap().wait;
+    let strict = Select::default().max_age(SECOND * 10, OnStale::Fail);
+    let web = discovery.service_with("web", strict).await.unwrap();
+    let loose = discovery.service_with("web", bound(OnStale::Fail)).await.unwrap();
+    for _ in 0..300 {
+        pass(1).await;
+        assert_eq!(picked(&web).1, Mark::Ordinary, "nothing changes, and nothing fails");
+    }
+    assert_eq!(last_wait(), SECOND * 5);
+    drop(web);
+    pass(60).await;
+    assert_eq!(last_wait(), SECOND * 15);
+    drop(loose);
+    pass(60).await;
+    assert!(last_wait() > SECOND * 26);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_declared_void_is_stale_until_it_is_read_anew() {
+    let registry = Scripted::new([Ok(answer(&[1], 5))]);
+    let discovery = discovery(&registry, ViewConfig::default());
+    let web = discovery.service("web").await.unwrap();
+    let strict = discovery.service_with("web", Select::default().on_stale(OnStale::Fail)).await.unwrap();
+    for _ in 0..20 {
+        registry.push(Err(Kind::Unreachable));
+    }
+    web.invalidate();
+    pass(1).await;
+    assert_eq!(picked(&web), (1, Mark::Stale));
+    let text = strict.pick().unwrap_err().to_string();
+    assert!(text.starts_with("web: what was known was declared void, "), "{text}");
+    pass(600).await;
+    assert_eq!(picked(&web), (1, Mark::Ordinary), "the registry answers again");
+    assert!(strict.pick().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_demand_a_failed_read_leaves_what_is_known_marked_stale() {
+    let registry = Scripted::new([Ok(answer(&[1], 5))]);
+    let discovery = discovery(&registry, ViewConfig::default().mode(Mode::on_demand()));
+    assert_eq!(picked(&discovery.service("web").await.unwrap()).1, Mark::Ordinary);
+    pass(31).await;
+    registry.push(Err(Kind::Unreachable));
+    assert_eq!(picked(&discovery.service("web").await.unwrap()), (1, Mark::Stale));
+    pass(31).await;
+    registry.push(Ok(answer(&[1], 6)));
+    assert_eq!(
+        picked(&discovery.service("web").await.unwrap()),
+        (1, Mark::Ordinary),
+        "it waits for the read"
+    );
 }

@@ -25,6 +25,17 @@ impl State {
         }
     }
 
+    /// What its users bear as age: the next read waits at most half of it, so that one proof may be lost.
+    pub(crate) fn bound(&mut self, tightest: Option<Duration>) {
+        self.bound = tightest;
+    }
+
+    /// How long a blocking read waits.
+    pub(super) fn wait(&self) -> Duration {
+        let wait = self.settings.jittered_wait(self.roll);
+        self.bound.map_or(wait, |bound| wait.min(bound.checked_div(2).unwrap_or(wait)))
+    }
+
     /// Takes in what a cache remembers, if it is better than what is known: there is nothing live of this run, or it is
     /// older. Says what to publish. Whatever goes on goes on.
     pub(crate) fn remember(&mut self, cached: Snapshot, now: Instant) -> Option<Arc<Snapshot>> {
