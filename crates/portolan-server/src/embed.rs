@@ -150,6 +150,11 @@ impl Registry for Embedded {
         format!("embedded registry of node {}", self.core.config.node)
     }
 
+    fn watches(&self) -> Option<usize> {
+        // A read that waits is a task in this process, not a connection.
+        Some(usize::MAX)
+    }
+
     fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(self.read_service(query))
     }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{Error, Kind},
-    guard::Guard,
+    guard::{Guard, RegistryState},
     model::ServiceName,
     overrides::OverrideFile,
     register::{Keeper, KeeperSettings, Registration, RegistrationHandle},
@@ -36,7 +36,7 @@ mod kept;
 mod services;
 mod views;
 
-pub use config::{CacheConfig, Config, ViewConfig};
+pub use config::{CacheConfig, Config, GuardConfig, ViewConfig};
 pub use dump::{Dump, ResolverDump, ViewDump};
 use kept::Kept;
 use services::Catalogs;
@@ -96,7 +96,8 @@ impl Discovery {
 
     fn build(registry: Arc<dyn Registry>, config: Config, caches: Option<Kept>) -> Self {
         let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one("portolan"));
-        let guard = Arc::new(Guard::new(registry, config.connections, config.consul.call_limit()));
+        let (call, limits) = (config.consul.call_limit(), config.guard.limits(mix(!seed)));
+        let guard = Arc::new(Guard::with_limits(registry, config.connections, call, limits));
         let tasks = Tasks::new();
         let settings = KeeperSettings { seed: mix(seed), ..KeeperSettings::default() };
         let keeper = Keeper::new(Arc::clone(&guard), &tasks, settings);
@@ -234,6 +235,13 @@ impl Discovery {
     #[must_use]
     pub fn registry(&self) -> Arc<dyn Registry> {
         Arc::clone(&self.inner.guard) as Arc<dyn Registry>
+    }
+
+    /// How the registry does, as the calls of this program see it: where its circuit breakers stand. Lookups go on
+    /// from what is known, whatever this says.
+    #[must_use]
+    pub fn registry_state(&self) -> RegistryState {
+        self.inner.guard.state()
     }
 
     /// Removes every registration from its agent, then ends every task.

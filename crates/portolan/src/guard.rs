@@ -1,53 +1,91 @@
-//! Stands between Portolan and the registry, and protects the registry from us: places for each kind of call, and a
-//! deadline on every one.
+//! Stands between Portolan and the registry, and protects the registry from us: a breaker and places for each kind of
+//! call, a budget for all reads, and a deadline on every call.
 //!
-//! In:  calls of views, keepers and people. Out: the same calls, no more of each kind at once than it has places.
+//! In:  calls of views, keepers and people. Out: the same calls: no more of each kind at once than it has places, none but
+//! a probe while the registry is away, and no herd when it is back.
 //!
-//! Never: lets many views starve a heartbeat, for kinds do not share places; waits without a deadline once a call has
-//! started. A view that finds all places taken gets its turn: those that hold one then wait a second, not thirty.
+//! Never: lets reads delay a heartbeat, for kinds share neither places nor breakers, and only reads have a budget; waits
+//! without a deadline, but in a line in which everybody gets a turn.
 //!
 //! Consul allows 200 connections for each client address (`http_max_conns_per_client`), and closes more without a
 //! word: hashicorp/consul#7527, #11030.
+//!
+//! Proof: `guard/tests.rs` and `guard/outage_tests.rs`; the pure parts have their own.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    sync::Semaphore,
+    time::{Instant as Clock, timeout, timeout_at},
 };
 
+use self::{
+    lane::{Entry, Lane, Name, Wish},
+    places::{Place, Places},
+    purse::Purse,
+    report::Reporter,
+};
 use crate::{
     duration::format_duration,
     error::{Error, Kind},
-    model::{Instance, ServiceId},
+    model::{Instance, ServiceId, ServiceName},
     registry::{
         AgentInfo, Answer, Block, CatalogQuery, Definition, Registered, Registry, Reply, Report,
         ServiceQuery, ServiceTags,
     },
+    roll::Rolls,
 };
 
-/// How many calls of one kind run at once, but for blocking reads; the others wait for a place.
-const PLACES: usize = 16;
-/// How long a blocking read waits while other views wait for its place.
-const TURN: Duration = Duration::from_secs(1);
+mod breaker;
+mod budget;
+mod lane;
+mod limits;
+mod places;
+mod purse;
+mod quiet;
+mod report;
+mod state;
+mod turns;
 
-/// A registry with places. Views and keepers know no other.
+pub(crate) use budget::Allowance;
+pub(crate) use limits::Limits;
+pub use state::{BreakerState, RegistryState};
+
+/// How many calls of one kind run at once, but for reads that wait; the others wait for a place.
+const PLACES: usize = 16;
+/// Datacentres with a breaker of their own; reads of any more share one.
+const DATACENTERS: usize = 64;
+/// A name that nobody registers: reading it costs an agent next to nothing, and tells whether it answers.
+const PROBE: &str = "portolan-probe";
+
+/// A registry behind its guard. Views and keepers know no other.
 #[derive(Debug)]
 pub(crate) struct Guard {
     registry: Arc<dyn Registry>,
-    /// How long a call may take that does not wait for a change; on top of the wait for one that does.
+    /// How long a call may take that does not wait for a change; on top of the wait for one that does. Also how long
+    /// one stands in line.
     call: Duration,
-    /// Blocking reads: one connection each over plain HTTP.
-    watches: Semaphore,
-    queued: AtomicUsize,
-    /// Reads that do not wait.
+    limits: Limits,
+    /// Reads that wait, where the registry does not know better: one connection each over plain HTTP.
+    watches: usize,
+    turns: Places,
+    purse: Purse,
+    reporter: Arc<Reporter>,
+    #[expect(clippy::disallowed_types, reason = "cold path: once per request over the network")]
+    reads: std::sync::Mutex<BTreeMap<Option<Arc<str>>, Arc<Lane>>>,
+    writes: Lane,
+    reports: Lane,
+    places: Kinds,
+}
+
+/// The places of calls that do not wait for a change.
+#[derive(Debug)]
+struct Kinds {
     reads: Semaphore,
     /// Registrations and sweeps.
     writes: Semaphore,
@@ -56,27 +94,172 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// A guard that lets `watches` blocking reads wait at once, and gives up a call after `call`.
+    /// The same with the default limits.
+    #[cfg(test)]
     pub(crate) fn new(registry: Arc<dyn Registry>, watches: usize, call: Duration) -> Self {
+        Self::with_limits(registry, watches, call, Limits::default())
+    }
+
+    /// A guard that lets `watches` reads wait at once, unless the registry can hold more, and gives up a call after
+    /// `call`.
+    pub(crate) fn with_limits(
+        registry: Arc<dyn Registry>,
+        watches: usize,
+        call: Duration,
+        limits: Limits,
+    ) -> Self {
+        let now = now();
+        let reporter = Reporter::new(registry.describe(), now);
+        let mut rolls = Rolls::new(limits.seed);
+        let mut lane = |kind| {
+            let name = Name { kind, datacenter: None };
+            Lane::new(name, limits.open_after, rolls.split(), Arc::clone(&reporter))
+        };
+        let own = (None, Arc::new(lane("reads")));
+        let place = || Semaphore::new(PLACES);
         Self {
-            registry,
             call,
-            watches: Semaphore::new(watches.clamp(1, Semaphore::MAX_PERMITS)),
-            queued: AtomicUsize::new(0),
-            reads: Semaphore::new(PLACES),
-            writes: Semaphore::new(PLACES),
-            reports: Semaphore::new(PLACES),
+            limits,
+            watches,
+            turns: Places::new(watches, limits.turns_per_second, now),
+            purse: Purse::new(limits.reads, now),
+            reads: BTreeMap::from([own]).into(),
+            writes: lane("writes"),
+            reports: lane("reports"),
+            places: Kinds { reads: place(), writes: place(), reports: place() },
+            reporter,
+            registry,
         }
     }
 
-    /// Makes a call that does not wait for a change, once there is a place for it.
-    async fn place<T>(
+    /// Where each breaker stands.
+    pub(crate) fn state(&self) -> RegistryState {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let reads = reads.values().map(|lane| (lane.name().datacenter.clone(), lane.state())).collect();
+        RegistryState {
+            reads,
+            writes: self.writes.state(),
+            reports: self.reports.state(),
+            taking_turns: self.turns.sharing(),
+        }
+    }
+
+    /// Whether a line about one view is to be said above debug: not while the registry is away, which is said once for
+    /// all, and not more often than a person can read.
+    pub(crate) fn says_of_a_view(&self) -> bool {
+        self.reporter.view(now())
+    }
+
+    /// How many reads may wait at once.
+    fn room(&self) -> usize {
+        self.registry.watches().unwrap_or(self.watches)
+    }
+
+    /// The lane of the reads of a datacentre.
+    fn lane(&self, datacenter: Option<&Arc<str>>) -> Arc<Lane> {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut datacenter = datacenter.cloned();
+        if !reads.contains_key(&datacenter) && reads.len() >= DATACENTERS {
+            datacenter = Some("others".into());
+        }
+        // Each lane has a sequence of its own, which the order of first use decides.
+        let number = u64::try_from(reads.len()).unwrap_or(u64::MAX);
+        let lane = reads.entry(datacenter.clone()).or_insert_with(|| {
+            let rolls = Rolls::new(crate::roll::mix(self.limits.seed.wrapping_add(number)));
+            let name = Name { kind: "reads", datacenter };
+            Arc::new(Lane::new(name, self.limits.open_after, rolls, Arc::clone(&self.reporter)))
+        });
+        Arc::clone(lane)
+    }
+
+    /// Makes a call that does not wait for a change, once there is a place for it and the breaker lets it.
+    async fn call<T>(
         &self,
+        lane: &Lane,
         places: &Semaphore,
+        purse: Option<Retry<'_>>,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let _place = take(places).await?;
-        self.within(self.call, call).await
+        let wish = self.wish(purse);
+        let (_place, mut entry) = loop {
+            let place = tokio::select! {
+                biased;
+                () = lane.refuses() => None,
+                place = timeout_at(wish.ends(), places.acquire()) => Some(place),
+            };
+            let Some(place) = place else {
+                // Waiting for a place says nothing about the registry. Waiting for its return does.
+                let entry = lane.enter(wish).await?;
+                if entry.is_probe() {
+                    break (None, entry);
+                }
+                continue;
+            };
+            let place = place.map_err(|late| self.no_place(late))?.map_err(closed)?;
+            break (Some(place), lane.enter(wish).await?);
+        };
+        entry.begin(false);
+        let done = self.within(self.call, call).await;
+        entry.end(&done, wish.purse);
+        done
+    }
+
+    /// Makes a read that waits for a change: in a place of its own, or in turn.
+    async fn watch<'a, T>(
+        &'a self,
+        read: Waiting<'_>,
+        ask: impl Fn(Block) -> Reply<'a, T>,
+    ) -> Result<T, Error> {
+        let lane = self.lane(read.datacenter);
+        loop {
+            let place = tokio::select! {
+                biased;
+                () = lane.refuses() => None,
+                place = self.turns.take(self.room(), read.used, read.block.wait) => Some(place),
+            };
+            let wish = self.wish(Some(Retry { purse: &self.purse, failed: read.failed }));
+            let mut entry = lane.enter(wish).await?;
+            if entry.is_probe() {
+                // A read that waits would tell nothing until it ends.
+                self.probe(entry, read.datacenter).await;
+                continue;
+            }
+            let Some(place) = place else { continue };
+            let wait = place.turn.map_or(read.block.wait, |turn| turn.min(read.block.wait));
+            let asked = ask(Block { wait, ..read.block });
+            entry.begin(true);
+            if let Some(done) = self.unless_wanted(&place, deadline(wait, self.call), asked).await {
+                entry.end(&done, wish.purse);
+                return done;
+            }
+        }
+    }
+
+    /// What a read that waits came to; `None` when its place went to a reader that was used later.
+    async fn unless_wanted<T>(
+        &self,
+        place: &Place<'_>,
+        limit: Duration,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Option<Result<T, Error>> {
+        tokio::select! {
+            biased;
+            done = self.within(limit, call) => Some(done),
+            () = place.wanted() => None,
+        }
+    }
+
+    /// Finds out whether the registry is back, by the cheapest read there is.
+    async fn probe(&self, mut entry: Entry<'_>, datacenter: Option<&Arc<str>>) {
+        entry.begin(false);
+        let done = match ServiceName::new(PROBE) {
+            Ok(name) => {
+                let query = ServiceQuery::new(name).datacenter(datacenter.cloned());
+                self.within(self.call, self.registry.service(&query)).await.map(drop)
+            }
+            Err(wrong) => Err(wrong),
+        };
+        entry.end(&done, Some(&self.purse));
     }
 
     async fn within<T>(
@@ -92,56 +275,49 @@ impl Guard {
         })
     }
 
-    /// A place for a read that waits, and how long it may wait there: a short while only, while others queue.
-    async fn turn(&self, block: Block) -> Result<(SemaphorePermit<'_>, Block), Error> {
-        let queued = Queued::new(&self.queued);
-        let place = take(&self.watches).await?;
-        drop(queued);
-        let crowded = self.queued.load(Ordering::Relaxed) > 0;
-        let wait = if crowded { block.wait.min(TURN) } else { block.wait };
-        Ok((place, Block { wait, ..block }))
+    fn wish<'a>(&self, retry: Option<Retry<'a>>) -> Wish<'a> {
+        let failed = retry.and_then(|retry| retry.failed);
+        Wish { since: Clock::now(), limit: self.call, purse: retry.map(|retry| retry.purse), failed }
     }
 
-    async fn watch(&self, query: &ServiceQuery, block: Block) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
-        let (_place, block) = self.turn(block).await?;
-        let query = query.clone().block(block.index, block.wait);
-        self.within(deadline(block.wait, self.call), self.registry.service(&query)).await
-    }
-
-    async fn watch_list(&self, query: &CatalogQuery, block: Block) -> Result<Answer<ServiceTags>, Error> {
-        let (_place, block) = self.turn(block).await?;
-        let query = CatalogQuery { block: Some(block), ..query.clone() };
-        self.within(deadline(block.wait, self.call), self.registry.services(&query)).await
+    fn no_place(&self, late: tokio::time::error::Elapsed) -> Error {
+        let (registry, limit) = (self.describe(), format_duration(self.call));
+        let what = format!(
+            "{registry}: not asked: {PLACES} calls of this kind are under way, and none ended within {limit}; the \
+             registry is too slow"
+        );
+        Error::new(Kind::Timeout, what).caused_by(late)
     }
 }
 
-async fn take(places: &Semaphore) -> Result<SemaphorePermit<'_>, Error> {
-    places
-        .acquire()
-        .await
-        .map_err(|closed| Error::new(Kind::Closed, "the registry's guard is closed").caused_by(closed))
+/// What pays for a read, and when the same read failed before.
+#[derive(Clone, Copy)]
+struct Retry<'a> {
+    purse: &'a Purse,
+    failed: Option<Instant>,
+}
+
+/// A read that waits for a change.
+#[derive(Clone, Copy)]
+struct Waiting<'a> {
+    datacenter: Option<&'a Arc<str>>,
+    block: Block,
+    used: Option<Instant>,
+    failed: Option<Instant>,
+}
+
+fn now() -> Instant {
+    Clock::now().into_std()
+}
+
+fn closed(closed: tokio::sync::AcquireError) -> Error {
+    Error::new(Kind::Closed, "the registry's guard is closed").caused_by(closed)
 }
 
 /// How long a blocking read may take: the server adds up to a sixteenth to the wait (Consul: agent/consul/config.go),
 /// and then the answer has to travel.
 fn deadline(wait: Duration, call: Duration) -> Duration {
     wait.saturating_add(wait / 16).saturating_add(call)
-}
-
-/// Counts one that waits for a place, until dropped.
-struct Queued<'a>(&'a AtomicUsize);
-
-impl<'a> Queued<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Registry for Guard {
@@ -153,42 +329,66 @@ impl Registry for Guard {
         self.registry.endpoint()
     }
 
+    fn watches(&self) -> Option<usize> {
+        self.registry.watches()
+    }
+
     fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
-        match query.block {
-            Some(block) => Box::pin(self.watch(query, block)),
-            None => Box::pin(self.place(&self.reads, self.registry.service(query))),
-        }
+        let ServiceQuery { datacenter, used, failed, .. } = query;
+        let (datacenter, used, failed) = (datacenter.as_ref(), *used, *failed);
+        Box::pin(async move {
+            if let Some(block) = query.block {
+                let ask = |block: Block| -> Reply<'a, _> {
+                    let query = query.clone().block(block.index, block.wait);
+                    Box::pin(async move { self.registry.service(&query).await })
+                };
+                return self.watch(Waiting { datacenter, block, used, failed }, ask).await;
+            }
+            let retry = Retry { purse: &self.purse, failed };
+            let (lane, asked) = (self.lane(datacenter), self.registry.service(query));
+            self.call(&lane, &self.places.reads, Some(retry), asked).await
+        })
     }
 
     fn services<'a>(&'a self, query: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
-        match query.block {
-            Some(block) => Box::pin(self.watch_list(query, block)),
-            None => Box::pin(self.place(&self.reads, self.registry.services(query))),
-        }
+        let datacenter = query.datacenter.as_ref();
+        Box::pin(async move {
+            if let Some(block) = query.block {
+                let ask = |block: Block| -> Reply<'a, _> {
+                    let query = CatalogQuery { block: Some(block), ..query.clone() };
+                    Box::pin(async move { self.registry.services(&query).await })
+                };
+                // There is one of these for many services: it always is in use.
+                return self.watch(Waiting { datacenter, block, used: Some(now()), failed: None }, ask).await;
+            }
+            let retry = Retry { purse: &self.purse, failed: None };
+            let (lane, asked) = (self.lane(datacenter), self.registry.services(query));
+            self.call(&lane, &self.places.reads, Some(retry), asked).await
+        })
     }
 
     fn agent(&self) -> Reply<'_, AgentInfo> {
-        Box::pin(self.place(&self.writes, self.registry.agent()))
+        Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.agent()))
     }
 
     fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
-        Box::pin(self.place(&self.writes, self.registry.registered(ids)))
+        Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.registered(ids)))
     }
 
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
-        Box::pin(self.place(&self.writes, self.registry.register(definition)))
+        Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.register(definition)))
     }
 
     fn deregister<'a>(&'a self, id: &'a ServiceId) -> Reply<'a, ()> {
-        Box::pin(self.place(&self.writes, self.registry.deregister(id)))
+        Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.deregister(id)))
     }
 
     fn report<'a>(&'a self, report: &'a Report) -> Reply<'a, ()> {
-        Box::pin(self.place(&self.reports, self.registry.report(report)))
+        Box::pin(self.call(&self.reports, &self.places.reports, None, self.registry.report(report)))
     }
 
     fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
-        Box::pin(self.place(&self.writes, self.registry.maintenance(id, reason)))
+        Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.maintenance(id, reason)))
     }
 }
 

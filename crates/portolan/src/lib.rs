@@ -51,9 +51,12 @@ mod telemetry;
 mod testing;
 
 pub use check::{Check, CheckKind};
-pub use discovery::{CacheConfig, Config, Discovery, Dump, ResolverDump, Services, ViewConfig, ViewDump};
+pub use discovery::{
+    CacheConfig, Config, Discovery, Dump, GuardConfig, ResolverDump, Services, ViewConfig, ViewDump,
+};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, Kind};
+pub use guard::{BreakerState, RegistryState};
 pub use model::{
     CheckId, CheckScope, CheckState, Identity, Instance, Meta, ServiceId, ServiceName, Status, Weights,
     aggregate,

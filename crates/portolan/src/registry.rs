@@ -45,6 +45,12 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
         None
     }
 
+    /// How many reads that wait for a change this registry can hold at once; `None`: as many as the program is set to,
+    /// since each is a connection. May change when more is known about the registry.
+    fn watches(&self) -> Option<usize> {
+        None
+    }
+
     /// The instances of one service, unfiltered. With [`Block`], waits for a change.
     ///
     /// An unknown service is an empty answer, not an error.

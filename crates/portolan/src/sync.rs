@@ -84,21 +84,23 @@ pub(crate) async fn follow(
     let line = Line { guard, target, recall: Recall::new(rolls.next()), service: state.service().clone() };
     let mut told = Told::default();
     let mut input = Input::Start;
-    let (work, aside) = (line.act(Next::Sleep), line.beside(None));
+    let mut asker = Asker::default();
+    let (work, aside) = (line.act(Next::Sleep, asker), line.beside(None, asker));
     tokio::pin!(work, aside);
     let mut asleep = false;
     loop {
         let uses = Uses { used: interest.take_used(), followed: interest.is_followed() };
+        asker.note(uses, &input, now());
         state.uses(uses, now());
         state.bound(interest.tightest());
         let turn = state.on(input, now(), rolls.next());
-        obey(&state, &turn, writer, &interest);
+        obey(&state, &turn, writer, &interest, &line.guard);
         if turn.next != Next::GoOn {
             asleep = turn.next == Next::Sleep;
-            work.set(line.act(turn.next));
+            work.set(line.act(turn.next, asker));
         }
         if turn.aside.is_some() {
-            aside.set(line.beside(turn.aside));
+            aside.set(line.beside(turn.aside, asker));
         }
         input = loop {
             if let Some(news) = news(&interest, &mut told, asleep) {
@@ -110,7 +112,7 @@ pub(crate) async fn follow(
                 Some(snapshot) = remembered.recv() => publish(state.remember(snapshot, now()), writer),
                 input = &mut work => break input,
                 result = &mut aside => {
-                    aside.set(line.beside(None));
+                    aside.set(line.beside(None, asker));
                     break Input::Aside(result);
                 }
                 () = at(state.deadline()) => publish(state.expire(now()), writer),
@@ -137,6 +139,26 @@ fn publish(next: Option<Arc<Snapshot>>, writer: &mut Writer) {
     }
 }
 
+/// What the guard is told of a view, to put its reads in order when not all can be sent.
+#[derive(Clone, Copy, Default)]
+struct Asker {
+    used: Option<Instant>,
+    failed: Option<Instant>,
+}
+
+impl Asker {
+    fn note(&mut self, uses: Uses, input: &Input, now: Instant) {
+        if uses.used || uses.followed {
+            self.used = Some(now);
+        }
+        match input {
+            Input::Failed { .. } => self.failed = Some(now),
+            Input::Answer(_) => self.failed = None,
+            _ => {}
+        }
+    }
+}
+
 /// What a view's reads have in common.
 struct Line {
     guard: Arc<Guard>,
@@ -146,7 +168,7 @@ struct Line {
 }
 
 impl Line {
-    async fn act(&self, next: Next) -> Input {
+    async fn act(&self, next: Next, asker: Asker) -> Input {
         let ask = match next {
             Next::Ask(ask) => ask,
             Next::RestUntil(until) => {
@@ -155,25 +177,27 @@ impl Line {
             }
             Next::Sleep | Next::GoOn => std::future::pending().await,
         };
-        match self.read(ask).await {
+        match self.read(ask, asker).await {
             Ok(answer) => Input::Answer(answer),
             Err((kind, text)) => Input::Failed { kind, text },
         }
     }
 
     /// The read beside the open one, if there is one to make.
-    async fn beside(&self, aside: Option<(Instant, Ask)>) -> Outcome {
+    async fn beside(&self, aside: Option<(Instant, Ask)>, asker: Asker) -> Outcome {
         let Some((from, ask)) = aside else { return std::future::pending().await };
         at(Some(from)).await;
-        self.read(ask).await
+        self.read(ask, asker).await
     }
 
-    async fn read(&self, ask: Ask) -> Outcome {
+    async fn read(&self, ask: Ask, asker: Asker) -> Outcome {
         let mut query = ServiceQuery::new(self.service.clone())
             .consistency(ask.consistency)
             .datacenter(self.target.datacenter.clone())
             .output(self.target.output)
-            .recall(self.recall.clone());
+            .recall(self.recall.clone())
+            .used(asker.used)
+            .failed(asker.failed);
         query.block = ask.block;
         self.guard.service(&query).await.map_err(|error| (error.kind(), error.chain().into()))
     }
@@ -186,7 +210,7 @@ async fn at(deadline: Option<Instant>) {
     }
 }
 
-fn obey(state: &State, turn: &Turn, writer: &mut Writer, interest: &Interest) {
+fn obey(state: &State, turn: &Turn, writer: &mut Writer, interest: &Interest, guard: &Guard) {
     let service = state.service().as_str();
     if let Some(next) = &turn.publish {
         record(service, next, &writer.current());
@@ -197,27 +221,41 @@ fn obey(state: &State, turn: &Turn, writer: &mut Writer, interest: &Interest) {
     }
     if let Some(event) = &turn.event {
         let failure = turn.publish.as_ref().and_then(|snapshot| snapshot.failure());
-        tell(service, event, failure);
+        count(service, event);
+        // A missed change is a fault of its own, and never one of many.
+        if matches!(event, Event::Diverged(_)) || guard.says_of_a_view() {
+            tell(service, event, failure);
+        } else {
+            tracing::debug!(service, ?event, "what happens to many views at once");
+        }
+    }
+}
+
+fn count(service: &str, event: &Event) {
+    let label = || service.to_owned();
+    match event {
+        Event::IndexWentBack { .. } => {
+            metrics::counter!(telemetry::INDEX_RESETS, "service" => label()).increment(1);
+        }
+        Event::Suspect { .. } => {
+            metrics::counter!(telemetry::SUSPECT_ANSWERS, "service" => label()).increment(1);
+        }
+        Event::Dormant => metrics::gauge!(telemetry::VIEW_DORMANT, "service" => label()).set(1.0),
+        Event::Awake => metrics::gauge!(telemetry::VIEW_DORMANT, "service" => label()).set(0.0),
+        Event::Failing | Event::Recovered | Event::Diverged(_) => {}
     }
 }
 
 fn tell(service: &str, event: &Event, failure: Option<&Failure>) {
     match event {
-        Event::IndexWentBack { had, got, times } => {
-            metrics::counter!(telemetry::INDEX_RESETS, "service" => service.to_owned()).increment(1);
-            match times {
-                1 => tracing::warn!(service, had, got, "the registry's index went back; reading anew"),
-                4 => tracing::warn!(
-                    service,
-                    had,
-                    got,
-                    "the index goes back again and again; the servers disagree"
-                ),
-                _ => tracing::debug!(service, had, got, "the registry's index went back; reading anew"),
+        Event::IndexWentBack { had, got, times } => match times {
+            1 => tracing::warn!(service, had, got, "the registry's index went back; reading anew"),
+            4 => {
+                tracing::warn!(service, had, got, "the index goes back again and again; the servers disagree")
             }
-        }
+            _ => tracing::debug!(service, had, got, "the registry's index went back; reading anew"),
+        },
         Event::Suspect { had, got } => {
-            metrics::counter!(telemetry::SUSPECT_ANSWERS, "service" => service.to_owned()).increment(1);
             tracing::warn!(service, had, got, "an answer after a break lost too much; asking the leader");
         }
         Event::Failing => {
@@ -227,11 +265,9 @@ fn tell(service: &str, event: &Event, failure: Option<&Failure>) {
         Event::Recovered => tracing::info!(service, "reads succeed again"),
         Event::Diverged(missed) => diverged(service, missed),
         Event::Dormant => {
-            metrics::gauge!(telemetry::VIEW_DORMANT, "service" => service.to_owned()).set(1.0);
             tracing::info!(service, "nobody uses this view; it rests until somebody does");
         }
         Event::Awake => {
-            metrics::gauge!(telemetry::VIEW_DORMANT, "service" => service.to_owned()).set(0.0);
             tracing::info!(service, "this view is used again; reading anew");
         }
     }

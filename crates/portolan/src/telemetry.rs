@@ -58,6 +58,15 @@ pub(crate) const CACHE_UP: &str = "portolan_cache_up";
 pub(crate) const REQUEST_SECONDS: &str = "portolan_registry_request_seconds";
 /// Calls to the registry. Labels: `operation`, `outcome` (`ok` or the kind of error).
 pub(crate) const REQUESTS: &str = "portolan_registry_requests_total";
+/// Where the circuit breaker of a kind of call stands: 0 closed (calls are sent), 1 half open (one probe), 2 open. Labels:
+/// `calls` (`reads`, `writes`, `reports`), `datacenter` (empty: the agent's own). Not 0 for minutes: the registry is away.
+pub(crate) const BREAKER_STATE: &str = "portolan_registry_breaker_state";
+/// Times a breaker opened or closed. Labels: `calls`, `datacenter`, `to` (`open`, `closed`). More than a few an hour: the
+/// registry answers now and then; look at its load.
+pub(crate) const BREAKER_TRANSITIONS: &str = "portolan_registry_breaker_transitions_total";
+/// Calls that were given up before they were sent: the breaker was open, or the budget used up. Labels: `calls`,
+/// `datacenter`. Growth while the breaker is closed: raise the guard's limits, or follow fewer services.
+pub(crate) const CALLS_NOT_SENT: &str = "portolan_registry_calls_not_sent_total";
 /// Instances left out of an answer because a number in them is out of range. Any: look at who registers them.
 pub(crate) const INSTANCES_UNREADABLE: &str = "portolan_registry_instances_unreadable_total";
 /// How many registrations of this process are in each state. Labels: `service`, `state`.

@@ -10,9 +10,11 @@ use crate::{
 };
 
 mod cache;
+mod guard;
 mod view;
 
 pub use cache::CacheConfig;
+pub use guard::GuardConfig;
 pub use view::ViewConfig;
 
 /// The settings of a [`Discovery`](super::Discovery).
@@ -25,10 +27,13 @@ pub struct Config {
     pub view: ViewConfig,
     /// Where views are kept beyond the life of the process. Default: nowhere.
     pub cache: CacheConfig,
+    /// How the registry is protected from this program.
+    pub guard: GuardConfig,
     /// How long `service()` waits for the first answer. Default 5 s.
     pub start_wait: Duration,
-    /// How many blocking reads may be open at once; each is a connection over plain HTTP, and Consul allows 200 for
-    /// each client address. 1 to 10,000; default 64.
+    /// How many blocking reads may be open at once where each is a connection: over plain HTTP. Consul allows 200 for
+    /// each client address. Over HTTPS with HTTP/2, reads share connections: there are never more than 64, and up to
+    /// 8,192 reads. 1 to 10,000; default 64.
     pub connections: usize,
     /// A file in which an operator forces the instances of services, as a
     /// [`StaticList`](crate::registry::static_list::StaticList) is written: a line `web=10.0.0.1:80,10.0.0.2:80` each.
@@ -45,6 +50,7 @@ impl Default for Config {
             consul: ConsulConfig::default(),
             view: ViewConfig::default(),
             cache: CacheConfig::default(),
+            guard: GuardConfig::default(),
             start_wait: Duration::from_secs(5),
             connections: 64,
             overrides: None,
@@ -84,6 +90,13 @@ impl Config {
         self
     }
 
+    /// How the registry is protected from this program.
+    #[must_use]
+    pub fn guard(mut self, guard: GuardConfig) -> Self {
+        self.guard = guard;
+        self
+    }
+
     /// How long `service()` waits for the first answer.
     #[must_use]
     pub fn start_wait(mut self, wait: Duration) -> Self {
@@ -117,6 +130,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), Error> {
         self.view.check()?;
         self.cache.check(&self.view)?;
+        self.guard.check()?;
         if !(1..=10_000).contains(&self.connections) {
             let what = format!("connections: {} is not from 1 to 10000; 64 is the default", self.connections);
             return Err(Error::new(Kind::Config, what));
@@ -133,6 +147,8 @@ mod tests {
     fn the_defaults_are_accepted_and_what_is_wrong_is_named() {
         Config::default().check().unwrap();
         let (view, cache) = (ViewConfig::default, CacheConfig::default);
+        let guard = GuardConfig::default;
+        let guarded = |guard| Config::default().guard(guard);
         let second = Duration::from_secs(1);
         for (config, says) in [
             (
@@ -167,6 +183,12 @@ mod tests {
                 "view.suspicion.share: NaN is not from 0 to 1",
             ),
             (Config::default().connections(0), "connections: 0 is not from 1 to 10000"),
+            (guarded(guard().open_after(0)), "guard.open_after: 0 is not from 1 to 1000; 5 is the default"),
+            (guarded(guard().requests_per_second(0)), "guard.requests_per_second: 0 is not from 1 to 100000"),
+            (guarded(guard().burst(100_001)), "guard.burst: 100001 is not from 1 to 100000"),
+            (guarded(guard().retries_per_second(0)), "guard.retries_per_second: 0 is not from 1"),
+            (guarded(guard().retry_percent(1_001)), "guard.retry_percent: 1001 is not from 0 to 1000"),
+            (guarded(guard().turns_per_second(0)), "guard.turns_per_second: 0 is not from 1 to 10000"),
         ] {
             let error = config.check().unwrap_err();
             assert_eq!(error.kind(), Kind::Config);

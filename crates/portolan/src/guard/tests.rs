@@ -1,8 +1,13 @@
-//! Places are never exceeded, kinds do not starve each other, and every call has a deadline.
+//! Places are never exceeded, kinds do not starve each other, every call has a deadline, and a registry that is away is
+//! asked by one probe at a time.
+
+use std::sync::atomic::Ordering;
+
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::{
-    model::ServiceName,
+    model::{CheckId, ServiceName, Status},
     testing::{Scripted, answer, list},
 };
 
@@ -47,7 +52,7 @@ async fn more_views_than_places_take_turns_and_never_exceed_them() {
     registry.service(&query(None)).await.unwrap();
     let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 3, CALL));
     let start = tokio::time::Instant::now();
-    let mut views = tokio::task::JoinSet::new();
+    let mut views = JoinSet::new();
     for _ in 0..12 {
         let guard = Arc::clone(&guard);
         views.spawn(async move { guard.service(&query(Some(Duration::from_secs(30)))).await.map(|_| ()) });
@@ -65,7 +70,7 @@ async fn open_watches_do_not_starve_a_read() {
     let registry = Scripted::new([Ok(answer(&[1], 1))]);
     registry.service(&query(None)).await.unwrap();
     let guard = Arc::new(Guard::new(registry, 1, CALL));
-    let mut watch = tokio::task::JoinSet::new();
+    let mut watch = JoinSet::new();
     let other = Arc::clone(&guard);
     watch.spawn(async move { other.service(&query(Some(Duration::from_secs(600)))).await.map(|_| ()) });
     tokio::task::yield_now().await;
@@ -78,7 +83,7 @@ async fn watches_of_lists_take_the_places_of_watches_and_not_those_of_reads() {
     registry.push_list(Ok(list("web", 1)));
     registry.services(&CatalogQuery::default()).await.unwrap();
     let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 2, CALL));
-    let mut watches = tokio::task::JoinSet::new();
+    let mut watches = JoinSet::new();
     for _ in 0..PLACES {
         let guard = Arc::clone(&guard);
         let block = Some(Block { index: 1, wait: Duration::from_secs(600) });
@@ -92,4 +97,195 @@ async fn watches_of_lists_take_the_places_of_watches_and_not_those_of_reads() {
     while let Some(watch) = watches.join_next().await {
         watch.unwrap().unwrap();
     }
+}
+
+fn guard(registry: &Arc<Scripted>, limits: Limits) -> Arc<Guard> {
+    Arc::new(Guard::with_limits(Arc::<Scripted>::clone(registry), 4, CALL, limits))
+}
+
+/// One whose breaker for reads of the agent's own datacentre is open.
+async fn open(registry: &Arc<Scripted>) -> Arc<Guard> {
+    let guard = guard(registry, Limits::default());
+    for _ in 0..5 {
+        registry.push(Err(Kind::Unreachable));
+        guard.service(&query(None)).await.unwrap_err();
+    }
+    guard
+}
+
+fn asked(registry: &Scripted) -> usize {
+    registry.asked.lock().unwrap().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_is_open_one_call_probes_and_the_others_say_what_they_wait_for() {
+    let registry = Scripted::new([]);
+    let guard = open(&registry).await;
+    let mut waiting = JoinSet::new();
+    // All probes fail, until long after the calls are given up.
+    for _ in 0..50 {
+        registry.push(Err(Kind::Unreachable));
+        let guard = Arc::clone(&guard);
+        waiting.spawn(async move { guard.service(&query(None)).await.unwrap_err() });
+    }
+    let start = tokio::time::Instant::now();
+    let mut unsent = 0;
+    while let Some(error) = waiting.join_next().await {
+        let error = error.unwrap();
+        if error.kind() == Kind::Unavailable {
+            unsent += 1;
+            let text = error.to_string();
+            let says =
+                "a scripted registry: not asked: it has not answered for 10s, at last: scripted; it is asked";
+            assert!(text.starts_with(says), "{text}");
+        }
+    }
+    assert_eq!(start.elapsed(), CALL);
+    let probes = asked(&registry) - 5;
+    assert_eq!(probes + unsent, 50);
+    assert!((5..=20).contains(&probes), "{probes} probes in 10 s");
+    let state = guard.state();
+    assert!(
+        matches!(&state.reads[0], (None, BreakerState::Open { error, .. }) if &**error == "scripted"),
+        "{state:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_waits_is_no_probe_and_goes_on_when_one_succeeded() {
+    let registry = Scripted::new([]);
+    let guard = open(&registry).await;
+    registry.push(Ok(answer(&[], 1)));
+    registry.push(Ok(answer(&[1], 7)));
+    let done = guard.service(&query(Some(Duration::from_secs(30)))).await.unwrap();
+    assert_eq!(done.meta.index, 7);
+    let asked = registry.asked.lock().unwrap()[5..].to_vec();
+    assert_eq!((asked[0].service.as_str(), asked[0].block), (PROBE, None));
+    assert_eq!((asked[1].service.as_str(), asked[1].block.is_some()), ("web", true));
+    assert!(guard.state().is_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_caller_goes_away_makes_room_for_the_next() {
+    let registry = Scripted::new([]);
+    let guard = open(&registry).await;
+    // No line in the script: the probe hangs, until its caller is gone.
+    assert!(timeout(Duration::from_secs(5), guard.service(&query(None))).await.is_err());
+    registry.push(Ok(answer(&[1], 7)));
+    assert!(timeout(Duration::from_secs(5), guard.service(&query(None))).await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_datacentre_that_is_away_stops_neither_the_own_one_nor_registrations_nor_reports() {
+    let registry = Scripted::new([]);
+    let guard = guard(&registry, Limits::default());
+    let far = query(None).datacenter(Some("dc2".into()));
+    for _ in 0..5 {
+        registry.push(Err(Kind::Unavailable));
+        guard.service(&far).await.unwrap_err();
+    }
+    registry.push(Ok(answer(&[1], 7)));
+    assert!(guard.service(&query(None)).await.is_ok());
+    let start = tokio::time::Instant::now();
+    // The script knows no other calls, and says so: they reach it.
+    assert_eq!(guard.agent().await.unwrap_err().kind(), Kind::Rejected);
+    let report = Report::new(CheckId::new("c").unwrap(), Status::Passing, "");
+    assert_eq!(guard.report(&report).await.unwrap_err().kind(), Kind::Rejected);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let state = guard.state();
+    assert_eq!(state.reads.iter().map(|(_, state)| state.is_closed()).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_keep_to_their_budget_and_reports_do_not_wait_for_it() {
+    let reads = Allowance { per_second: 10, burst: 5, retries_per_second: 1, retry_percent: 0 };
+    let registry = Scripted::new([Ok(answer(&[1], 7))]);
+    let guard = guard(&registry, Limits { reads, ..Limits::default() });
+    let start = tokio::time::Instant::now();
+    for _ in 0..25 {
+        guard.service(&query(None)).await.unwrap();
+    }
+    assert!(start.elapsed() >= Duration::from_secs(2), "five at once, and ten a second");
+    let before = start.elapsed();
+    let report = Report::new(CheckId::new("c").unwrap(), Status::Passing, "");
+    for _ in 0..100 {
+        guard.report(&report).await.unwrap_err();
+    }
+    assert_eq!(start.elapsed(), before);
+    // Retries: one a second.
+    let again = query(None).failed(Some(now()));
+    for _ in 0..4 {
+        guard.service(&again).await.unwrap();
+    }
+    assert!(start.elapsed() >= before + Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_used_up_is_an_error_that_names_the_setting() {
+    let reads = Allowance { per_second: 1, burst: 1, retries_per_second: 1, retry_percent: 0 };
+    let registry = Scripted::new([Ok(answer(&[1], 7))]);
+    let guard = guard(&registry, Limits { reads, ..Limits::default() });
+    let mut calls = JoinSet::new();
+    for _ in 0..30 {
+        let guard = Arc::clone(&guard);
+        calls.spawn(async move { guard.service(&query(None)).await.map(drop) });
+    }
+    let done = calls.join_all().await;
+    assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 11);
+    let error = done.into_iter().find_map(Result::err).unwrap();
+    assert_eq!(error.kind(), Kind::Busy);
+    assert!(error.to_string().contains("guard.requests_per_second"), "{error}");
+    assert!(guard.state().is_up(), "what was not sent says nothing about the registry");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_or_is_late_or_dropped_leaves_nothing_behind() {
+    // Nothing comes back by itself: a token that leaks is missing in the end.
+    let reads = Allowance { per_second: 1, burst: 400, retries_per_second: 1, retry_percent: 0 };
+    let registry = Scripted::hanging();
+    let guard = guard(&registry, Limits { reads, open_after: 1_000, ..Limits::default() });
+    let (start, wait) = (tokio::time::Instant::now(), Duration::from_secs(30));
+    for round in 0..50u64 {
+        // Late: one read, and one that waits and hangs.
+        let (read, watch) = (query(None), query(Some(wait)));
+        let both = async { tokio::join!(guard.service(&read), guard.service(&watch)) };
+        if round == 0 {
+            let (read, watch) = both.await;
+            assert_eq!((read.unwrap_err().kind(), watch.unwrap_err().kind()), (Kind::Timeout, Kind::Timeout));
+        } else {
+            // Dropped at any point: in line, in its place, on its way.
+            assert!(timeout(Duration::from_millis(round), both).await.is_err());
+        }
+        // More than there are places, all dropped: some were sent, the others only waited.
+        let mut many = JoinSet::new();
+        for _ in 0..2 {
+            let guard = Arc::clone(&guard);
+            many.spawn(async move { guard.service(&query(Some(Duration::from_secs(30)))).await.is_ok() });
+        }
+        tokio::task::yield_now().await;
+        many.shutdown().await;
+    }
+    // Failed.
+    registry.push(Err(Kind::Rejected));
+    assert_eq!(guard.service(&query(None)).await.unwrap_err().kind(), Kind::Rejected);
+    assert_eq!(registry.open.load(Ordering::SeqCst), 0);
+    assert_eq!(guard.state().taking_turns, 0);
+    assert_eq!(guard.places.reads.available_permits(), PLACES);
+    // All places of reads that wait are free: four are under way at once.
+    let mut four = JoinSet::new();
+    for _ in 0..4 {
+        let guard = Arc::clone(&guard);
+        four.spawn(async move { guard.service(&query(Some(Duration::from_secs(30)))).await.is_ok() });
+    }
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(registry.open.load(Ordering::SeqCst), 4);
+    let sent = asked(&registry);
+    assert!(sent < 400, "the budget was not the limit: {sent}");
+    // What was not sent cost nothing: what is left, and what was sent, is all there was and came since.
+    let left = (0..1_000).filter(|_| guard.purse.pay(None, now()).map(purse::Paid::spend).is_ok()).count();
+    let earned = usize::try_from(start.elapsed().as_secs()).unwrap() + 1;
+    assert!(
+        (400..=400 + earned).contains(&(left + sent)),
+        "{left} are left, {sent} were sent, {earned} came"
+    );
 }

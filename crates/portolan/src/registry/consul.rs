@@ -200,6 +200,10 @@ impl Registry for Consul {
         self.transport.endpoint()
     }
 
+    fn watches(&self) -> Option<usize> {
+        self.transport.watches()
+    }
+
     fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(self.instances(query))
     }

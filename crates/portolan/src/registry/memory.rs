@@ -258,6 +258,10 @@ impl Registry for Memory {
         "the in-process registry".to_owned()
     }
 
+    fn watches(&self) -> Option<usize> {
+        Some(usize::MAX)
+    }
+
     fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(async move {
             let bell = self.shared.doorbell(&query.service);

@@ -4,7 +4,11 @@
 //!
 //! Never: makes up what the registry did not say.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::recall::Recall;
 use crate::model::ServiceName;
@@ -47,6 +51,12 @@ pub struct ServiceQuery {
     /// What is remembered of the last answer to this question. With it a registry may hand out an instance that did not
     /// change as the same allocation, without reading it again; it decides nothing about what is answered.
     pub recall: Option<Recall>,
+    /// When somebody last used what is read here; `None`: nobody knows. Where not all reads can wait side by side,
+    /// those that were used lately may. Not sent anywhere.
+    pub used: Option<Instant>,
+    /// When the same read failed before, if its last attempt did: then this is a retry, of which there are not more than
+    /// a share of all reads. Not sent anywhere.
+    pub failed: Option<Instant>,
 }
 
 /// What to do with the output of checks.
@@ -70,6 +80,8 @@ impl ServiceQuery {
             block: None,
             output: CheckOutput::default(),
             recall: None,
+            used: None,
+            failed: None,
         }
     }
 
@@ -105,6 +117,20 @@ impl ServiceQuery {
     #[must_use]
     pub fn recall(mut self, recall: Recall) -> Self {
         self.recall = Some(recall);
+        self
+    }
+
+    /// The same, for somebody who used what is read here then.
+    #[must_use]
+    pub fn used(mut self, when: Option<Instant>) -> Self {
+        self.used = when;
+        self
+    }
+
+    /// The same, after its last attempt failed then.
+    #[must_use]
+    pub fn failed(mut self, when: Option<Instant>) -> Self {
+        self.failed = when;
         self
     }
 }

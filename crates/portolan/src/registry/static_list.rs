@@ -138,6 +138,10 @@ impl Registry for StaticList {
         format!("a static list of {} services", self.services.len())
     }
 
+    fn watches(&self) -> Option<usize> {
+        Some(usize::MAX)
+    }
+
     fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(async move {
             waited(query.block).await;

@@ -10,7 +10,10 @@
 //! Never: sends a request twice. It is given again only where no connection was there to send it on.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -43,7 +46,8 @@ pub(super) struct Pools {
     /// Empty where HTTP/2 is never spoken.
     shared: Box<[Shared]>,
     single: Pool,
-    refused: AtomicBool,
+    /// Whether the registry was seen to refuse HTTP/2, by whichever kind of call.
+    refused: Arc<AtomicBool>,
 }
 
 struct Shared {
@@ -63,7 +67,7 @@ impl Drop for Lease<'_> {
 }
 
 impl Pools {
-    pub(super) fn new(config: &ConsulConfig, dial: &Dial, idle: usize) -> Self {
+    pub(super) fn new(config: &ConsulConfig, dial: &Dial, idle: usize, refused: &Arc<AtomicBool>) -> Self {
         let tls = config.address.scheme() == Scheme::Https;
         let connections = if tls || config.http2 == Http2::PriorKnowledge { CONNECTIONS } else { 0 };
         let shared = (0..connections)
@@ -73,7 +77,13 @@ impl Pools {
             })
             .collect();
         let single = builder().pool_max_idle_per_host(idle).build(dial.wanting(Wanted::Http1));
-        Self { shared, single, refused: AtomicBool::new(false) }
+        Self { shared, single, refused: Arc::clone(refused) }
+    }
+
+    /// How many calls fit side by side on shared connections; `None`: each needs a connection of its own.
+    pub(super) fn streams(&self) -> Option<usize> {
+        let shared = !self.shared.is_empty() && !self.refused.load(Ordering::Relaxed);
+        shared.then_some(CONNECTIONS * STREAMS)
     }
 
     pub(super) async fn request(

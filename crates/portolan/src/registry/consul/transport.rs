@@ -126,7 +126,8 @@ pub(super) struct Transport {
 impl Transport {
     pub(super) fn new(config: ConsulConfig) -> Self {
         let dial = Dial::new(&config);
-        let pool = |idle| Pools::new(&config, &dial, idle);
+        let refused = Arc::default();
+        let pool = |idle| Pools::new(&config, &dial, idle, &refused);
         Self {
             base: config.address.base().into(),
             shown: config.address.shown().into(),
@@ -151,6 +152,11 @@ impl Transport {
 
     pub(super) fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// How many reads can wait side by side on shared connections; `None`: each needs one of its own.
+    pub(super) fn watches(&self) -> Option<usize> {
+        self.watches.streams()
     }
 
     /// Does one exchange: measured, traced, within its deadline.
