@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    Config, Discovery, Mark, Source,
+    Changes, Config, Discovery, Mark, Reader, Source,
     testing::{Scripted, answer},
 };
 
@@ -22,6 +22,11 @@ fn places(changes: &[Arc<Instance>]) -> Vec<String> {
     changes.iter().map(|one| one.authority()).collect()
 }
 
+/// What a reader is told, soon.
+async fn next(watch: &mut Reader) -> Changes {
+    tokio::time::timeout(LOOK * 10, watch.changed()).await.unwrap().unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_forced_service_is_marked_and_follows_the_file_until_its_line_is_removed() {
     let folder = tempfile::tempdir().unwrap();
@@ -34,14 +39,14 @@ async fn a_forced_service_is_marked_and_follows_the_file_until_its_line_is_remov
     assert_eq!(pick.freshness().source, Source::Override);
     assert_eq!((web.explain().mark, web.snapshot().instances().len()), (Mark::Override, 1));
     let mut watch = web.watch();
-    assert_eq!(places(&watch.changed().await.unwrap().added), ["10.9.9.9:80"]);
+    assert_eq!(places(&next(&mut watch).await.added), ["10.9.9.9:80"]);
 
     replace(&path, "web=10.9.9.9:80, 10.9.9.8:80\n");
-    assert_eq!(places(&watch.changed().await.unwrap().added), ["10.9.9.8:80"]);
+    assert_eq!(places(&next(&mut watch).await.added), ["10.9.9.8:80"]);
     assert!(discovery.warm("web", |web| web.peek(|one| one.mark()) == Ok(Mark::Override)).unwrap());
 
     replace(&path, "db=10.9.9.9:80");
-    let changes = watch.changed().await.unwrap();
+    let changes = next(&mut watch).await;
     assert_eq!((places(&changes.added), changes.removed.len()), (vec!["10.0.0.1:1001".to_owned()], 2));
     assert_eq!(web.pick().unwrap().mark(), Mark::Ordinary);
 }
@@ -63,8 +68,8 @@ async fn a_wrong_or_missing_file_leaves_what_was_said_before() {
     assert_eq!(web.pick().unwrap().mark(), Mark::Override);
     replace(&path, "");
     let mut watch = web.watch();
-    watch.changed().await.unwrap();
-    assert_eq!(watch.changed().await.unwrap().removed.len(), 1, "an empty file ends every override");
+    next(&mut watch).await;
+    assert_eq!(next(&mut watch).await.removed.len(), 1, "an empty file ends every override");
 }
 
 #[tokio::test(start_paused = true)]
