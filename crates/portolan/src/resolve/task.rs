@@ -87,7 +87,7 @@ fn show(cell: &Arc<Cell>, shows: Shows, writer: &mut Writer, old: &mut Old) {
     }
     let settles = cell.settled.swap(shows.settled, Ordering::Release) != shows.settled;
     if settles || !Arc::ptr_eq(&writer.current(), &shows.snapshot) {
-        writer.publish(shows.snapshot);
+        writer.relay(shows.snapshot);
     }
 }
 

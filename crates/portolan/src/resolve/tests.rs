@@ -158,6 +158,23 @@ async fn picks_follow_a_change_before_a_consumer_is_told() {
     }
 }
 
+/// A view and its resolvers share each snapshot: were both to keep it until the other has let go, none would ever go.
+#[tokio::test(start_paused = true)]
+async fn snapshots_that_nobody_reads_any_more_are_freed() {
+    let (mut writer, resolver, _tasks) = resolver(live(&[instance(1)], &[]));
+    let mut watch = resolver.watch();
+    watch.changed().await.unwrap();
+    let mut published = Vec::new();
+    for id in 2..50 {
+        let next = Arc::new(live(&[instance(id)], &[]));
+        published.push(Arc::downgrade(&next));
+        writer.publish(next);
+        watch.changed().await.unwrap();
+    }
+    let kept = published.iter().filter(|one| one.strong_count() > 0).count();
+    assert!(kept <= 3, "{kept} of {} are kept", published.len());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_load_outlives_a_changed_definition_and_not_a_new_place() {
     let (mut writer, resolver, _tasks) = resolver(live(&[instance(1)], &[]));
