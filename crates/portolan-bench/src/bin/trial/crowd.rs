@@ -81,7 +81,28 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Starts so many threads with so many lookups a second in all. Each name must be warm.
     pub(crate) fn start(discovery: &Discovery, names: &[String], threads: u32, rate: u32) -> Self {
-        let truth = Arc::new(Truth::default());
+        Self::with(Arc::new(Truth::default()), discovery, names, threads, rate)
+    }
+
+    /// Ends the threads, and starts others that look up elsewhere; says what the old ones saw.
+    pub(crate) fn moved(
+        &mut self,
+        discovery: &Discovery,
+        names: &[String],
+        threads: u32,
+        rate: u32,
+    ) -> Tally {
+        self.truth.stop.store(true, Ordering::Relaxed);
+        let mut all = Tally::default();
+        for thread in self.threads.drain(..) {
+            all.add(thread.join().unwrap_or_else(panicked));
+        }
+        self.truth.stop.store(false, Ordering::Relaxed);
+        *self = Self::with(Arc::clone(&self.truth), discovery, names, threads, rate);
+        all
+    }
+
+    fn with(truth: Arc<Truth>, discovery: &Discovery, names: &[String], threads: u32, rate: u32) -> Self {
         let pause = Duration::from_secs(1) * threads / rate;
         let start = |thread: u32| {
             let (truth, discovery) = (Arc::clone(&truth), discovery.clone());
@@ -119,15 +140,15 @@ impl Crowd {
         self.truth.stop.store(true, Ordering::Relaxed);
         let mut all = Tally::default();
         for thread in self.threads {
-            let panicked = |_| Tally {
-                failed: 1,
-                first_failure: Some("a thread that looks up panicked".to_owned()),
-                ..Tally::default()
-            };
             all.add(thread.join().unwrap_or_else(panicked));
         }
         all
     }
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Tally {
+    let first_failure = Some("a thread that looks up panicked".to_owned());
+    Tally { failed: 1, first_failure, ..Tally::default() }
 }
 
 fn look_up(truth: &Truth, discovery: &Discovery, names: &[String], pause: Duration) -> Tally {

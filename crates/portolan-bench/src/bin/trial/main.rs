@@ -15,10 +15,12 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::bail;
 use clap::Parser;
 
+mod churn;
 mod cluster;
 mod crowd;
 mod down;
 mod link;
+mod many;
 mod node;
 mod outage;
 mod scenes;
@@ -35,7 +37,9 @@ const TRIALS: &[(&str, &str)] = &[
     ("cluster", "three Consul servers and a client agent; the leader killed, stopped, cut off"),
     ("outage", "Consul gone for a minute under a thousand lookups a second"),
     ("write-to-pick", "from an acknowledged write to pick(), beside a bare blocking query"),
+    ("many", "five thousand services watched: connections, and changes beside a dedicated watch"),
     ("down", "a registry gone for five minutes under a thousand views: requests and log lines"),
+    ("churn", "an hour of churn in simulated time: memory and tasks"),
 ];
 
 /// Trials on real registries.
@@ -121,7 +125,12 @@ fn trials(args: &Args) -> anyhow::Result<bool> {
             continue;
         }
         println!("== {name}: {what}");
-        let table = match block_on(Box::pin(run(name, setting.clone()))) {
+        let ended = match *name {
+            // It pauses the clock, which takes a runtime of its own.
+            "churn" => churn::trial(&setting),
+            name => block_on(Box::pin(run(name, setting.clone()))),
+        };
+        let table = match ended {
             Ok(table) => table,
             Err(error) => {
                 println!("{name} could not be carried out: {error:#}\n");
@@ -141,6 +150,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "consul" => scenes::consul(&setting).await,
         "outage" => outage::trial(&setting).await,
         "write-to-pick" => write::trial(&setting).await,
+        "many" => many::trial(&setting).await,
         "down" => down::trial(&setting).await,
         "cluster" => cluster::trial(&setting).await,
         other => bail!("{other} is in the list, and nowhere else"),

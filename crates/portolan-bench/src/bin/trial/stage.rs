@@ -136,6 +136,43 @@ impl Stage {
         Ok(())
     }
 
+    /// Drops the Discovery that looks, and makes another; says what lookups saw until then, and how long the new one
+    /// took until it knew every service.
+    ///
+    /// # Errors
+    /// When one is not known in time.
+    pub(crate) async fn restart(
+        &mut self,
+        crowd: &mut Crowd,
+        config: Config,
+        size: Size,
+    ) -> anyhow::Result<(Tally, Duration)> {
+        self.resolvers.clear();
+        let begun = Instant::now();
+        self.seeker = Discovery::new(config);
+        let mut open = self.names.clone();
+        while !open.is_empty() {
+            if begun.elapsed() > PATIENCE {
+                bail!("{} services are not known after a restart, {:?} first", open.len(), open.first());
+            }
+            let name = open.swap_remove(0);
+            match self.seeker.service(&name).await {
+                Ok(resolver) => self.resolvers.push(resolver),
+                Err(error) if error.is_retryable() => open.push(name),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let took = begun.elapsed();
+        let order = |resolver: &Resolver| resolver.service().as_str().to_owned();
+        self.resolvers.sort_by_key(order);
+        Ok((crowd.moved(&self.seeker, &self.names, size.threads, size.rate), took))
+    }
+
+    /// Where the views know what they know from.
+    pub(crate) fn sources(&self) -> BTreeSet<String> {
+        self.resolvers.iter().map(|one| one.snapshot().freshness().source.to_string()).collect()
+    }
+
     pub(crate) fn crowd(&self, size: Size) -> Crowd {
         Crowd::start(&self.seeker, &self.names, size.threads, size.rate)
     }
