@@ -34,6 +34,7 @@ mod config;
 mod dump;
 mod kept;
 mod services;
+mod suspend;
 mod views;
 
 pub use config::{CacheConfig, Config, GuardConfig, ViewConfig};
@@ -298,11 +299,14 @@ impl Discovery {
         overrides.open(tasks)?;
         let origin = |datacenter| {
             let start = |begun: Begun| views::start(begun, guard, tasks, &config.view, caches.as_ref());
-            views.origin(ViewKey { service: service.clone(), datacenter }, tasks, start)
+            let key = ViewKey { service: service.clone(), datacenter };
+            views.origin(key, config.view.max_stale, tasks, start)
         };
         let origins = select.datacenters().into_iter().map(origin).collect();
         if views.begin_to_sweep() {
             self.sweep();
+            let (inner, slept, stop) = (Arc::downgrade(&self.inner), config.slept, tasks.stop());
+            tasks.spawn("clock", move || suspend::watch_the_clock(Weak::clone(&inner), slept, stop.clone()));
         }
         Ok(origins)
     }

@@ -24,16 +24,20 @@ mod interest;
 mod known;
 mod mode;
 mod names;
+mod probe;
 mod rate;
 mod rules;
 mod step;
+mod suspend;
 
 pub(crate) use interest::{Bound, Consumer, Interest};
 use interest::{News, Told};
 pub use mode::{Confirm, Mode, Suspicion};
 pub(crate) use names::follow_names;
+pub(crate) use probe::{Probe, prove};
 pub(crate) use step::Settings;
 use step::{Ask, Difference, Event, Input, Next, Outcome, Served, State, Turn, Uses};
+pub(crate) use suspend::{Suspend, TICK as SUSPEND_TICK};
 
 /// What a view reads, and how.
 #[derive(Clone, Debug)]
@@ -41,6 +45,7 @@ pub(crate) struct Target {
     pub(crate) datacenter: Option<Arc<str>>,
     pub(crate) output: CheckOutput,
     pub(crate) settings: Settings,
+    pub(crate) probe: Arc<Probe>,
 }
 
 /// What a view's loop alone may use; it outlives a panic of the loop.
@@ -199,7 +204,10 @@ impl Line {
             .used(asker.used)
             .failed(asker.failed);
         query.block = ask.block;
-        self.guard.service(&query).await.map_err(|error| (error.kind(), error.chain().into()))
+        let answer = self.guard.service(&query).await;
+        let mut answer = answer.map_err(|error| (error.kind(), error.chain().into()))?;
+        self.target.probe.judge(&mut answer.meta, self.target.settings.wait, now());
+        Ok(answer)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
 
 mod cache;
 mod guard;
+mod slept;
 mod view;
 
 pub use cache::CacheConfig;
@@ -42,6 +43,9 @@ pub struct Config {
     pub overrides: Option<PathBuf>,
     /// Where all chance comes from. `None`: from the operating system; set it to replay a run.
     pub seed: Option<u64>,
+    /// How long this machine has slept since it was started: when that grows, every view is read anew, and what it knows
+    /// is older by as much. Default: as the system says; set it in a simulation.
+    pub slept: fn() -> Duration,
 }
 
 impl Default for Config {
@@ -55,6 +59,7 @@ impl Default for Config {
             connections: 64,
             overrides: None,
             seed: None,
+            slept: slept::slept,
         }
     }
 }
@@ -122,6 +127,13 @@ impl Config {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// How long this machine has slept since it was started.
+    #[must_use]
+    pub fn slept(mut self, clock: fn() -> Duration) -> Self {
+        self.slept = clock;
         self
     }
 

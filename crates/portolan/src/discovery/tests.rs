@@ -120,6 +120,28 @@ async fn a_refresh_gives_what_is_there_now_and_picks_follow_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_suspended_machine_reads_every_view_anew_and_no_age_hides_it() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static SLEPT: AtomicU64 = AtomicU64::new(5);
+    let registry = Scripted::new([Ok(answer(&[1], 5))]);
+    let config = Config::default().seed(1).slept(|| Duration::from_secs(SLEPT.load(Ordering::SeqCst)));
+    let discovery = Discovery::with_registry(Arc::<Scripted>::clone(&registry), config);
+    let web = discovery.service("web").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(3500)).await;
+    let before = registry.asked.lock().unwrap().len();
+    SLEPT.fetch_add(600, Ordering::SeqCst);
+    // The registry is not back yet: what is known is told with its true age.
+    (0..6).for_each(|_| registry.push(Err(Kind::Unreachable)));
+    let age = |now: &Snapshot| now.freshness().age(Instant::now().into_std()).unwrap();
+    let old = |now: &Snapshot| age(now) >= Duration::from_secs(600);
+    web.watch().wait_until(old, Duration::from_secs(3)).await.unwrap();
+    assert!(web.pick().is_ok());
+    let fresh = |now: &Snapshot| age(now) < Duration::from_secs(1);
+    web.watch().wait_until(fresh, Duration::from_secs(60)).await.unwrap();
+    assert!(registry.asked.lock().unwrap()[before..].iter().any(|query| query.block.is_none()), "read anew");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bad_name_is_refused_before_anything_is_asked() {
     let registry = Scripted::new([]);
     let error = discovery(&registry).service("a/b").await.unwrap_err();

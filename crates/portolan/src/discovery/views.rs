@@ -27,7 +27,7 @@ use crate::{
     resolve::{Loads, Origin, Resolver, WeakResolver},
     roll::Rolls,
     snapshot::Snapshot,
-    sync::{self, Ends, Interest, Target},
+    sync::{self, Ends, Interest, Probe, Target},
     tasks::Tasks,
     telemetry,
 };
@@ -53,6 +53,8 @@ pub(super) struct Views {
 struct Cold {
     rolls: Rolls,
     views: BTreeMap<ViewKey, View>,
+    /// What is proved of each datacentre.
+    probes: BTreeMap<Option<Arc<str>>, Arc<Probe>>,
     /// Every resolver that lives, in the order in which they were made, and perhaps some that are gone.
     resolvers: Vec<WeakResolver>,
     /// Whether somebody looks for views that nobody uses.
@@ -73,6 +75,7 @@ pub(super) struct Begun {
     /// The way in for what a cache remembers.
     remember: mpsc::Sender<Snapshot>,
     interest: Arc<Interest>,
+    probe: Arc<Probe>,
     rolls: Rolls,
     stop: CancellationToken,
 }
@@ -83,6 +86,7 @@ impl Views {
             cold: Cold {
                 rolls: Rolls::new(seed),
                 views: BTreeMap::new(),
+                probes: BTreeMap::new(),
                 resolvers: Vec::new(),
                 swept: false,
             }
@@ -91,9 +95,15 @@ impl Views {
     }
 
     /// The view of `key`; `start` begins it if it is not there yet.
-    pub(super) fn origin(&self, key: ViewKey, tasks: &Tasks, start: impl FnOnce(Begun)) -> Origin {
+    pub(super) fn origin(
+        &self,
+        key: ViewKey,
+        max_stale: Option<Duration>,
+        tasks: &Tasks,
+        start: impl FnOnce(Begun),
+    ) -> Origin {
         let mut cold = self.cold.lock().unwrap_or_else(PoisonError::into_inner);
-        let Cold { rolls, views, .. } = &mut *cold;
+        let Cold { rolls, views, probes, .. } = &mut *cold;
         let view = views.entry(key.clone()).or_insert_with(|| {
             let nothing = Snapshot::nothing(key.service.clone());
             let (ends, remember) = Ends::new(Snapshot { datacenter: key.datacenter.clone(), ..nothing });
@@ -103,7 +113,11 @@ impl Views {
             let origin = Origin { reader: ends.reader(), loads, interest: Arc::clone(&interest), user };
             let stop = tasks.stop();
             let rolls = rolls.split();
-            start(Begun { key, ends, remember, interest, rolls, stop: stop.clone() });
+            let datacenter = key.datacenter.clone();
+            let probe = probes.entry(datacenter.clone());
+            let probe = probe.or_insert_with(|| Arc::new(Probe::new(datacenter, max_stale, now())));
+            let probe = Arc::clone(probe);
+            start(Begun { key, ends, remember, interest, probe, rolls, stop: stop.clone() });
             View { origin, used: now(), _stop: stop.drop_guard() }
         });
         view.origin.clone()
@@ -129,6 +143,12 @@ impl Views {
         let cold = self.cold.lock().unwrap_or_else(PoisonError::into_inner);
         let views = cold.views.values().map(|view| (view.origin.reader.snapshot(), view.resolvers()));
         (views.collect(), cold.resolvers.iter().filter_map(WeakResolver::upgrade).collect())
+    }
+
+    /// Tells each view that the clock stood still for `gap`.
+    pub(super) fn suspend(&self, gap: Duration) {
+        let cold = self.cold.lock().unwrap_or_else(PoisonError::into_inner);
+        cold.views.values().for_each(|view| view.origin.interest.suspend(gap));
     }
 
     /// Whether the views are to be swept from now on: said once.
@@ -191,15 +211,23 @@ pub(super) fn start(
     config: &ViewConfig,
     caches: Option<&Kept>,
 ) {
-    let Begun { key, ends, remember, interest, mut rolls, stop } = begun;
+    let Begun { key, ends, remember, interest, probe, mut rolls, stop } = begun;
     if let Some(kept) = caches {
         let (service, datacenter) = (key.service, key.datacenter.clone());
         let plan = kept.plan(service, datacenter, ends.reader(), remember, rolls.split());
         let stop = stop.clone();
         tasks.spawn("cache", move || cache::remember(plan.clone(), stop.clone()));
     }
-    let target =
-        Target { datacenter: key.datacenter, output: config.check_output, settings: config.settings() };
+    if probe.begin() {
+        // It outlives this view: others of the datacentre use it too.
+        let (guard, probe, rolls, stop) =
+            (Arc::clone(guard), Arc::clone(&probe), rolls.split(), tasks.stop());
+        tasks.spawn("probe", move || {
+            sync::prove(Arc::clone(&guard), Arc::clone(&probe), rolls.clone(), stop.clone())
+        });
+    }
+    let (output, settings) = (config.check_output, config.settings());
+    let target = Target { datacenter: key.datacenter, output, settings, probe };
     let (guard, ends) = (Arc::clone(guard), Arc::new(tokio::sync::Mutex::new(ends)));
     tasks.spawn("view", move || {
         let (guard, target, ends) = (Arc::clone(&guard), target.clone(), Arc::clone(&ends));

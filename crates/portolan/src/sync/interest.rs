@@ -167,7 +167,6 @@ impl Interest {
     }
 
     /// The machine or the process slept, and its clock did not count `gap` of it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what notices a suspend is wired to it next"))]
     pub(crate) fn suspend(&self, gap: Duration) {
         let nanos = u64::try_from(gap.as_nanos()).unwrap_or(u64::MAX);
         self.slept.fetch_add(nanos, Ordering::AcqRel);

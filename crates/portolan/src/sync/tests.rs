@@ -30,7 +30,8 @@ fn run_with(registry: Arc<Scripted>, config: ViewConfig) -> Running {
     let reader = ends.reader();
     let stop = CancellationToken::new();
     let settings = config.max_stale(None).settings();
-    let target = Target { datacenter: Some("dc2".into()), output: CheckOutput::Drop, settings };
+    let probe = Arc::new(Probe::new(Some("dc2".into()), None, now()));
+    let target = Target { datacenter: Some("dc2".into()), output: CheckOutput::Drop, settings, probe };
     let guard = Arc::new(Guard::new(Arc::<Scripted>::clone(&registry), 4, Duration::from_secs(10)));
     let mut task = tokio::task::JoinSet::new();
     let (ends, interest) = (Arc::new(ends.into()), Arc::<Interest>::default());
@@ -185,4 +186,17 @@ async fn a_clock_that_stood_still_ages_what_is_known_and_a_dead_watch_is_left() 
     tokio::time::sleep(Duration::from_millis(10)).await;
     let asked = view.registry.asked.lock().unwrap()[before..].to_vec();
     assert_eq!(asked[0].block, None, "read anew at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn c4_a_streamed_answer_is_not_passed_off_as_fresh() {
+    let mut view = run(Scripted::new([Ok(answer(&[1], 9))]));
+    view.reader.changed().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let mut streamed = answer(&[1, 2], 500);
+    (streamed.meta.streaming, streamed.meta.last_contact) = (true, Some(Duration::ZERO));
+    view.registry.push(Ok(streamed));
+    view.reader.changed().await.unwrap();
+    let age = view.reader.snapshot().freshness().age(now()).unwrap();
+    assert!(age >= Duration::from_secs(20), "nothing was proved since the start: {age:?}");
 }
