@@ -5,7 +5,7 @@
 //!
 //! Never: changes anything while it is measured. Its blocking reads wait for ten minutes.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{fmt, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use portolan::{
     Config, Discovery, Error, Identity, Instance, Kind, Policy, Registry, Resolver, Select, ServiceId,
@@ -30,7 +30,8 @@ impl Fixture {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let quiet = ViewConfig::default().wait(Duration::from_secs(600));
         let config = Config::default().view(quiet).connections(10_000).seed(1);
-        let discovery = runtime.block_on(async { Discovery::with_registry(Arc::new(Fixed), config) });
+        let discovery =
+            runtime.block_on(async { Discovery::with_registry(Arc::new(ReadsOnly(Fixed)), config) });
         Ok(Self { runtime, discovery })
     }
 
@@ -65,22 +66,37 @@ pub(crate) fn place(number: u16) -> (Ipv4Addr, u16) {
     (Ipv4Addr::new(10, 1, high, low), 8_000 + number % 50_000)
 }
 
-/// A registry that never changes. The number at the end of a service's name says how many instances it has.
+/// What answers reads of one service.
+pub(crate) trait Reads: Send + Sync + fmt::Debug + 'static {
+    fn read<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>>;
+}
+
+/// A registry that answers reads of one service, and nothing else.
+#[derive(Debug)]
+pub(crate) struct ReadsOnly<R>(pub(crate) R);
+
+/// Answers that never change. The number at the end of a service's name says how many instances it has.
 #[derive(Debug)]
 struct Fixed;
 
-impl Registry for Fixed {
-    fn describe(&self) -> String {
-        "a fixed registry in memory".to_owned()
-    }
-
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
+impl Reads for Fixed {
+    fn read<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
         Box::pin(async move {
             if let Some(block) = query.block {
                 tokio::time::sleep(block.wait).await;
             }
             Ok(Answer::new(instances(query.service.as_str()), 1))
         })
+    }
+}
+
+impl<R: Reads> Registry for ReadsOnly<R> {
+    fn describe(&self) -> String {
+        "a registry in memory that only answers reads".to_owned()
+    }
+
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
+        self.0.read(query)
     }
 
     fn services<'a>(&'a self, _: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {

@@ -261,7 +261,7 @@ fn together(bodies: &mut [Body], warm: u64, times: u64) -> Option<Duration> {
 }
 
 /// How often this thread lost its processor to another. Linux says it; elsewhere every slice counts.
-fn disturbed() -> Option<String> {
+pub(crate) fn disturbed() -> Option<String> {
     let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
     status.lines().find(|line| line.starts_with("nonvoluntary_ctxt_switches")).map(str::to_owned)
 }

@@ -67,6 +67,20 @@ impl Row {
         Self { name, value, unit, peer: None, peer_value: None, ratio: None, target: None, met: None }
     }
 
+    /// A figure beside one other of the same unit.
+    pub(crate) fn beside_one(
+        name: String,
+        value: f64,
+        unit: &'static str,
+        peer: &str,
+        peer_value: f64,
+        target: Option<f64>,
+    ) -> Self {
+        let (peer, ratio) = (Some(peer.to_owned()), (peer_value > 0.0).then(|| rounded(value / peer_value)));
+        let row = Self { peer, peer_value: Some(rounded(peer_value)), ratio, ..Self::new(name, value, unit) };
+        row.at_most(target)
+    }
+
     fn beside(mut self, peer: Option<(&Measured, f64)>) -> Self {
         if let Some((peer, value)) = peer {
             let limit = if peer.kind == Kind::Limit { "limit: " } else { "" };
@@ -168,6 +182,20 @@ fn flat_in_instances(rows: &mut Vec<Row>, groups: &[Group]) {
             );
         }
     }
+}
+
+/// A table in Markdown of rows that belong to no group.
+pub(crate) fn plain_table(title: &str, rows: &[Row]) -> String {
+    let mut text = format!("### {title}\n\n| what | figure | beside | its figure | ratio | target |\n");
+    text += "| --- | --- | --- | --- | --- | --- |\n";
+    for Row { name, value, unit, peer, peer_value, ratio, target, .. } in rows {
+        let number = |number: &Option<f64>| number.map_or("-".to_owned(), |number| number.to_string());
+        let (beside, ratio, target) = (peer.as_deref().unwrap_or("-"), number(ratio), number(target));
+        let peer_value = number(peer_value);
+        let _infallible =
+            writeln!(text, "| {name} | **{value} {unit}** | {beside} | {peer_value} | {ratio} | {target} |");
+    }
+    text
 }
 
 /// A table in Markdown.

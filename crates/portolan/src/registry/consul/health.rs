@@ -121,7 +121,7 @@ fn zone<'e>(entry: &'e Entry<'_>) -> Option<&'e str> {
     let Entry { node, service, .. } = entry;
     let localities = [service.locality.as_ref(), node.locality.as_ref()];
     let from_locality = localities.into_iter().flatten().map(|locality| locality.zone.as_str());
-    let from_meta = [&service.meta, &node.meta].into_iter().filter_map(|meta| meta.get("zone"));
+    let from_meta = [service.meta.get("zone"), node.meta.0.as_ref().map(Text::as_str)].into_iter().flatten();
     from_locality.chain(from_meta).find(|zone| !zone.is_empty())
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What a body holds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Ordered by identity.
     pub instances: Vec<Arc<Instance>>,

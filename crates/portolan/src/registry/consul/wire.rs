@@ -80,6 +80,36 @@ impl<'de: 'a, 'a> Visitor<'de> for PairsVisitor<'a> {
     }
 }
 
+/// What is wanted of an object of texts: its zone.
+#[derive(Debug, Default)]
+pub(super) struct ZoneOf<'a>(pub(super) Option<Text<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for ZoneOf<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ZoneVisitor(PhantomData))
+    }
+}
+
+struct ZoneVisitor<'a>(PhantomData<&'a str>);
+
+impl<'de: 'a, 'a> Visitor<'de> for ZoneVisitor<'a> {
+    type Value = ZoneOf<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut zone = None;
+        while let Some((key, value)) = map.next_entry::<Text<'a>, Text<'a>>()? {
+            if key.as_str() == "zone" {
+                zone = Some(value);
+            }
+        }
+        Ok(ZoneOf(zone))
+    }
+}
+
 fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
@@ -93,7 +123,7 @@ pub(super) struct Entry<'a> {
     #[serde(borrow)]
     pub(super) service: Service<'a>,
     #[serde(borrow, default, deserialize_with = "null_is_default")]
-    pub(super) checks: SmallVec<[CheckEntry<'a>; 3]>,
+    pub(super) checks: SmallVec<[CheckEntry<'a>; 2]>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,7 +136,7 @@ pub(super) struct Node<'a> {
     #[serde(borrow, default)]
     pub(super) datacenter: Text<'a>,
     #[serde(borrow, default, deserialize_with = "null_is_default")]
-    pub(super) meta: Pairs<'a>,
+    pub(super) meta: ZoneOf<'a>,
     #[serde(borrow, default)]
     pub(super) locality: Option<Locality<'a>>,
 }

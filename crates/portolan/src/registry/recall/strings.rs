@@ -22,6 +22,8 @@ use crate::model::Meta;
 const LIMIT: usize = 4096;
 /// Below this nothing is swept.
 const FEW: usize = 64;
+/// So many texts are looked for without a hash, each in the one place where it would be.
+const RECENT: usize = 32;
 
 /// Texts and lists that were read lately.
 #[derive(Debug)]
@@ -31,6 +33,10 @@ pub(in crate::registry) struct Strings {
     /// By the hash of their texts; that they are equal is looked at.
     tags: HashMap<u64, Arc<[Arc<str>]>, FixedState>,
     metas: HashMap<u64, Meta, FixedState>,
+    /// What was given last: the next entry mostly has the same, and to compare is cheaper than to hash.
+    recent: [Arc<str>; RECENT],
+    recent_tags: Arc<[Arc<str>]>,
+    recent_meta: Meta,
     /// How many new ones may come of each before it is swept.
     room: [usize; 3],
 }
@@ -44,6 +50,9 @@ impl Strings {
             tags: HashMap::with_hasher(hasher.clone()),
             metas: HashMap::with_hasher(hasher.clone()),
             hasher,
+            recent: std::array::from_fn(|_| Arc::default()),
+            recent_tags: Arc::default(),
+            recent_meta: Meta::default(),
             room: [FEW; 3],
         }
     }
@@ -53,6 +62,17 @@ impl Strings {
         if text.is_empty() {
             return Arc::default(); // costs nothing
         }
+        if let Some(recent) = self.recent.get(place(text)).filter(|recent| &***recent == text) {
+            return Arc::clone(recent);
+        }
+        let found = self.kept(text);
+        if let Some(recent) = self.recent.get_mut(place(text)) {
+            *recent = Arc::clone(&found);
+        }
+        found
+    }
+
+    fn kept(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.texts.get(text) {
             return Arc::clone(known);
         }
@@ -73,6 +93,15 @@ impl Strings {
         &mut self,
         tags: impl ExactSizeIterator<Item = &'t str> + Clone,
     ) -> Arc<[Arc<str>]> {
+        let same = |known: &&Arc<[Arc<str>]>| known.iter().map(|tag| &**tag).eq(tags.clone());
+        if let Some(recent) = Some(&self.recent_tags).filter(same) {
+            return Arc::clone(recent);
+        }
+        self.recent_tags = self.kept_tags(tags);
+        Arc::clone(&self.recent_tags)
+    }
+
+    fn kept_tags<'t>(&mut self, tags: impl ExactSizeIterator<Item = &'t str> + Clone) -> Arc<[Arc<str>]> {
         if tags.len() == 0 {
             return Arc::default();
         }
@@ -101,17 +130,21 @@ impl Strings {
         &mut self,
         pairs: impl ExactSizeIterator<Item = (&'t str, &'t str)> + Clone,
     ) -> Meta {
+        if is_meta(&self.recent_meta, pairs.clone()) {
+            return self.recent_meta.clone();
+        }
+        self.recent_meta = self.kept_meta(pairs);
+        self.recent_meta.clone()
+    }
+
+    fn kept_meta<'t>(&mut self, pairs: impl ExactSizeIterator<Item = (&'t str, &'t str)> + Clone) -> Meta {
         if pairs.len() == 0 {
             return Meta::default();
         }
         let mut hasher = self.hasher.build_hasher();
         pairs.clone().for_each(|pair| pair.hash(&mut hasher));
         let hash = hasher.finish();
-        let same = |known: &&Meta| {
-            let mut both = known.iter().zip(pairs.clone());
-            known.len() == pairs.len() && both.all(|(known, asked)| (&**known.0, &**known.1) == asked)
-        };
-        if let Some(known) = self.metas.get(&hash).filter(same) {
+        if let Some(known) = self.metas.get(&hash).filter(|known| is_meta(known, pairs.clone())) {
             return known.clone();
         }
         let new: Meta = pairs.map(|(key, value)| (self.text(key), self.text(value))).collect();
@@ -125,6 +158,20 @@ impl Strings {
         }
         new
     }
+}
+
+/// Whether a meta has just these pairs.
+fn is_meta<'t>(known: &Meta, pairs: impl ExactSizeIterator<Item = (&'t str, &'t str)>) -> bool {
+    let same = known.len() == pairs.len();
+    same && known.iter().zip(pairs).all(|(known, asked)| (&**known.0, &**known.1) == asked)
+}
+
+/// Where a text is looked for first.
+fn place(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let end = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or(0));
+    let (first, last) = (end(bytes.first()), end(bytes.last()));
+    (bytes.len().wrapping_mul(7) ^ first.wrapping_mul(3) ^ last) % RECENT
 }
 
 /// As many again as were left may come before the next sweep; so a sweep costs little for each that came.
