@@ -7,6 +7,8 @@ mod cuts;
 mod http2;
 #[path = "support/script.rs"]
 mod script;
+#[path = "transport/views.rs"]
+mod views;
 
 use std::{fs, io::Write as _, sync::Arc, time::Duration};
 
