@@ -14,6 +14,8 @@ use crate::{error::Error, model::ServiceName, snapshot::Source};
 
 mod caches;
 mod disk;
+#[doc(hidden)]
+pub mod inside;
 #[cfg(feature = "redis")]
 mod redis;
 mod remember;

@@ -292,6 +292,7 @@ impl Discovery {
         let service = ServiceName::new(name)?;
         self.inner.config.check()?;
         select.check()?;
+        self.inner.config.cache.check_select(select)?;
         if self.inner.tasks.is_closed() {
             return Err(Error::new(Kind::Closed, format!("{service}: this Discovery was closed")));
         }

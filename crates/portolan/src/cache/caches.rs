@@ -35,7 +35,7 @@ use crate::{
 /// What a start may lose to a cache that does not answer.
 pub(crate) const LONGEST_LOAD: Duration = Duration::from_millis(500);
 /// How long a cache may take to keep a value.
-const LONGEST_SAVE: Duration = Duration::from_secs(5);
+pub(super) const LONGEST_SAVE: Duration = Duration::from_secs(5);
 /// How long a cache must have worked until it is said to work again.
 const STEADY: Duration = Duration::from_secs(10);
 /// From how many instances on a value is read and written where work may take its time: below it takes a millisecond.
@@ -127,7 +127,7 @@ impl Caches {
         let _first = self.farewell.set(until);
     }
 
-    /// Until when what is not saved yet may be; `None` when the program ends without a farewell.
+    /// Until when what is not saved yet may be; `None` while the program does not close.
     pub(crate) fn farewell(&self) -> Option<Instant> {
         self.farewell.get().copied()
     }

@@ -6,7 +6,7 @@
 //! Never: touches the path of a lookup; saves more than one value a view in two seconds; saves what did not come from
 //! a registry; hands a view anything while its reads succeed.
 //!
-//! Proof: `discovery/tests/caches.rs`, with scripted caches and registries and paused time.
+//! Proof: `remember/tests.rs` and `discovery/tests/caches.rs`, with scripted caches and registries and paused time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CacheKey, Caches};
+use super::{CacheKey, Caches, caches::LONGEST_SAVE};
 use crate::{
     model::Instance,
     roll::{Rolls, jitter},
@@ -47,7 +47,8 @@ pub(crate) struct Plan {
     pub(crate) rolls: Rolls,
 }
 
-/// Follows one view until `stop` is cancelled; then saves what is not saved yet, if there is time for it.
+/// Follows one view until `stop` is cancelled, for the view is forgotten or the program closes; then saves what is not
+/// saved yet, if there is time for it.
 pub(crate) async fn remember(plan: Plan, stop: CancellationToken) {
     let mut view = Remembering::new(plan);
     let work = async {
@@ -69,10 +70,9 @@ pub(crate) async fn remember(plan: Plan, stop: CancellationToken) {
         () = stop.cancelled() => {}
         () = work => {}
     }
-    if let Some(until) = view.plan.caches.farewell() {
-        // What takes longer than the program waits is lost: the next run starts from an older proof.
-        let _in_time = timeout_at(until, view.save()).await;
-    }
+    // What takes longer than the program waits, or than a save may, is lost: the next run starts from an older proof.
+    let until = view.plan.caches.farewell().unwrap_or_else(|| Instant::now() + LONGEST_SAVE);
+    let _in_time = timeout_at(until, view.save()).await;
 }
 
 async fn at(time: Option<Instant>) {
@@ -215,3 +215,6 @@ fn is_newer(found: &Snapshot, known: &Snapshot, now: std::time::Instant) -> bool
         (found, known) => found.is_some() && known.is_none(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,24 +198,17 @@ impl Saved {
     /// # Errors
     /// [`Kind::Malformed`] when the instances cannot be written as JSON, or are too many.
     pub(super) fn encode(&self, signer: Option<&Signer>) -> Result<Vec<u8>, Error> {
-        let mut bytes = vec![0; HEAD];
-        wire::write(self, &mut bytes).map_err(|cause| {
+        let mut content = Vec::new();
+        wire::write(self, &mut content).map_err(|cause| {
             let what = format!("{}: cannot be written for a cache", self.key.service);
             Error::new(Kind::Malformed, what).caused_by(cause)
         })?;
+        let bytes = seal(&content, millis(self.proof), signer);
         if bytes.len() > LARGEST {
             let what =
                 format!("{}: has {} bytes, and a cache takes {LARGEST}", self.key.service, bytes.len());
             return Err(Error::new(Kind::Malformed, what));
         }
-        let proof = millis(self.proof).to_be_bytes();
-        let signature = signer.map(|Signer(key)| sign(key, &proof, bytes.get(HEAD..).unwrap_or_default()));
-        put(&mut bytes, 42, &proof);
-        put(&mut bytes, 50, signature.as_ref().map_or(&[0; 32], AsRef::as_ref));
-        let checksum = digest::digest(&digest::SHA256, bytes.get(42..).unwrap_or_default());
-        put(&mut bytes, 0, MAGIC);
-        put(&mut bytes, 8, &VERSION.to_be_bytes());
-        put(&mut bytes, 10, checksum.as_ref());
         Ok(bytes)
     }
 
@@ -229,7 +222,7 @@ impl Saved {
     }
 
     /// Reads the bytes of a cache, whatever key they are of.
-    fn decode_any(bytes: &[u8], signer: Option<&Signer>) -> Result<Self, Unusable> {
+    pub(super) fn decode_any(bytes: &[u8], signer: Option<&Signer>) -> Result<Self, Unusable> {
         let head = Head::of(bytes)?;
         if digest::digest(&digest::SHA256, head.checked).as_ref() != head.checksum {
             return Err(Unusable::Damaged);
@@ -293,10 +286,14 @@ fn whole_millis(time: Wall) -> Wall {
     Duration::from_millis(millis(time))
 }
 
-fn put(bytes: &mut [u8], at: usize, part: &[u8]) {
-    if let Some(place) = bytes.get_mut(at..).and_then(|rest| rest.get_mut(..part.len())) {
-        place.copy_from_slice(part);
-    }
+/// `content` behind its head.
+pub(super) fn seal(content: &[u8], proof: u64, signer: Option<&Signer>) -> Vec<u8> {
+    let proof = proof.to_be_bytes();
+    let tag = signer.map(|Signer(key)| sign(key, &proof, content));
+    let signature = tag.as_ref().map_or(&[0; 32][..], AsRef::as_ref);
+    let mut sum = digest::Context::new(&digest::SHA256);
+    [&proof, signature, content].iter().for_each(|part| sum.update(part));
+    [MAGIC, &VERSION.to_be_bytes()[..], sum.finish().as_ref(), &proof, signature, content].concat()
 }
 
 fn sign(key: &hmac::Key, proof: &[u8], content: &[u8]) -> hmac::Tag {

@@ -13,6 +13,7 @@ use crate::{
     cache::{Cache, Disk, Reach, Signer, TimeOfDay},
     duration::format_duration,
     error::{Error, Kind},
+    resolve::Select,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -118,6 +119,20 @@ impl CacheConfig {
     pub fn time_of_day(mut self, read: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.time_of_day = TimeOfDay::new(read);
         self
+    }
+
+    /// A caller who is content with an older proof than the caches give would wait for what never comes.
+    pub(in crate::discovery) fn check_select(&self, select: &Select) -> Result<(), Error> {
+        let Some(max_age) = select.max_age.filter(|max_age| *max_age > self.age_limit) else { return Ok(()) };
+        if self.caches.is_empty() {
+            return Ok(());
+        }
+        let (max_age, limit) = (format_duration(max_age), format_duration(self.age_limit));
+        let what = format!(
+            "select.max_age: {max_age} is above cache.age_limit ({limit}), past which no start uses what is cached; \
+             lower it, or raise cache.age_limit"
+        );
+        Err(Error::new(Kind::Config, what))
     }
 
     pub(super) fn check(&self, view: &ViewConfig) -> Result<(), Error> {

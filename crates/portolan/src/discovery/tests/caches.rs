@@ -9,6 +9,7 @@ use std::{
 use super::*;
 use crate::{
     cache::{Cache, Reach},
+    resolve::OnStale,
     snapshot::Source,
     testing::{Mode, Shelf},
 };
@@ -361,4 +362,22 @@ async fn a_cache_that_cannot_be_used_is_refused_at_the_first_call() {
         error.to_string().starts_with("cache.cluster: is not set, but others share the cache shelf"),
         "{error}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_above_the_age_limit_is_refused_by_name() {
+    let (wall, disk) = (Wall::new(), shelf(Reach::Machine));
+    let cache = || CacheConfig::default().age_limit(SECOND * 600);
+    let week = Select::default().max_age(SECOND * 601, OnStale::Fail);
+    let with = |cache| Discovery::with_registry(Scripted::new([Ok(answer(&[1], 5))]), wall.config(cache));
+    let kept = with(cache().cache(disk));
+    for error in
+        [kept.service_with("web", week.clone()).await.err(), kept.service_now("web", week.clone()).err()]
+    {
+        let error = error.unwrap();
+        assert_eq!(error.kind(), Kind::Config);
+        let says = "select.max_age: 10m1s is above cache.age_limit (10m0s)";
+        assert!(error.to_string().starts_with(says), "{error}");
+    }
+    assert!(with(cache()).service_with("web", week).await.is_ok(), "nothing is kept, so nothing contradicts");
 }
