@@ -23,8 +23,9 @@ use crate::{
     snapshot::{Hidden, Snapshot},
 };
 
-/// A choice, ready to be made.
+/// A choice, ready to be made. In this order: what a lookup reads stands together.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Selection {
     pub(super) endpoints: Box<[Arc<Endpoint>]>,
     pub(super) picker: Picker,
