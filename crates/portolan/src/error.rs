@@ -41,6 +41,8 @@ pub enum Kind {
     Unavailable,
     /// The registry says that the request itself is wrong (HTTP 400, 405): a retry cannot help.
     Rejected,
+    /// Reads go to another address of the registry now: what was waited for means nothing there, and is read anew.
+    Moved,
     /// The answer was cut short, too large, or not what the interface promises.
     Malformed,
     /// The id is held by another instance that is alive.
@@ -93,6 +95,7 @@ impl Error {
             | Kind::Timeout
             | Kind::Busy
             | Kind::Unavailable
+            | Kind::Moved
             | Kind::Malformed
             | Kind::NoInstance => true,
             Kind::Config | Kind::Denied | Kind::NotFound | Kind::Rejected | Kind::Conflict | Kind::Closed => {

@@ -67,6 +67,9 @@ pub(crate) const BREAKER_TRANSITIONS: &str = "portolan_registry_breaker_transiti
 /// Calls that were given up before they were sent: the breaker was open, or the budget used up. Labels: `calls`,
 /// `datacenter`. Growth while the breaker is closed: raise the guard's limits, or follow fewer services.
 pub(crate) const CALLS_NOT_SENT: &str = "portolan_registry_calls_not_sent_total";
+/// Times the reads went over to another address of the registry. Labels: `to`. Any but the first: look at the first
+/// address.
+pub(crate) const READS_MOVED: &str = "portolan_registry_reads_moved_total";
 /// Instances left out of an answer because a number in them is out of range. Any: look at who registers them.
 pub(crate) const INSTANCES_UNREADABLE: &str = "portolan_registry_instances_unreadable_total";
 /// How many registrations of this process are in each state. Labels: `service`, `state`.
@@ -96,6 +99,7 @@ pub(crate) fn kind_label(kind: crate::error::Kind) -> &'static str {
         Kind::Busy => "busy",
         Kind::Unavailable => "unavailable",
         Kind::Rejected => "rejected",
+        Kind::Moved => "moved",
         Kind::Malformed => "malformed",
         Kind::Conflict => "conflict",
         Kind::NoInstance => "no_instance",

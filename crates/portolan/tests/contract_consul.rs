@@ -104,3 +104,28 @@ async fn e4_too_many_plain_connections_are_a_retryable_error_that_names_the_sett
     assert!(error.chain().contains("http_max_conns_per_client"), "{}", error.chain());
     Ok(())
 }
+
+#[tokio::test]
+async fn e4_a_tls_connection_that_the_limit_cuts_is_an_error_that_names_the_setting() -> suite::Outcome {
+    let limits = serde_json::json!({ "limits": { "http_max_conns_per_client": 1 } });
+    let agent = support::Agent::start_with(limits).await?;
+    // The one connection that is allowed is held by a read; over TLS the agent cannot even say why it closes others.
+    let holder = Consul::new(agent.tls()?);
+    let query = ServiceQuery::new(ServiceName::new("web")?);
+    let index = timeout(Duration::from_secs(20), async {
+        loop {
+            // The connection that found out that the agent is ready may not be gone yet.
+            match holder.service(&query).await {
+                Ok(answer) => break answer.meta.index,
+                Err(error) => assert!(error.is_retryable(), "{}", error.chain()),
+            }
+        }
+    })
+    .await?;
+    // A read that waits uses another connection than one that does not.
+    let waits = query.block(index, WAIT);
+    let error = holder.service(&waits).await.err().ok_or("two connections, and no error")?;
+    assert!(error.is_retryable() && error.kind() == Kind::Unreachable, "{}", error.chain());
+    assert!(error.chain().contains("http_max_conns_per_client"), "{}", error.chain());
+    Ok(())
+}

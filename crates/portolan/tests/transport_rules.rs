@@ -3,6 +3,8 @@
 
 #[path = "transport/cuts.rs"]
 mod cuts;
+#[path = "transport/failover.rs"]
+mod failover;
 #[path = "transport/http2.rs"]
 mod http2;
 #[path = "support/script.rs"]

@@ -43,7 +43,7 @@ impl Outcome {
     pub(super) fn of(kind: Kind) -> Self {
         match kind {
             Kind::Unreachable | Kind::Timeout | Kind::Unavailable | Kind::Busy => Self::Failed,
-            Kind::Config | Kind::Closed | Kind::NoInstance => Self::Nothing,
+            Kind::Moved | Kind::Config | Kind::Closed | Kind::NoInstance => Self::Nothing,
             Kind::Denied | Kind::NotFound | Kind::Rejected | Kind::Malformed | Kind::Conflict => Self::Alive,
         }
     }

@@ -369,6 +369,7 @@ fn retryable(kind: Kind) -> bool {
         | Kind::Busy
         | Kind::Unavailable
         | Kind::Malformed
+        | Kind::Moved
         | Kind::NoInstance
         | Kind::Closed => true,
     }

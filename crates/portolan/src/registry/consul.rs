@@ -12,8 +12,9 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use self::{
+    call::{Call, Lane},
     target::Target,
-    transport::{Call, Lane, Reply as Received, Transport},
+    transport::{Reply as Received, Transport},
     wire::{AgentSelf, Text},
 };
 use super::{
@@ -28,8 +29,10 @@ use crate::{
 
 mod agent;
 mod body;
+mod call;
 mod config;
 mod connect;
+mod failover;
 mod headers;
 mod health;
 #[doc(hidden)]
@@ -37,6 +40,7 @@ pub mod inside;
 mod pools;
 mod raw;
 mod refusal;
+mod routes;
 mod target;
 mod tls;
 mod transport;
@@ -70,7 +74,10 @@ impl Consul {
             .segment(query.service.as_str())
             .pair_if("dc", query.datacenter.as_deref())
             .consistency(query.consistency);
-        let received = self.transport.exchange(Call::get("service", target, query.block)).await?;
+        let received = self
+            .transport
+            .exchange(Call::read("service", target, query.block, query.datacenter.is_some()))
+            .await?;
         let decoded = match &query.recall {
             Some(recall) => raw::decode(&received.body, query.output, recall),
             None => health::decode(&received.body, query.output),
@@ -84,7 +91,10 @@ impl Consul {
         let target = Target::new("/v1/catalog/services")
             .pair_if("dc", query.datacenter.as_deref())
             .consistency(query.consistency);
-        let received = self.transport.exchange(Call::get("services", target, query.block)).await?;
+        let received = self
+            .transport
+            .exchange(Call::read("services", target, query.block, query.datacenter.is_some()))
+            .await?;
         let found: Option<BTreeMap<Cow<'_, str>, Option<Vec<Text<'_>>>>> =
             serde_json::from_slice(&received.body).map_err(|cause| not_json(&received, cause))?;
         let mut services = ServiceTags::new();

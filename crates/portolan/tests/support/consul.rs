@@ -45,13 +45,20 @@ impl Agent {
     /// Starts an agent and waits until it has a leader and has registered itself. A port that was free may be taken by
     /// another process before the agent is there: then it is tried once more, on other ports.
     pub(crate) async fn start() -> Result<Self, Failure> {
-        match Self::start_once().await {
-            Err(failed) if failed.to_string().contains("address already in use") => Self::start_once().await,
+        Self::start_with(serde_json::json!({})).await
+    }
+
+    /// The same, with these settings besides.
+    pub(crate) async fn start_with(more: serde_json::Value) -> Result<Self, Failure> {
+        match Self::start_once(&more).await {
+            Err(failed) if failed.to_string().contains("address already in use") => {
+                Self::start_once(&more).await
+            }
             done => done,
         }
     }
 
-    async fn start_once() -> Result<Self, Failure> {
+    async fn start_once(more: &serde_json::Value) -> Result<Self, Failure> {
         let binary = binary()?;
         let files = tempfile::tempdir()?;
         let [http, https, server, serf] = free_ports()?;
@@ -63,7 +70,7 @@ impl Agent {
         if knows_grpc_tls(&binary)? {
             ports["grpc_tls"] = (-1).into();
         }
-        let config = serde_json::json!({
+        let mut config = serde_json::json!({
             "node_name": "test-node",
             "ports": ports,
             "addresses": { "http": format!("127.0.0.1 unix://{}", path("agent.sock")) },
@@ -72,6 +79,9 @@ impl Agent {
             "ca_file": path("ca.pem"),
             "disable_update_check": true,
         });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            config[name] = value.clone();
+        }
         fs::write(files.path().join("agent.json"), config.to_string())?;
         let log = fs::File::create(files.path().join("log"))?;
         let child = Command::new(&binary)

@@ -44,6 +44,7 @@ fn only_what_says_that_the_registry_is_away_opens_it() {
         (Kind::Rejected, false),
         (Kind::Malformed, false),
         (Kind::Conflict, false),
+        (Kind::Moved, false),
         (Kind::Config, false),
         (Kind::Closed, false),
     ] {

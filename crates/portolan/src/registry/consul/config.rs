@@ -47,7 +47,10 @@ const TOKEN_FILE_LIMIT: u64 = 64 * 1024;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ConsulConfig {
+    /// Where registrations go, and reads first.
     pub(super) address: Address,
+    /// Where reads go when it does not answer, in this order.
+    pub(super) others: Vec<Address>,
     pub(super) token: Option<Secret>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) basic_auth: Option<Secret>,
@@ -124,6 +127,7 @@ impl Default for ConsulConfig {
     fn default() -> Self {
         Self {
             address: Address::local(),
+            others: Vec::new(),
             token: None,
             token_file: None,
             basic_auth: None,
@@ -143,10 +147,24 @@ impl ConsulConfig {
     /// The agent's address: `http://host:port`, `https://host:port`, `unix:///path`, or `host:port`, which is plain
     /// HTTP. A path behind the port is put before every request's. Default `http://127.0.0.1:8500`.
     ///
+    /// Several, with commas between them, are as [`addresses`](Self::addresses).
+    ///
     /// # Errors
     /// [`Kind::Config`] when the text is none of these.
-    pub fn address(mut self, text: impl AsRef<str>) -> Result<Self, Error> {
-        self.address = Address::parse("address", text.as_ref(), Scheme::Http)?;
+    pub fn address(self, text: impl AsRef<str>) -> Result<Self, Error> {
+        self.addresses(text.as_ref().split(','))
+    }
+
+    /// The addresses of several agents of one cluster, 1 to 16. Registrations, and what belongs to them, go to the first
+    /// alone. Reads go to the first, and to the next when two in a row fail there; each view then reads anew, and shows
+    /// one failed read. After some minutes they return to the first, when it answers again. A host name is resolved for
+    /// each new connection, so a name whose address changed is found again without a restart.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when one is none that [`address`](Self::address) allows, or is there twice; when there is none, or
+    /// more than 16.
+    pub fn addresses<T: AsRef<str>>(mut self, texts: impl IntoIterator<Item = T>) -> Result<Self, Error> {
+        (self.address, self.others) = address::list("address", texts, Scheme::Http)?;
         Ok(self)
     }
 
@@ -254,13 +272,13 @@ impl ConsulConfig {
         self
     }
 
-    /// The address as it is shown in messages: `http://127.0.0.1:8500`, without a secret.
+    /// The first address as it is shown in messages: `http://127.0.0.1:8500`, without a secret.
     #[must_use]
     pub fn shown_address(&self) -> &str {
         self.address.shown()
     }
 
-    /// Whether the agent runs on this machine: a loopback address or a unix socket.
+    /// Whether the agent at the first address runs on this machine: a loopback address or a unix socket.
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.address.is_local()
@@ -275,7 +293,7 @@ impl ConsulConfig {
         Self::from_vars(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
-    /// Reads Consul's usual variables through `var`: `CONSUL_HTTP_ADDR`, `CONSUL_HTTP_TOKEN`,
+    /// Reads Consul's usual variables through `var`: `CONSUL_HTTP_ADDR` (also several, with commas), `CONSUL_HTTP_TOKEN`,
     /// `CONSUL_HTTP_TOKEN_FILE`, `CONSUL_HTTP_SSL`, `CONSUL_CACERT`, `CONSUL_CAPATH`, `CONSUL_CLIENT_CERT`,
     /// `CONSUL_CLIENT_KEY`, `CONSUL_HTTP_SSL_VERIFY`, `CONSUL_TLS_SERVER_NAME`, `CONSUL_HTTP_AUTH`,
     /// `CONSUL_NAMESPACE`, `CONSUL_PARTITION`. One that is unset or empty keeps its default. Files that they name are
@@ -292,6 +310,7 @@ impl fmt::Debug for ConsulConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsulConfig")
             .field("address", &self.address.shown())
+            .field("others", &self.others.iter().map(Address::shown).collect::<Vec<_>>())
             .field("token", &self.token)
             .field("token_file", &self.token_file)
             .field("basic_auth", &self.basic_auth)

@@ -1,4 +1,4 @@
-//! Opens connections to the one agent of a configuration: TCP, TLS over TCP, or a unix socket.
+//! Opens connections to one address of a configuration: TCP, TLS over TCP, or a unix socket.
 //!
 //! In:  the address and the TLS settings. Out: a byte stream on which the wanted protocol is spoken.
 //!
@@ -30,7 +30,7 @@ use tokio::{
 use tower_service::Service;
 
 use super::{
-    config::{ConsulConfig, Scheme},
+    config::{Address, ConsulConfig, Scheme},
     tls::Tls,
 };
 use crate::{
@@ -82,7 +82,7 @@ struct Shared {
 }
 
 impl Dial {
-    pub(super) fn new(config: &ConsulConfig) -> Self {
+    pub(super) fn new(config: &ConsulConfig, address: &Address) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -91,7 +91,6 @@ impl Dial {
         tcp.set_keepalive_retries(Some(3));
         // The outer limit covers all addresses of a host; this one leaves time for the second.
         tcp.set_connect_timeout(Some(config.connect_timeout));
-        let address = &config.address;
         let tls_host = (address.scheme() == Scheme::Https).then(|| address.host().to_owned());
         let shared = Shared {
             tcp,
@@ -162,7 +161,8 @@ struct Handshake(String);
 impl fmt::Display for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the TLS handshake failed: {}", self.0)?;
-        if self.0.contains("eof") || self.0.contains("reset") {
+        let text = self.0.to_ascii_lowercase();
+        if ["eof", "reset", "broken pipe", "closed"].iter().any(|cut| text.contains(cut)) {
             f.write_str("; with many connections open, raise the agent's limits.http_max_conns_per_client")?;
         }
         Ok(())

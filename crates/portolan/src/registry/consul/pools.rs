@@ -27,7 +27,7 @@ use hyper_util::{
 };
 
 use super::{
-    config::{ConsulConfig, Http2, Scheme},
+    config::{Address, ConsulConfig, Http2, Scheme},
     connect::{Dial, NoHttp2, Wanted},
 };
 
@@ -67,8 +67,14 @@ impl Drop for Lease<'_> {
 }
 
 impl Pools {
-    pub(super) fn new(config: &ConsulConfig, dial: &Dial, idle: usize, refused: &Arc<AtomicBool>) -> Self {
-        let tls = config.address.scheme() == Scheme::Https;
+    pub(super) fn new(
+        config: &ConsulConfig,
+        address: &Address,
+        dial: &Dial,
+        idle: usize,
+        refused: &Arc<AtomicBool>,
+    ) -> Self {
+        let tls = address.scheme() == Scheme::Https;
         let connections = if tls || config.http2 == Http2::PriorKnowledge { CONNECTIONS } else { 0 };
         let shared = (0..connections)
             .map(|_| {

@@ -7,11 +7,16 @@
 //!
 //! Rules from Consul: COMPATIBILITY.md, sections H and E. Proof: `tests/transport_rules.rs`, `tests/transport/cuts.rs`.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use tokio::time::{Instant, timeout};
@@ -19,11 +24,11 @@ use tracing::Instrument as _;
 
 use super::{
     body::{self, Trouble},
+    call::{Call, Wants},
     config::{self, Compression, ConsulConfig, Secret},
-    connect::Dial,
     headers::{self, Token},
-    pools::Pools,
     refusal,
+    routes::{Route, Routes},
     target::{Target, granted},
 };
 use crate::{
@@ -33,68 +38,10 @@ use crate::{
     telemetry,
 };
 
+/// How long the first address may take to show that it is back; the read that finds out waits for it.
+const TRIAL: Duration = Duration::from_secs(2);
 /// How much of an error's body is read.
 const ERROR_BODY: usize = 16 * 1024;
-
-/// Which connections a call uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// Reads that wait.
-    Watch,
-    /// Everything else.
-    Call,
-    /// TTL reports: a late one turns an instance critical.
-    Report,
-}
-
-/// What a good answer holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// JSON.
-    Json,
-    /// Nothing that matters.
-    Nothing,
-}
-
-/// One request.
-#[derive(Debug)]
-pub(super) struct Call {
-    /// The word for metrics.
-    pub(super) operation: &'static str,
-    pub(super) lane: Lane,
-    pub(super) method: Method,
-    pub(super) target: Target,
-    pub(super) body: Option<Vec<u8>>,
-    pub(super) block: Option<Block>,
-    pub(super) wants: Wants,
-}
-
-impl Call {
-    pub(super) fn get(operation: &'static str, target: Target, block: Option<Block>) -> Self {
-        let lane = if block.is_some() { Lane::Watch } else { Lane::Call };
-        Self {
-            operation,
-            lane,
-            method: Method::GET,
-            target: target.block(block),
-            body: None,
-            block,
-            wants: Wants::Json,
-        }
-    }
-
-    pub(super) fn put(operation: &'static str, target: Target, body: Option<Vec<u8>>) -> Self {
-        Self {
-            operation,
-            lane: Lane::Call,
-            method: Method::PUT,
-            target,
-            body,
-            block: None,
-            wants: Wants::Nothing,
-        }
-    }
-}
 
 /// A complete good answer.
 #[derive(Debug)]
@@ -105,14 +52,10 @@ pub(super) struct Reply {
     pub(super) request: String,
 }
 
-/// The way to one agent.
+/// The way to a registry.
 pub(super) struct Transport {
-    base: Arc<str>,
-    shown: Arc<str>,
-    endpoint: Option<String>,
-    watches: Pools,
-    calls: Pools,
-    reports: Pools,
+    routes: Routes,
+    shown: String,
     token: ArcSwapOption<Secret>,
     token_file: Option<PathBuf>,
     basic_auth: Option<Secret>,
@@ -125,16 +68,11 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(config: ConsulConfig) -> Self {
-        let dial = Dial::new(&config);
-        let refused = Arc::default();
-        let pool = |idle| Pools::new(&config, &dial, idle, &refused);
+        // Only to spread the returns of many processes: nothing that is read depends on it.
+        let routes = Routes::new(&config, RandomState::new().hash_one("portolan"));
         Self {
-            base: config.address.base().into(),
-            shown: config.address.shown().into(),
-            endpoint: config.address.endpoint(),
-            watches: pool(64),
-            calls: pool(8),
-            reports: pool(2),
+            shown: routes.shown(),
+            routes,
             token: ArcSwapOption::new(config.token.map(Arc::new)),
             token_file: config.token_file,
             basic_auth: config.basic_auth,
@@ -147,7 +85,7 @@ impl Transport {
     }
 
     pub(super) fn endpoint(&self) -> Option<String> {
-        self.endpoint.clone()
+        self.routes.endpoint()
     }
 
     pub(super) fn shown(&self) -> &str {
@@ -156,7 +94,7 @@ impl Transport {
 
     /// How many reads can wait side by side on shared connections; `None`: each needs one of its own.
     pub(super) fn watches(&self) -> Option<usize> {
-        self.watches.streams()
+        self.routes.watches()
     }
 
     /// Does one exchange: measured, traced, within its deadline.
@@ -175,7 +113,7 @@ impl Transport {
         );
         let (operation, waits) = (call.operation, call.block.is_some());
         let started = Instant::now();
-        let done = self.within_deadline(call).instrument(span).await;
+        let done = self.routed(call).instrument(span).await;
         if !waits {
             metrics::histogram!(telemetry::REQUEST_SECONDS, "operation" => operation)
                 .record(started.elapsed().as_secs_f64());
@@ -185,10 +123,37 @@ impl Transport {
         done
     }
 
-    async fn within_deadline(&self, call: Call) -> Result<Reply, Error> {
+    /// Sends a read where reads go now, and all else to the first address.
+    async fn routed(&self, call: Call) -> Result<Reply, Error> {
+        let Some(read) = call.read.clone() else {
+            return self.within_deadline(self.routes.first(), call).await;
+        };
+        if self.routes.tries_first(Instant::now().into_std()) {
+            self.try_first().await;
+        }
         let limit = deadline(call.block, self.request_timeout);
-        let name = format!("{}: {} {}", self.shown, call.method, call.target.path());
-        let Ok(done) = timeout(limit, Box::pin(self.send(call, name.clone()))).await else {
+        let trip = self.routes.travel(&read, call.block.map(|block| block.index), limit)?;
+        let done = self.within_deadline(trip.route(), call).await;
+        trip.end(done.as_ref().map(|reply| reply.meta.index));
+        done
+    }
+
+    /// Sees whether the first address answers again and knows a leader.
+    async fn try_first(&self) {
+        let first = self.routes.first();
+        let call = Call::get("probe", Target::new("/v1/status/leader"), None);
+        let name = format!("{}: {} {}", first.shown, call.method, call.target.path());
+        let answer = timeout(TRIAL, Box::pin(self.send(first, call, name))).await;
+        // Without a leader the answer is an empty text in quotes.
+        if answer.is_ok_and(|answer| answer.is_ok_and(|reply| reply.body.trim_ascii().len() > 2)) {
+            self.routes.first_is_back(Instant::now().into_std());
+        }
+    }
+
+    async fn within_deadline(&self, route: &Route, call: Call) -> Result<Reply, Error> {
+        let limit = deadline(call.block, self.request_timeout);
+        let name = format!("{}: {} {}", route.shown, call.method, call.target.path());
+        let Ok(done) = timeout(limit, Box::pin(self.send(route, call, name.clone()))).await else {
             let limit = format_duration(limit);
             let what =
                 format!("{name}: no complete answer within {limit}; the registry or the network is slow");
@@ -197,15 +162,11 @@ impl Transport {
         done
     }
 
-    async fn send(&self, call: Call, name: String) -> Result<Reply, Error> {
+    async fn send(&self, route: &Route, call: Call, name: String) -> Result<Reply, Error> {
         let token = self.token.load_full();
         let sent = if token.is_some() { Token::Sent } else { Token::None };
-        let request = self.request(&call, &name, token.as_deref())?;
-        let pool = match call.lane {
-            Lane::Watch => &self.watches,
-            Lane::Call => &self.calls,
-            Lane::Report => &self.reports,
-        };
+        let request = self.request(&route.base, &call, &name, token.as_deref())?;
+        let pool = route.pools(call.lane);
         let (answer, _lease) = pool.request(request).await.map_err(|cause| unreachable(&name, cause))?;
         let (head, incoming) = answer.into_parts();
         tracing::Span::current().record("status", head.status.as_u16());
@@ -233,13 +194,14 @@ impl Transport {
 
     fn request(
         &self,
+        base: &str,
         call: &Call,
         name: &str,
         token: Option<&Secret>,
     ) -> Result<Request<Full<Bytes>>, Error> {
         let mut request = Request::builder()
             .method(call.method.clone())
-            .uri(format!("{}{}", self.base, call.target.as_str()))
+            .uri(format!("{base}{}", call.target.as_str()))
             .body(Full::new(Bytes::from(call.body.clone().unwrap_or_default())))
             .map_err(|cause| {
                 Error::new(Kind::Config, format!("{name}: is no URL; shorten the names in it"))

@@ -1,6 +1,6 @@
 //! The address of an agent, in the forms Consul's own client takes. PURE.
 //!
-//! In:  `http://host:port`, `https://host:port`, `unix:///path`, `host:port`. Out: where to connect, and what stands
+//! In:  `http://host:port`, `https://host:port`, `unix:///path`, `host:port`, or a list of these. Out: where to connect, and what stands
 //! before each path.
 //!
 //! Never: repeats a text that may hold a password.
@@ -13,6 +13,9 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 use crate::error::{Error, Kind};
 
 const FORMS: &str = "write \"http://host:port\", \"https://host:port\", \"unix:///path\" or \"host:port\"";
+
+/// Each address has connections of its own.
+const MOST: usize = 16;
 
 /// Where an agent listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +151,31 @@ impl Address {
                     || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
             }
         }
+    }
+}
+
+/// Reads a list of addresses: the first, and the others.
+pub(super) fn list<T: AsRef<str>>(
+    field: &str,
+    texts: impl IntoIterator<Item = T>,
+    least: Scheme,
+) -> Result<(Address, Vec<Address>), Error> {
+    let wrong = |what: &str| Err(Error::new(Kind::Config, format!("{field}: {what}")));
+    let mut all: Vec<Address> = Vec::new();
+    for text in texts {
+        let next = Address::parse(field, text.as_ref(), least)?;
+        if all.contains(&next) {
+            return wrong(&format!("{} is there twice; name each address once", next.shown));
+        }
+        if all.len() >= MOST {
+            return wrong(&format!("there are more than {MOST} addresses; name the nearest"));
+        }
+        all.push(next);
+    }
+    let mut all = all.into_iter();
+    match all.next() {
+        Some(first) => Ok((first, all.collect())),
+        None => wrong(&format!("there is no address; {FORMS}")),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use super::{Address, ConsulConfig, Scheme};
+use super::{Address, ConsulConfig, Scheme, address};
 use crate::{
     error::{Error, Kind},
     registry::consul::tls::{Tls, TlsFiles, Verify},
@@ -23,7 +23,7 @@ pub(super) fn read(var: impl Fn(&str) -> Option<String>) -> Result<ConsulConfig,
     let address = var("CONSUL_HTTP_ADDR");
     if address.is_some() || least == Scheme::Https {
         let text = address.as_deref().unwrap_or("127.0.0.1:8500");
-        config.address = Address::parse("CONSUL_HTTP_ADDR", text, least)?;
+        (config.address, config.others) = address::list("CONSUL_HTTP_ADDR", text.split(','), least)?;
     }
 
     if let Some(token) = var("CONSUL_HTTP_TOKEN") {
@@ -40,7 +40,9 @@ pub(super) fn read(var: impl Fn(&str) -> Option<String>) -> Result<ConsulConfig,
     }
     config.namespace = var("CONSUL_NAMESPACE").map(Into::into);
     config.partition = var("CONSUL_PARTITION").map(Into::into);
-    config.tls = tls(&var, config.address.scheme())?;
+    let all = std::iter::once(&config.address).chain(&config.others);
+    let secure = all.map(Address::scheme).any(|scheme| scheme == Scheme::Https);
+    config.tls = tls(&var, if secure { Scheme::Https } else { Scheme::Http })?;
     Ok(config)
 }
 

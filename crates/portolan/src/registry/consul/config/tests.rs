@@ -59,6 +59,37 @@ fn what_is_no_address_is_refused_with_the_forms() {
 }
 
 #[test]
+fn several_addresses_are_a_list_and_each_is_checked() {
+    let shown = |config: &ConsulConfig| {
+        let others = config.others.iter().map(|address| address.shown().to_owned());
+        std::iter::once(config.shown_address().to_owned()).chain(others).collect::<Vec<_>>()
+    };
+    let config = ConsulConfig::default().address("a:1, https://b:2,unix:///c").unwrap();
+    assert_eq!(shown(&config), ["http://a:1", "https://b:2", "unix:///c"]);
+    assert_eq!(shown(&config.addresses(["d:1"]).unwrap()), ["http://d:1"]);
+    let config = from(&[("CONSUL_HTTP_ADDR", "a:1,b:1"), ("CONSUL_HTTP_SSL", "true")]).unwrap();
+    assert_eq!(shown(&config), ["https://a:1", "https://b:1"]);
+    let many = (1..=17).map(|port| format!("a:{port}")).collect::<Vec<_>>().join(",");
+    for (text, says) in [
+        ("a:1,", "is not an address"),
+        ("a:1,,b:1", "is not an address"),
+        ("a:1,ftp://b", "is not a scheme"),
+        ("a:1,http://a:1", "http://a:1 is there twice"),
+        (many.as_str(), "more than 16 addresses"),
+    ] {
+        let error = from(&[("CONSUL_HTTP_ADDR", text)]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(
+            error.to_string().starts_with("CONSUL_HTTP_ADDR: ") && error.to_string().contains(says),
+            "{error}"
+        );
+    }
+    let none: [&str; 0] = [];
+    let error = ConsulConfig::default().addresses(none).unwrap_err();
+    assert!(error.to_string().contains("there is no address"), "{error}");
+}
+
+#[test]
 fn a_password_in_an_address_is_refused_and_not_shown() {
     let error = from(&[("CONSUL_HTTP_ADDR", "http://me:secret@consul:8500")]).unwrap_err();
     assert!(error.to_string().contains("CONSUL_HTTP_AUTH") && !error.chain().contains("secret"), "{error}");

@@ -1,0 +1,91 @@
+//! What one request to a registry is, before it is sent. PURE: types.
+//!
+//! In:  a target, and what is to be done there. Out: a [`Call`] that knows its connections, and whether another address
+//! may answer it.
+//!
+//! Never: lets a question to the agent itself, or a write, go to any address but the first.
+
+use http::Method;
+
+use super::target::Target;
+use crate::registry::Block;
+
+/// Which connections a call uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Reads that wait.
+    Watch,
+    /// Everything else.
+    Call,
+    /// TTL reports: a late one turns an instance critical.
+    Report,
+}
+
+/// What a good answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// JSON.
+    Json,
+    /// Nothing that matters.
+    Nothing,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The word for metrics.
+    pub(super) operation: &'static str,
+    pub(super) lane: Lane,
+    pub(super) method: Method,
+    pub(super) target: Target,
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) block: Option<Block>,
+    pub(super) wants: Wants,
+    /// Of a read that any agent can answer; the others are for the first address alone.
+    pub(super) read: Option<Read>,
+}
+
+/// What a read asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Read {
+    /// The path and what it is about, without the index.
+    pub(super) question: String,
+    /// Whether it is about another datacentre than the agent's own.
+    pub(super) far: bool,
+}
+
+impl Call {
+    /// A read that any agent can answer.
+    pub(super) fn read(operation: &'static str, target: Target, block: Option<Block>, far: bool) -> Self {
+        let read = Some(Read { question: target.as_str().to_owned(), far });
+        Self { read, ..Self::get(operation, target, block) }
+    }
+
+    /// A question to the first address.
+    pub(super) fn get(operation: &'static str, target: Target, block: Option<Block>) -> Self {
+        let lane = if block.is_some() { Lane::Watch } else { Lane::Call };
+        Self {
+            operation,
+            lane,
+            method: Method::GET,
+            target: target.block(block),
+            body: None,
+            block,
+            wants: Wants::Json,
+            read: None,
+        }
+    }
+
+    pub(super) fn put(operation: &'static str, target: Target, body: Option<Vec<u8>>) -> Self {
+        Self {
+            operation,
+            lane: Lane::Call,
+            method: Method::PUT,
+            target,
+            body,
+            block: None,
+            wants: Wants::Nothing,
+            read: None,
+        }
+    }
+}
