@@ -8,6 +8,7 @@ use std::time::Duration;
 use portolan::{CheckScope, CheckState, Identity, Instance, Kind, Status, Weights};
 
 use crate::{
+    caches::Trouble,
     chance::Chance,
     play::Play,
     stage::{Net, Stage},
@@ -32,7 +33,8 @@ pub(crate) fn event(play: &mut Play) {
     match play.chance.below(20) {
         0..7 => change(play),
         7..11 => fault(play),
-        11..14 => reset(play),
+        11..13 => reset(play),
+        13 => cache_trouble(play),
         14..16 => {
             mend(&play.stage);
             play.stage.note(format_args!("mended"));
@@ -89,7 +91,7 @@ fn roll_instance(chance: &mut Chance, service: &str, id: &str) -> Instance {
 }
 
 /// Something goes wrong, until it is mended.
-fn fault(play: &mut Play) {
+pub(crate) fn fault(play: &mut Play) {
     let Play { stage, chance, .. } = play;
     let roll = chance.below(10);
     let kind = chance.one_of(&REFUSALS).copied().unwrap_or(Kind::Unreachable);
@@ -124,8 +126,9 @@ fn fault(play: &mut Play) {
                 format!("{flaky} of 100 reads fail")
             }
             7 => {
-                inner.net.lie = true;
-                "stale reads get an empty lie".to_owned()
+                inner.net.lie = flaky < 50;
+                inner.net.half = flaky >= 50;
+                format!("stale reads are told lies; of a third: {}", inner.net.half)
             }
             8 => {
                 *stuck = Some(moment);
@@ -138,6 +141,31 @@ fn fault(play: &mut Play) {
             }
         };
         inner.trace.note(format_args!("{what}"));
+    });
+}
+
+/// A cache goes wrong, or the clock on the wall does.
+fn cache_trouble(play: &mut Play) {
+    let Play { stage, chance, .. } = play;
+    let late = chance.millis(1, 8_000);
+    let troubles = [
+        Trouble::Fails,
+        Trouble::Hangs,
+        Trouble::Slow(late),
+        Trouble::Damages,
+        Trouble::Old,
+        Trouble::Forgets,
+        Trouble::None,
+    ];
+    let trouble = chance.one_of(&troubles).copied().unwrap_or_default();
+    let (which, ahead) = (chance.below(5), chance.millis(0, 100_000_000));
+    stage.with(|inner| {
+        match which {
+            0 | 1 => inner.disk.trouble = trouble,
+            2 | 3 => inner.shared.trouble = trouble,
+            _ => inner.skew += ahead,
+        }
+        inner.trace.note(format_args!("cache {which}: {trouble:?}, or the wall's clock is set by {ahead:?}"));
     });
 }
 
@@ -182,6 +210,7 @@ fn reset(play: &mut Play) {
 /// All faults end.
 pub(crate) fn mend(stage: &Stage) {
     stage.change(|inner| {
+        (inner.disk.trouble, inner.shared.trouble) = Default::default();
         let epoch = inner.net.epoch + u64::from(inner.net.hang || inner.net.lose);
         inner.net = Net { epoch, slow: Duration::ZERO, ..Net::default() };
     });

@@ -16,6 +16,8 @@ use crate::stage::{Inner, Stage};
 
 /// Between the end of a read and its publication no time passes; the clock has steps of a millisecond.
 const GRAIN: Duration = Duration::from_millis(2);
+/// A cache keeps times of day in whole steps.
+const CACHE_GRAIN: Duration = Duration::from_secs(1);
 /// A hold ends at its time; a view that is just busy is not late yet.
 const HOLD_GRACE: Duration = Duration::from_secs(1);
 
@@ -27,12 +29,14 @@ pub(crate) struct Judge {
     view: Resolver,
     hold: Duration,
     held_since: Option<Instant>,
+    /// When what was shown last was true at the latest, by its own word.
+    proof: Option<Instant>,
 }
 
 impl Judge {
     pub(crate) fn new(stage: &Stage, key: &str, view: Resolver, hold: Duration) -> Self {
         stage.with(|inner| inner.views.insert(key.to_owned(), view.watch()));
-        Self { key: key.to_owned(), view, hold, held_since: None }
+        Self { key: key.to_owned(), view, hold, held_since: None, proof: None }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -48,7 +52,7 @@ impl Judge {
                 .and_then(|()| aged(inner, &self.key, &snapshot))
                 .and_then(|()| marked(inner, &self.key, &snapshot))
         });
-        let found = found.and_then(|()| self.held(&snapshot));
+        let found = found.and_then(|()| self.held(&snapshot)).and_then(|()| self.forward(&snapshot));
         if let Err((law, what)) = found {
             stage.broken(law, format!("{}: {what}", self.key));
         }
@@ -66,6 +70,22 @@ impl Judge {
             return Err((1, format!("{count} instances are held for longer than {:?}", self.hold)));
         }
         Ok(())
+    }
+
+    /// What a cache remembers is taken only when it is newer than what is known.
+    fn forward(&mut self, snapshot: &Snapshot) -> Result<(), (u8, String)> {
+        let freshness = snapshot.freshness();
+        let age = freshness.age(Instant::now().into_std());
+        let proof = age.and_then(|age| Instant::now().checked_sub(age));
+        let before = std::mem::replace(&mut self.proof, proof);
+        let cached = matches!(freshness.source, Source::Disk | Source::Shared);
+        match (before, proof) {
+            (Some(before), Some(proof)) if cached && proof + CACHE_GRAIN < before => {
+                let older = before.duration_since(proof);
+                Err((3, format!("{:?} put {older:?} older knowledge in place of newer", freshness.source)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether the view holds what the registry holds, or says that it is in doubt.
@@ -137,13 +157,18 @@ fn proven(inner: &mut Inner, key: &str, snapshot: &Snapshot) -> Result<(), (u8, 
 fn aged(inner: &mut Inner, key: &str, snapshot: &Snapshot) -> Result<(), (u8, String)> {
     let freshness: &Freshness = snapshot.freshness();
     let Some(age) = freshness.age(Instant::now().into_std()) else { return Ok(()) };
-    if freshness.streaming || freshness.source != Source::Live {
-        return Ok(()); // its words are marked as empty, or those of a cache
+    if freshness.streaming {
+        return Ok(()); // its words are marked as empty
     }
     let at = freshness.confirmed.map(Instant::from_std);
     let proof = at.and_then(|at| inner.reads(key).delivered_at(at));
-    let unsaid = proof.map_or(Duration::ZERO, |proof| proof.unsaid);
-    let excused = inner.reads(key).excused.filter(|_| snapshot.instances().is_empty());
+    let unsaid = match freshness.source {
+        Source::Live => proof.map_or(Duration::ZERO, |proof| proof.unsaid),
+        // Of whichever answer it was that the cache got.
+        _ => inner.reads(key).unsaid + CACHE_GRAIN,
+    };
+    let excused = inner.reads(key).excused.as_ref().filter(|(_, lie)| **lie == *snapshot.instances());
+    let excused = excused.map(|(at, _)| *at);
     let last_true = inner.model.last_true(key, snapshot.instances()).max(excused);
     let Some(last_true) = last_true else {
         return Err((3, format!("shows what the registry never held: {:?}", names(snapshot.instances()))));

@@ -15,6 +15,7 @@
 //! | `play.rs` | one run: chaos, calm, ordinary days, idle times, close |
 //! | `events.rs` | what can happen; a new fault is a row here and its effect in `registry.rs` |
 //! | `registry.rs`, `model.rs` | the registry as the library sees it, and the truth behind it |
+//! | `caches.rs` | a disk and a shared cache, which outlive each program of a run |
 //! | `laws.rs`, `user.rs`, `consumer.rs`, `stage.rs` | the judges: of views, of picks, of changes, of reads |
 //! | `planted/NN-name.patch` | bugs, each a patch to the product; a new one is a file there, nothing more |
 //!
@@ -32,6 +33,7 @@ use std::{
 
 use clap::Parser;
 
+mod caches;
 mod chance;
 mod consumer;
 mod events;

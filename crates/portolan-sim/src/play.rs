@@ -8,15 +8,19 @@
 //!
 //! Never: takes chance, time or order from anywhere but the seed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use portolan::{Config, Discovery, Select, ViewConfig};
+use portolan::{CacheConfig, Config, Discovery, Kind, Select, ViewConfig, cache::Reach};
 use tokio::{
     task::JoinSet,
-    time::{Instant, advance, sleep, sleep_until},
+    time::{Instant, advance, sleep, sleep_until, timeout},
 };
 
 use crate::{
+    caches,
     chance::Chance,
     consumer::{Consumer, Pace},
     events,
@@ -49,6 +53,7 @@ pub(crate) struct Outcome {
 pub(crate) struct Play {
     pub(crate) stage: Stage,
     pub(crate) discovery: Discovery,
+    config: Config,
     pub(crate) chance: Chance,
     pub(crate) users: Vec<User>,
     consumers: Vec<Consumer>,
@@ -87,14 +92,29 @@ impl Play {
         let hold = chance.one_of(&[0, 2, 10, 30]).map_or(Duration::ZERO, |secs| Duration::from_secs(*secs));
         let max_stale = chance.one_of(&[None, Some(1), Some(10)]).copied().flatten();
         let view = ViewConfig::default().wait(wait).hold(hold).max_stale(max_stale.map(Duration::from_secs));
-        let config = Config::default().view(view).connections(connections).seed(chance.next());
         let stage = Stage::new(&NAMES, chance.split(), connections, keep_trace);
-        let discovery = Discovery::with_registry(Arc::new(Scripted(stage.clone())), config);
+        let config = Config::default().view(view).connections(connections).seed(chance.next());
+        let config = config.cache(roll_caches(&stage, &mut chance));
+        let discovery = Discovery::with_registry(Arc::new(Scripted(stage.clone())), config.clone());
         stage.note(format_args!(
             "seed {seed}: wait {wait:?}, hold {hold:?}, max_stale {max_stale:?}, {connections} connections"
         ));
         let (users, consumers, judges, tasks) = (Vec::new(), Vec::new(), Vec::new(), JoinSet::new());
-        Self { stage, discovery, chance, users, consumers, judges, tasks, hold, wait, connections, hired: 0 }
+        let hired = 0;
+        Self {
+            stage,
+            discovery,
+            config,
+            chance,
+            users,
+            consumers,
+            judges,
+            tasks,
+            hold,
+            wait,
+            connections,
+            hired,
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -122,6 +142,12 @@ impl Play {
             }
             if self.chance.one_in(3) {
                 self.idle().await;
+            }
+            if self.chance.one_in(2) {
+                self.restart().await;
+            }
+            if self.is_over() {
+                return;
             }
         }
     }
@@ -194,11 +220,11 @@ impl Play {
 
     /// How long a view may wait until its turn among the others comes.
     fn turn(&self) -> Duration {
-        if self.connections >= self.judges.len() {
+        if self.connections >= NAMES.len() {
             return Duration::ZERO;
         }
         // Those that hold a place know of the crowd only from their next read on.
-        let rounds = self.judges.len().div_ceil(self.connections);
+        let rounds = NAMES.len().div_ceil(self.connections);
         self.wait + self.wait / 16 + PROMPT * u32::try_from(rounds).unwrap_or(u32::MAX) * 2
     }
 
@@ -274,24 +300,99 @@ impl Play {
         }
     }
 
-    /// Closes: every task ends, and nothing is read any more.
-    async fn end(mut self) {
-        if self.is_over() {
-            return;
+    /// The program ends, politely or not, and another begins: with the same caches, perhaps without a registry.
+    async fn restart(&mut self) {
+        let killed = self.chance.one_in(3);
+        if killed {
+            // A killed program leaves nothing behind; tasks that were told to end take their time.
+            self.users.clear();
+            self.judges.clear();
+            self.stage.with(|inner| inner.views.clear());
+        } else {
+            self.close().await;
         }
+        let next = Discovery::with_registry(Arc::new(Scripted(self.stage.clone())), self.config.clone());
+        self.discovery = next;
+        self.users.clear();
+        self.judges.clear();
+        self.consumers.iter().for_each(|consumer| consumer.stop.cancel());
+        self.consumers.clear();
+        while self.tasks.join_next().await.is_some() {}
+        sleep(Duration::from_secs(if killed { 40 } else { 0 })).await;
+        self.all_ended();
+        self.stage.with(|inner| inner.next_program());
+        for _ in 0..self.chance.below(4) {
+            events::fault(self);
+        }
+        let service = *self.chance.one_of(&NAMES).unwrap_or(&"web");
+        self.stage.note(format_args!("another program begins (killed: {killed}) with {service}"));
+        self.start_with(service).await;
+        self.hire_user();
+    }
+
+    /// A start takes no longer than it says, and does not fail while a cache remembers: law 2.
+    async fn start_with(&mut self, service: &str) {
+        let remembered =
+            self.stage.with(|inner| inner.disk.remembers(service) || inner.shared.remembers(service));
+        let limit = self.config.start_wait + Duration::from_secs(1);
+        let found = timeout(limit, self.discovery.service(service)).await;
+        match found {
+            Err(_late) => self.stage.broken(6, format!("{service}: a start took longer than {limit:?}")),
+            Ok(Err(error)) if remembered => {
+                self.stage.broken(2, format!("{service}: a start failed though a cache remembers: {error}"));
+            }
+            Ok(found) => self.stage.note(format_args!("{service} is found: {}", found.is_ok())),
+        }
+    }
+
+    /// Closes at the end of a run.
+    async fn end(mut self) {
+        if !self.is_over() {
+            self.close().await;
+            self.consumers.iter().for_each(|consumer| consumer.stop.cancel());
+            while self.tasks.join_next().await.is_some() {}
+            sleep(Duration::from_millis(5)).await;
+            self.all_ended();
+            self.users.iter().for_each(|user| user.look(&self.stage));
+        }
+    }
+
+    async fn close(&mut self) {
         let closed = self.discovery.close(Duration::from_secs(10)).await;
         self.stage.note(format_args!("closed: {}", closed.is_ok()));
+        for name in NAMES {
+            let found = self.discovery.service(name).await;
+            if !found.is_err_and(|error| error.kind() == Kind::Closed) {
+                self.stage.broken(3, format!("{name} is still found after close, and nobody follows it"));
+            }
+        }
         if let Err(error) = closed {
             self.stage.broken(6, format!("close: {error}"));
         }
-        self.consumers.iter().for_each(|consumer| consumer.stop.cancel());
-        while self.tasks.join_next().await.is_some() {}
-        sleep(Duration::from_millis(5)).await;
+    }
+
+    /// Law 6: no task outlives its program, and nothing is read any more.
+    fn all_ended(&self) {
         let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         let open = self.stage.with(|inner| inner.open_blocking + inner.open_plain);
         if alive + open > 0 {
-            self.stage.broken(6, format!("after close {alive} tasks live, and {open} reads are open"));
+            self.stage.broken(6, format!("after the end {alive} tasks live, and {open} reads are open"));
         }
-        self.users.iter().for_each(|user| user.look(&self.stage));
     }
+}
+
+/// No cache, a disk, a shared one, or both. Their clock on the wall runs with the virtual time, and may be set.
+fn roll_caches(stage: &Stage, chance: &mut Chance) -> CacheConfig {
+    let (start, wall) = (Instant::now(), stage.clone());
+    let mut config = CacheConfig::default().cluster("sim").time_of_day(move || {
+        let skew = wall.with(|inner| inner.skew);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + start.elapsed() + skew
+    });
+    if chance.one_in(2) {
+        config = config.cache(caches::Scripted::new(stage, Reach::Machine));
+    }
+    if chance.one_in(2) {
+        config = config.cache(caches::Scripted::new(stage, Reach::Shared));
+    }
+    config
 }

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use portolan::{
-    Error, Instance, Kind, Reader, Registry, ServiceId,
+    Error, Instance, Kind, Reader, Registry, ServiceId, Snapshot,
     registry::{
         AgentInfo, Answer, AnswerMeta, CatalogQuery, Consistency, Definition, Registered, Reply, Report,
         ServiceQuery, ServiceTags,
@@ -40,6 +40,8 @@ struct Open<'a> {
     asked: Instant,
     epoch: u64,
     number: u64,
+    /// Whether it follows a failure.
+    anew: bool,
     lie: bool,
     ended: bool,
 }
@@ -49,6 +51,7 @@ impl Drop for Open<'_> {
         self.stage.with(|inner| {
             inner.ended(&self.key, self.blocking, self.asked);
             if !self.ended {
+                inner.reads(&self.key).given_up(self.blocking);
                 inner.trace.note(format_args!("read {} #{} given up", self.key, self.number));
             }
         });
@@ -132,13 +135,16 @@ impl Scripted {
         self.0.with(|inner| {
             let wait = query.block.map_or(Duration::ZERO, |block| block.wait);
             inner.started(&key, query.block.is_some());
-            let number = inner.reads(&key).started;
+            let (number, anew) = (inner.reads(&key).started, inner.reads(&key).failed.is_some());
             let block = query.block.map(|block| (block.index, block.wait));
             inner.trace.note(format_args!("read {key} #{number} {:?} {block:?}", query.consistency));
             let fate = Fate::roll(inner, wait);
             let epoch = inner.net.epoch;
             let (blocking, asked) = (query.block.is_some(), Instant::now());
-            (Open { stage: &self.0, key, blocking, asked, epoch, number, lie: false, ended: false }, fate)
+            (
+                Open { stage: &self.0, key, blocking, asked, epoch, number, anew, lie: false, ended: false },
+                fate,
+            )
         })
     }
 }
@@ -160,7 +166,13 @@ fn look(inner: &mut Inner, query: &ServiceQuery, open: &Open<'_>, fate: &Fate, o
     }
     if net.lie && stale {
         let ready = query.block.is_none() || fate.hasty || over;
-        return if ready { lie() } else { Look::Wait };
+        return if ready { lie(Vec::new(), 1) } else { Look::Wait };
+    }
+    if net.half && stale && query.block.is_none() {
+        let (content, index) = inner.model.content(&open.key);
+        if content.len() >= 4 {
+            return lie(content.iter().take(content.len() / 3).cloned().collect(), index);
+        }
     }
     let stuck = net.stuck.as_ref().filter(|_| stale);
     let (content, index) =
@@ -177,12 +189,20 @@ fn look(inner: &mut Inner, query: &ServiceQuery, open: &Open<'_>, fate: &Fate, o
     Look::Answer(Answer::new(content.to_vec(), index).with_meta(meta), hidden)
 }
 
-/// An empty answer with a low index, as of a server that has just been started.
-fn lie() -> Look {
-    let mut meta = AnswerMeta::new(1);
+/// An answer as of a server that has just been started: empty with a low index, or of a third of the instances.
+fn lie(instances: Vec<Arc<Instance>>, index: u64) -> Look {
+    let mut meta = AnswerMeta::new(index);
     meta.known_leader = Some(true);
     meta.last_contact = Some(Duration::ZERO);
-    Look::Lie(Answer::new(Vec::new(), 1).with_meta(meta))
+    Look::Lie(Answer::new(instances, index).with_meta(meta))
+}
+
+/// Whether a view that knows this sees through the lie: it loses everything to a lower index, or too much at once.
+fn is_seen_through(known: &Snapshot, lie: &Answer<Vec<Arc<Instance>>>) -> bool {
+    let had = known.instances().len();
+    let told = |one: &&Arc<Instance>| lie.value.iter().any(|other| other.identity == one.identity);
+    let lost = had - known.instances().iter().filter(told).count();
+    had >= 4 && lost > had / 2 || had > 0 && lie.meta.index == 1
 }
 
 fn conclude(
@@ -204,19 +224,21 @@ fn conclude(
         )),
         Err(kind) => inner.trace.note(format_args!("error {} #{}: {kind:?}", open.key, open.number)),
     }
-    // A view that knows nothing yet cannot see through a lie.
-    let knows = |reader: &Reader| !reader.snapshot().instances().is_empty();
-    let excused = open.lie && !inner.views.get(&open.key).is_some_and(knows);
+    let view = inner.views.get(&open.key).map(Reader::snapshot);
+    let sees = |answer| view.is_some_and(|known| is_seen_through(&known, answer));
+    let excused = outcome.ok().filter(|answer| open.lie && !sees(answer)).map(|answer| answer.value.clone());
     let calm = inner.calm;
     let reads = inner.reads(&open.key);
-    if excused {
-        reads.excused = Some(now);
+    if let Some(lie) = excused {
+        reads.excused = Some((now, lie.into()));
     }
     reads.failed = outcome.is_err().then_some(now);
     if outcome.is_ok() {
-        if open.asked >= calm {
+        // A plain read of a view that does not fail may only compare: what it finds is judged when the watch returns.
+        if open.asked >= calm && (open.blocking || open.anew) {
             reads.heard.get_or_insert(now);
         }
+        reads.unsaid = reads.unsaid.max(unsaid);
         if reads.delivered.len() >= REMEMBERED {
             reads.delivered.drain(..REMEMBERED / 2);
         }

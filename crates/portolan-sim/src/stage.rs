@@ -14,8 +14,9 @@ use portolan::{Kind, Reader};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    caches::Shelf,
     chance::Chance,
-    model::{Model, Moment},
+    model::{Content, Model, Moment},
     trace::Trace,
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Net {
     pub(crate) slow: Duration,
     /// Stale reads get an empty answer with a low index.
     pub(crate) lie: bool,
+    /// Stale reads that do not wait get a third of the instances.
+    pub(crate) half: bool,
     /// The server that answers stale reads has heard nothing since.
     pub(crate) stuck: Option<Moment>,
     /// There is no leader: reads that need one fail.
@@ -64,8 +67,10 @@ pub(crate) struct Delivery {
 pub(crate) struct Reads {
     /// The newest ones last; only some are kept.
     pub(crate) delivered: Vec<Delivery>,
-    /// When a lie was last told that nobody could have seen through, because nothing was known.
-    pub(crate) excused: Option<Instant>,
+    /// When a lie was last told that nobody could have seen through, for too little was known; and the lie.
+    pub(crate) excused: Option<(Instant, Content)>,
+    /// The most that an answer was ever older than it said.
+    pub(crate) unsaid: Duration,
     /// The last end, when it was an error.
     pub(crate) failed: Option<Instant>,
     /// When a read that began after the calm was first answered.
@@ -78,6 +83,15 @@ pub(crate) struct Reads {
     bucket: Option<(u64, Instant)>,
 }
 
+/// Reads that come after a failure.
+#[derive(Debug, Default)]
+struct Again {
+    last: Option<(Instant, String)>,
+    times: u32,
+    /// How many came at the very moment of another view's.
+    together: u32,
+}
+
 /// Everything that is shared.
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -88,12 +102,17 @@ pub(crate) struct Inner {
     pub(crate) reads: BTreeMap<String, Reads>,
     /// One reader of each view: what the library knows, for the judge of lies.
     pub(crate) views: BTreeMap<String, Reader>,
+    pub(crate) disk: Shelf,
+    pub(crate) shared: Shelf,
+    /// How far the clock on the wall has been set forward.
+    pub(crate) skew: Duration,
     pub(crate) broken: Option<Broken>,
     pub(crate) calm: Instant,
     pub(crate) open_blocking: usize,
     pub(crate) open_plain: usize,
     pub(crate) most_open: usize,
     at_once: (Option<Instant>, u32),
+    again: Again,
 }
 
 /// A handle on it. One thread runs a whole seed: the lock is never contended.
@@ -114,12 +133,16 @@ impl Stage {
             trace: Trace::new(keep_trace),
             reads: BTreeMap::new(),
             views: BTreeMap::new(),
+            disk: Shelf::default(),
+            shared: Shelf::default(),
+            skew: Duration::ZERO,
             broken: None,
             calm: Instant::now(),
             open_blocking: 0,
             open_plain: 0,
             most_open,
             at_once: (None, 0),
+            again: Again::default(),
         };
         Self { inner: Arc::new(inner.into()), bell: Arc::default() }
     }
@@ -181,6 +204,15 @@ impl Inner {
         self.reads.values_mut().for_each(|reads| reads.heard = None);
     }
 
+    /// The program ends, and another begins: it may read at once, and knows of no failure.
+    pub(crate) fn next_program(&mut self) {
+        self.views.clear();
+        for reads in self.reads.values_mut() {
+            (reads.bucket, reads.failed) = (None, None);
+            reads.excused = None;
+        }
+    }
+
     /// A read starts: law 6.
     pub(crate) fn started(&mut self, key: &str, blocking: bool) {
         let now = Instant::now();
@@ -205,8 +237,30 @@ impl Inner {
             (Some(at), count) if *at == now => *count += 1,
             other => *other = (Some(now), 0),
         }
+        if self.reads(key).failed.is_some() {
+            if blocking {
+                self.broken(1, format!("{key}: waits for a change after a failure, without reading anew"));
+            }
+            self.reads_again(key);
+        }
         if self.at_once.1 > TOO_MANY_AT_ONCE {
             self.broken(6, "reads without a pause");
+        }
+    }
+
+    /// Views that failed together do not come back together, time after time.
+    fn reads_again(&mut self, key: &str) {
+        let now = Instant::now();
+        let Again { last, times, together } = &mut self.again;
+        *times += 1;
+        if last.as_ref().is_some_and(|(at, other)| *at == now && other != key) {
+            *together += 1;
+        }
+        *last = Some((now, key.to_owned()));
+        if *together >= 6 && *together * 3 >= *times {
+            let what =
+                format!("{together} of {times} reads after a failure came at the moment of another view's");
+            self.broken(6, what);
         }
     }
 
@@ -230,6 +284,13 @@ impl Reads {
         let left = left.saturating_add(earned.saturating_mul(EARNED)).min(BURST * 1000);
         self.bucket = Some((left.saturating_sub(1000), now));
         left < 1000
+    }
+
+    /// One that waited went from its place to another: the guard asks again, which is no read of the view's.
+    pub(crate) fn given_up(&mut self, blocking: bool) {
+        if let Some((left, _)) = self.bucket.as_mut().filter(|_| blocking) {
+            *left = left.saturating_add(1000).min(BURST * 1000);
+        }
     }
 
     /// The answer that arrived at this moment.

@@ -22,7 +22,9 @@ impl Backoff {
     /// base, so that not even the luckiest returns at once. None before the first failure.
     pub(crate) fn rest(self, failures: u32, roll: u64) -> Duration {
         let limit = self.limit(failures);
-        jitter(roll, limit).max(self.base.min(limit).mul_f32(0.5))
+        let least = self.base.min(limit).checked_div(2).unwrap_or_default();
+        // Above the least, not raised to it: else half of all first rests would be the same.
+        least.saturating_add(jitter(roll, limit.saturating_sub(least)))
     }
 
     /// The longest that [`rest`](Self::rest) can be.

@@ -262,6 +262,14 @@ impl Guard {
         entry.end(&done, Some(&self.purse));
     }
 
+    /// A read, with how long it took from when it was sent: what it waited before says nothing about its cost.
+    async fn timed(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
+        let sent = Clock::now();
+        let mut answer = self.registry.service(query).await?;
+        answer.meta.took = Some(sent.elapsed());
+        Ok(answer)
+    }
+
     async fn within<T>(
         &self,
         limit: Duration,
@@ -340,12 +348,12 @@ impl Registry for Guard {
             if let Some(block) = query.block {
                 let ask = |block: Block| -> Reply<'a, _> {
                     let query = query.clone().block(block.index, block.wait);
-                    Box::pin(async move { self.registry.service(&query).await })
+                    Box::pin(async move { self.timed(&query).await })
                 };
                 return self.watch(Waiting { datacenter, block, used, failed }, ask).await;
             }
             let retry = Retry { purse: &self.purse, failed };
-            let (lane, asked) = (self.lane(datacenter), self.registry.service(query));
+            let (lane, asked) = (self.lane(datacenter), self.timed(query));
             self.call(&lane, &self.places.reads, Some(retry), asked).await
         })
     }

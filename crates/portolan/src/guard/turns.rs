@@ -183,12 +183,18 @@ impl Turns {
         fair.max(paced).min(LONGEST_TURN)
     }
 
-    /// Tells those that were used least lately to leave, until those in line have their share.
+    /// Tells those that were used least lately to leave, until those in line have their share. Who was promised a place
+    /// that there is not any more stands in line too: one that waits to hold a place does not see it taken, turn after
+    /// turn, by the one that left it.
     fn make_room(&mut self) {
-        let share = self.share(self.sharing());
-        while self.staying().saturating_add(share) > self.places {
-            let Some((id, _)) = self.least_used() else { return };
-            self.leaving.insert(id);
+        while self.staying().saturating_add(self.share(self.sharing())) > self.places {
+            if let Some((id, _)) = self.least_used() {
+                self.leaving.insert(id);
+            } else if let Some((id, _)) = self.promised.pop_last() {
+                self.line.insert(id);
+            } else {
+                return;
+            }
         }
     }
 

@@ -198,6 +198,8 @@ pub struct AnswerMeta {
     pub cache_age: Option<Duration>,
     /// `X-Consul-Translate-Addresses`: the agent has rewritten the addresses for us already.
     pub translated: bool,
+    /// How long the exchange itself took, without what it waited here until it might be sent. The guard knows.
+    pub took: Option<Duration>,
 }
 
 impl AnswerMeta {
@@ -214,6 +216,7 @@ impl AnswerMeta {
             streaming: false,
             cache_age: None,
             translated: false,
+            took: None,
         }
     }
 }

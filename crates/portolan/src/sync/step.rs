@@ -145,7 +145,9 @@ impl State {
             Input::Aside(result) => self.aside(result, now),
             Input::Failed { kind, text } => self.failed(kind, text, now),
             Input::Answer(answer) => {
-                self.rate.done(self.asked, now, self.doing == Doing::Waiting);
+                // What the read waited for the registry's return, or for its turn, is no cost of it.
+                let sent = answer.meta.took.and_then(|took| now.checked_sub(took));
+                self.rate.done(sent.unwrap_or(self.asked).max(self.asked), now, self.doing == Doing::Waiting);
                 self.judge(answer, now)
             }
         }

@@ -61,6 +61,23 @@ fn who_was_used_clearly_later_takes_the_place_of_who_was_not() {
 }
 
 #[test]
+fn who_left_a_place_does_not_take_it_before_the_one_it_was_promised_to() {
+    let start = now();
+    let mut turns = Turns::new(1, 50, start);
+    let first = turns.arrive(Some(start), WAIT);
+    assert_eq!(turns.ask(first, start), Grant::Hold);
+    let second = turns.arrive(Some(start + 120 * SECOND), WAIT);
+    turns.done(first);
+    // It comes back before the second has heard that the place is free.
+    let again = turns.arrive(Some(start), WAIT);
+    assert_eq!(turns.ask(again, start), Grant::Wait);
+    assert!(
+        matches!(turns.ask(second, start), Grant::Turn(_)),
+        "one place for two is shared, and it comes first"
+    );
+}
+
+#[test]
 fn turns_are_long_for_few_and_as_short_as_the_pace_demands_for_many() {
     let start = now();
     for (sharing, places, turn_ms) in [(2, 64, 1_000), (14, 64, 1_000), (100, 64, 400), (5_000, 64, 160)] {
