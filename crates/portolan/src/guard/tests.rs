@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::{
     model::{CheckId, ServiceName, Status},
+    registry::{CatalogQuery, Report},
     testing::{Scripted, answer, list},
 };
 

@@ -108,9 +108,9 @@ fn the_first_repair_is_at_once_and_one_that_does_not_hold_rests() {
         run.takes(Effect::Send(Reason::Missing)).on(Input::Sent).takes(Effect::Verify).on(Input::Seen)
     };
     let run = sent(lost_again(Run::registered())).is("registered");
-    let run = sent(lost_again(run).rests(SECOND / 2));
-    let run = sent(lost_again(run).rests(SECOND));
-    let run = sent(lost_again(run).rests(2 * SECOND));
+    let run = sent(lost_again(run).rests(SECOND * 3 / 4));
+    let run = sent(lost_again(run).rests(SECOND * 5 / 4));
+    let run = sent(lost_again(run).rests(SECOND * 9 / 4));
     // A sweep that finds it as it was sent ends the row.
     sent(lost_again(run.on(same())));
 }
@@ -147,8 +147,8 @@ fn the_same_difference_after_two_repairs_is_refused_and_another_one_is_not() {
 fn a_send_that_failed_rests_longer_each_time_and_a_refusal_longest() {
     let sending = || Run::new().on(Input::SweepMissing).takes(Effect::Send(Reason::New));
     for kind in [Kind::Unreachable, Kind::Timeout, Kind::Busy, Kind::Unavailable, Kind::Malformed] {
-        let run = sending().on(failed(kind)).is("pending").rests(SECOND / 2);
-        run.takes(Effect::Send(Reason::New)).on(failed(kind)).rests(SECOND);
+        let run = sending().on(failed(kind)).is("pending").rests(SECOND * 3 / 4);
+        run.takes(Effect::Send(Reason::New)).on(failed(kind)).rests(SECOND * 5 / 4);
     }
     for kind in [Kind::Denied, Kind::Rejected, Kind::Config] {
         let run = sending().on(failed(kind)).is("refused").rests(30 * SECOND);
