@@ -444,5 +444,35 @@ fn c4_a_plain_read_under_streaming_has_a_lower_index_and_that_is_no_other_life()
     assert_eq!(wiped.answer(&[], 3).next, ask(None, Consistency::Consistent), "below the last plain one");
 }
 
+#[test]
+fn b6_whatever_it_is_told_a_view_reads_ten_times_in_a_burst_and_then_four_times_a_second() {
+    // Changes without end, an index that goes back each time, and users who wish without end.
+    for told in 0..3u64 {
+        let mut bench = Bench::following(&[1], 90);
+        let (start, mut asks, mut round) = (bench.now, 2u32, 0u64);
+        let mut next = follow(90);
+        while bench.now < start + Duration::from_secs(20) {
+            round += 1;
+            let turn = match next {
+                Next::RestUntil(until) => {
+                    bench.now = until;
+                    bench.give(Input::Timer)
+                }
+                _ if told == 0 => bench.answer(&[1], 90 + round),
+                _ if told == 1 => bench.answer(&[1], 10 + round % 2),
+                _ => {
+                    bench.give(Input::Wished(round));
+                    bench.answer(&[1], 90)
+                }
+            };
+            asks += u32::from(matches!(turn.next, Next::Ask(_)));
+            next = turn.next;
+            let earned = u32::try_from(bench.now.duration_since(start).as_millis() / 250).unwrap();
+            assert!(asks <= 11 + earned, "{told}: {asks} reads in {:?}", bench.now - start);
+        }
+        assert!(asks >= 80, "{told}: and no fewer than it may: {asks}");
+    }
+}
+
 mod model;
 mod wishes;
