@@ -206,9 +206,10 @@ impl Guard {
     async fn watch<'a, T>(
         &'a self,
         read: Waiting<'_>,
-        ask: impl Fn(Block) -> Reply<'a, T>,
+        ask: impl Fn(Option<Block>) -> Reply<'a, T>,
     ) -> Result<T, Error> {
         let lane = self.lane(read.datacenter);
+        let came = now();
         loop {
             let place = tokio::select! {
                 biased;
@@ -224,8 +225,11 @@ impl Guard {
             }
             let Some(place) = place else { continue };
             let wait = place.turn.map_or(read.block.wait, |turn| turn.min(read.block.wait));
-            let asked = ask(Block { wait, ..read.block });
-            entry.begin(true);
+            // What waited while the registry was away has an index from before. A registry that lost its data would
+            // wait with it for what will not come: so this is read anew.
+            let anew = lane.returned_since(came);
+            let asked = ask((!anew).then_some(Block { wait, ..read.block }));
+            entry.begin(!anew);
             if let Some(done) = self.unless_wanted(&place, deadline(wait, self.call), asked).await {
                 entry.end(&done, wish.purse);
                 return done;

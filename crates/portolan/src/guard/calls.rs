@@ -33,8 +33,8 @@ impl Registry for Guard {
         let (datacenter, used, failed) = (datacenter.as_ref(), *used, *failed);
         Box::pin(async move {
             if let Some(block) = query.block {
-                let ask = |block: Block| -> Reply<'a, _> {
-                    let query = query.clone().block(block.index, block.wait);
+                let ask = |block: Option<Block>| -> Reply<'a, _> {
+                    let query = ServiceQuery { block, ..query.clone() };
                     Box::pin(async move { self.timed(&query).await })
                 };
                 return self.watch(Waiting { datacenter, block, used, failed }, ask).await;
@@ -49,8 +49,8 @@ impl Registry for Guard {
         let datacenter = query.datacenter.as_ref();
         Box::pin(async move {
             if let Some(block) = query.block {
-                let ask = |block: Block| -> Reply<'a, _> {
-                    let query = CatalogQuery { block: Some(block), ..query.clone() };
+                let ask = |block: Option<Block>| -> Reply<'a, _> {
+                    let query = CatalogQuery { block, ..query.clone() };
                     Box::pin(async move { self.registry.services(&query).await })
                 };
                 // There is one of these for many services: it always is in use.

@@ -185,6 +185,11 @@ impl Lane {
         }
     }
 
+    /// Whether the registry was away, and came back, after `since`.
+    pub(super) fn returned_since(&self, since: Instant) -> bool {
+        self.lock().closed_at.is_some_and(|closed| closed >= since)
+    }
+
     /// Where the breaker stands, for people.
     pub(super) fn state(&self) -> BreakerState {
         let inner = self.lock();

@@ -153,16 +153,21 @@ async fn while_it_is_open_one_call_probes_and_the_others_say_what_they_wait_for(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_read_that_waits_is_no_probe_and_goes_on_when_one_succeeded() {
+async fn a_read_that_waits_is_no_probe_and_reads_anew_when_one_succeeded() {
     let registry = Scripted::new([]);
     let guard = open(&registry).await;
     registry.push(Ok(answer(&[], 1)));
     registry.push(Ok(answer(&[1], 7)));
+    registry.push(Ok(answer(&[1], 8)));
     let done = guard.service(&query(Some(Duration::from_secs(30)))).await.unwrap();
     assert_eq!(done.meta.index, 7);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    guard.service(&query(Some(Duration::from_secs(30)))).await.unwrap();
     let asked = registry.asked.lock().unwrap()[5..].to_vec();
     assert_eq!((asked[0].service.as_str(), asked[0].block), (PROBE, None));
-    assert_eq!((asked[1].service.as_str(), asked[1].block.is_some()), ("web", true));
+    // A registry that came back without its data would wait for an index that it does not reach for long.
+    assert_eq!((asked[1].service.as_str(), asked[1].block), ("web", None));
+    assert_eq!((asked[2].service.as_str(), asked[2].block.is_some()), ("web", true));
     assert!(guard.state().is_up());
 }
 
