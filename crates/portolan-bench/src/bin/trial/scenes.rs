@@ -67,7 +67,9 @@ impl What {
         match self {
             Self::KilledWithData => "kill -9, started again with its data",
             Self::KilledAndWiped => "kill -9, started again without its data; the keepers register anew",
-            Self::Restored => "an older snapshot is restored: the index goes back",
+            Self::Restored => {
+                "an older snapshot is restored: the index goes back; until the view has what the catalogue has"
+            }
             Self::Stopped => "SIGSTOP, then SIGCONT; a change after that",
             Self::CutOff => "connections reset and refused; a change meanwhile",
             Self::Slow => "each answer 2 s late; a change meanwhile, from which convergence is counted",
@@ -195,8 +197,14 @@ impl Play {
         let begun = Instant::now();
         self.node.command(&["snapshot", "restore", &file]).await?;
         let over = back(&self.node, &name).await?;
-        // What was registered since the snapshot comes back when the agent compares itself with its servers.
-        let converged = Some(self.stage.converged(over, Proof::New).await?);
+        let converged = Some(self.stage.equals(&self.node.client()?, &name, over).await?);
+        // What was registered since the snapshot is in the agent still, and in the catalogue when the agent compares
+        // the two: Consul does so each minute or two.
+        let again = self.stage.converged(over, Proof::New).await?;
+        println!(
+            "   Consul's agent had brought everything back, and the views with it, after {}",
+            time(again)
+        );
         Ok(Scene { lasted: over.duration_since(begun), noticed: [None, None], converged })
     }
 

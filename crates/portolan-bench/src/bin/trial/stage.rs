@@ -13,7 +13,9 @@ use std::{
 
 use anyhow::bail;
 use portolan::{
-    Address, Config, ConsulConfig, Discovery, Registration, RegistrationHandle, RegistrationState, Resolver,
+    Address, Config, ConsulConfig, Discovery, Registration, RegistrationHandle, RegistrationState,
+    Registry as _, Resolver, ServiceName,
+    registry::{ServiceQuery, consul::Consul},
 };
 use tokio::time::{Instant, sleep};
 
@@ -227,6 +229,35 @@ impl Stage {
             sleep(LOOK).await;
         }
         Ok(since.elapsed())
+    }
+
+    /// How long after `since` the view of this service names what the registry holds: held instances are not in that.
+    ///
+    /// # Errors
+    /// When it does not come to be.
+    pub(crate) async fn equals(
+        &self,
+        direct: &Consul,
+        name: &str,
+        since: Instant,
+    ) -> anyhow::Result<Duration> {
+        let query = ServiceQuery::new(ServiceName::new(name)?);
+        let place = self.names.iter().position(|one| one == name);
+        let Some(resolver) = place.and_then(|place| self.resolvers.get(place)) else {
+            bail!("no service {name}")
+        };
+        loop {
+            let answer = direct.service(&query).await?.value;
+            let holds: BTreeSet<&str> = answer.iter().map(|one| &*one.identity.id).collect();
+            let known = resolver.snapshot();
+            if known.instances().iter().map(|one| &*one.identity.id).collect::<BTreeSet<_>>() == holds {
+                return Ok(since.elapsed());
+            }
+            if since.elapsed() > PATIENCE {
+                bail!("{name}: the view does not equal the registry within {PATIENCE:?}");
+            }
+            sleep(LOOK).await;
+        }
     }
 
     fn content_differs(&self, resolver: &Resolver) -> bool {
