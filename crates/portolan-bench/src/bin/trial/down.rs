@@ -111,7 +111,7 @@ async fn one(
         }
         most
     };
-    let (converged, peak) = tokio::join!(stage.converged(over, Proof::New), peak);
+    let (converged, peak) = tokio::join!(stage.converged(over, Proof::After(over)), peak);
     let tally = stage.end(crowd).await?;
     let (first, rest) = asked.split_at_checked(FIRST).unwrap_or((&asked, &[]));
     let mean = average(rest);

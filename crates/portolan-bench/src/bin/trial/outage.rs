@@ -141,9 +141,10 @@ async fn one(program: Program, setting: &Setting, table: &mut Table) -> anyhow::
     }
     sleep(gone.saturating_sub(begun.elapsed())).await;
     crowd.registry_may_answer();
+    let launched = Instant::now();
     node.launch()?;
     let over = back(&node, stage.names.first().map_or("", String::as_str)).await?;
-    let converged = Some(stage.converged(over, Proof::New).await?);
+    let converged = Some(stage.converged(over, Proof::After(launched)).await?);
     let mut tally = stage.end(crowd).await?;
     tally.add(first);
     let scene = Scene { lasted: over.duration_since(begun), noticed, converged };

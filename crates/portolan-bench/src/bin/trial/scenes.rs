@@ -179,9 +179,11 @@ impl Play {
             self.node.wipe()?;
         }
         self.crowd.registry_may_answer();
+        // A view may well read again before the trial finds that there is a leader.
+        let launched = Instant::now();
         self.node.launch()?;
         let over = back(&self.node, &name).await?;
-        let converged = Some(self.stage.converged(over, Proof::New).await?);
+        let converged = Some(self.stage.converged(over, Proof::After(launched)).await?);
         Ok(Scene { lasted: over.duration_since(begun), noticed, converged })
     }
 
@@ -200,7 +202,7 @@ impl Play {
         let converged = Some(self.stage.equals(&self.node.client()?, &name, over).await?);
         // What was registered since the snapshot is in the agent still, and in the catalogue when the agent compares
         // the two: Consul does so each minute or two.
-        let again = self.stage.converged(over, Proof::New).await?;
+        let again = self.stage.converged(over, Proof::After(over)).await?;
         println!(
             "   Consul's agent had brought everything back, and the views with it, after {}",
             time(again)
@@ -236,7 +238,7 @@ impl Play {
         self.crowd.registry_may_answer();
         let over = Instant::now();
         self.proxy.resume();
-        let converged = Some(self.stage.converged(over, Proof::New).await?);
+        let converged = Some(self.stage.converged(over, Proof::After(over)).await?);
         Ok(Scene { lasted: over.duration_since(begun), noticed, converged })
     }
 

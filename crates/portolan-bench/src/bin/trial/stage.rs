@@ -17,7 +17,10 @@ use portolan::{
     Registry as _, Resolver, ServiceName,
     registry::{ServiceQuery, consul::Consul},
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use crate::{
     crowd::{Crowd, Tally},
@@ -44,8 +47,8 @@ pub(crate) struct Size {
 pub(crate) enum Proof {
     /// An open read that goes on proves nothing new, and is not asked to.
     Any,
-    /// Only a read that was answered since then.
-    New,
+    /// Only a read that was answered after this.
+    After(Instant),
 }
 
 /// The stage.
@@ -152,17 +155,21 @@ impl Stage {
         self.resolvers.clear();
         let begun = Instant::now();
         self.seeker = Discovery::new(config);
-        let mut open = self.names.clone();
-        while !open.is_empty() {
-            if begun.elapsed() > PATIENCE {
-                bail!("{} services are not known after a restart, {:?} first", open.len(), open.first());
-            }
-            let name = open.swap_remove(0);
-            match self.seeker.service(&name).await {
-                Ok(resolver) => self.resolvers.push(resolver),
-                Err(error) if error.is_retryable() => open.push(name),
-                Err(error) => return Err(error.into()),
-            }
+        // All at once, as a program starts: each waits a while for the registry before it takes what is remembered.
+        let mut starting = JoinSet::new();
+        for name in self.names.clone() {
+            let seeker = self.seeker.clone();
+            starting.spawn(async move {
+                loop {
+                    match seeker.service(&name).await {
+                        Err(error) if error.is_retryable() && begun.elapsed() < PATIENCE => sleep(LOOK).await,
+                        ended => return ended,
+                    }
+                }
+            });
+        }
+        while let Some(started) = starting.join_next().await {
+            self.resolvers.push(started??);
         }
         let took = begun.elapsed();
         let order = |resolver: &Resolver| resolver.service().as_str().to_owned();
@@ -203,10 +210,10 @@ impl Stage {
     pub(crate) async fn converged(&self, since: Instant, proof: Proof) -> anyhow::Result<Duration> {
         let mut open: Vec<&Resolver> = self.resolvers.iter().collect();
         loop {
-            open.retain(|resolver| self.differs(resolver, since, proof).is_some());
+            open.retain(|resolver| self.differs(resolver, proof).is_some());
             let Some(first) = open.first() else { return Ok(since.elapsed()) };
             if since.elapsed() > PATIENCE {
-                let why = self.differs(first, since, proof).unwrap_or_default();
+                let why = self.differs(first, proof).unwrap_or_default();
                 bail!("{} views have not converged within {PATIENCE:?}; {why}", open.len());
             }
             sleep(LOOK).await;
@@ -267,11 +274,13 @@ impl Stage {
         !expected.is_some_and(|expected| seen.iter().eq(expected.iter())) || !known.held().is_empty()
     }
 
-    fn differs(&self, resolver: &Resolver, since: Instant, proof: Proof) -> Option<String> {
+    fn differs(&self, resolver: &Resolver, proof: Proof) -> Option<String> {
         let known = resolver.snapshot();
-        let newly = known.freshness().confirmed.is_some_and(|at| at >= since.into_std());
-        let same =
-            (newly || proof == Proof::Any) && known.failure().is_none() && !self.content_differs(resolver);
+        let proved = match proof {
+            Proof::Any => true,
+            Proof::After(from) => known.freshness().confirmed.is_some_and(|at| at >= from.into_std()),
+        };
+        let same = proved && known.failure().is_none() && !self.content_differs(resolver);
         (!same).then(|| {
             let instances: Vec<&str> = known.instances().iter().map(|one| &*one.identity.id).collect();
             let (held, failure) = (known.held().len(), known.failure().map(|failure| &failure.text));
