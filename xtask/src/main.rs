@@ -11,6 +11,7 @@ mod bench;
 mod claims;
 mod consul;
 mod fuzz;
+mod mutants;
 mod planted;
 mod project;
 mod redis;
@@ -46,6 +47,8 @@ cargo xtask COMMAND
                       --seed S      one run with its whole trace
                       --planted [N] put bugs into a copy, and see that each is found
                       --exhaustive  every order of few events, over the step machine
+  mutants           small changes to the PURE files: does a unit test notice each?
+                      --file PATH   only this file (again for more); --shard K/N: that part of all
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
                       --short       shorter outages, smaller crowds
                       --list        name the trials
@@ -100,6 +103,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("trial", words) => trial::command(&project, words),
         ("bench", []) => bench::command(&project, bench::Miss::Fails),
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
+        ("mutants", words) => mutants::command(&project, words),
         ("sim", words) => sim::command(&project, words),
         ("fuzz", words) => match fuzz::Order::of(words) {
             Ok(order) => fuzz::command(&project, &order),

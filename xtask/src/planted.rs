@@ -22,7 +22,7 @@ use crate::{
 /// Where the patches are.
 const PATCHES: &str = "crates/portolan-sim/planted";
 /// Seeds after which a bug counts as missed.
-const SEEDS: u32 = 10_000;
+const SEEDS: u32 = 3_000;
 
 /// A bug, and what became of it.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ fn plant(project: &Project, copy: &Path, target: &Path, patch: &Path) -> Result<
     if !applied.status.success() {
         return Ok(Row { name, end: End::DoesNotApply(applied.text.trim().to_owned()) });
     }
-    let Ok(run) = sim::built(project, copy, target) else {
+    let Ok(run) = sim::built_anew(project, copy, target) else {
         return Ok(Row { name, end: End::DoesNotBuild });
     };
     let said = run.words("--seeds").word(SEEDS.to_string()).tee()?;
@@ -166,7 +166,7 @@ mod tests {
         let row = |name: &str, end| Row { name: name.to_owned(), end };
         let rows =
             [row("01-a", End::Found { seeds: 3, law: "law 1 broken".to_owned() }), row("02-bb", End::Missed)];
-        let expected = "planted bug   seeds  found by\n01-a        3  law 1 broken\n02-bb       -  NOT FOUND in 10000 seeds\n";
+        let expected = "planted bug   seeds  found by\n01-a        3  law 1 broken\n02-bb       -  NOT FOUND in 3000 seeds\n";
         assert_eq!(table(&rows), expected);
     }
 }

@@ -3,10 +3,10 @@
 //!
 //! In:  seeds, or a seed, or a planted bug. Out: what the simulation says; 1 when a law broke.
 //!
-//! Never: runs it unoptimized, which is ten times slower; shares a target directory with other builds, whose flags
+//! Never: plays many seeds unoptimized, which is ten times slower; shares a target directory with other builds, whose flags
 //! differ: `tokio_unstable` lets a seed decide the runtime's own chance too.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -27,7 +27,7 @@ pub(crate) fn command(project: &Project, words: &[&str]) -> Result<Ending> {
         ["--planted"] => planted::command(project, None),
         ["--planted", name] => planted::command(project, Some(name)),
         words => {
-            let run = built(project, &project.root, &project.target.join("sim"))?;
+            let run = built(project)?;
             let run = words.iter().fold(run, |run, word| run.word(*word));
             Ok(if run.run().is_ok() { Ending::Well } else { Ending::Failed })
         }
@@ -39,24 +39,34 @@ pub(crate) fn command(project: &Project, words: &[&str]) -> Result<Ending> {
 /// # Errors
 /// When it cannot be built, or a law broke.
 pub(crate) fn check(project: &Project) -> Result<()> {
-    built(project, &project.root, &project.target.join("sim"))?.words(IN_CI).run()
+    built(project)?.words(IN_CI).run()
 }
 
-/// Builds the simulation of the tree at `root`, and gives the program to run.
+/// Builds the simulation, and gives the program to run.
 ///
 /// # Errors
 /// When the build fails; Cargo has said why.
-pub(crate) fn built(project: &Project, root: &Path, target: &Path) -> Result<Run> {
-    Run::new("cargo", root)
-        .words(&format!("build --release --quiet --package {SIM} --target-dir"))
-        .word(target)
-        .env("RUSTFLAGS", "--cfg tokio_unstable")
-        .run()?;
-    Ok(project.run(binary(target)))
+fn built(project: &Project) -> Result<Run> {
+    let target = project.target.join("sim");
+    build(&project.root, &target).words("--release").run()?;
+    Ok(project.run(target.join("release").join(SIM)))
 }
 
-fn binary(target: &Path) -> PathBuf {
-    target.join("release").join(SIM)
+/// The same of a copy in which something was changed. Unoptimized: a change is built in a fraction of the time, and found
+/// after a few seeds.
+///
+/// # Errors
+/// As [`built`].
+pub(crate) fn built_anew(project: &Project, root: &Path, target: &Path) -> Result<Run> {
+    build(root, target).env("CARGO_PROFILE_DEV_DEBUG", "false").run()?;
+    Ok(project.run(target.join("debug").join(SIM)))
+}
+
+fn build(root: &Path, target: &Path) -> Run {
+    Run::new("cargo", root)
+        .words(&format!("build --quiet --package {SIM} --target-dir"))
+        .word(target)
+        .env("RUSTFLAGS", "--cfg tokio_unstable")
 }
 
 /// Every order of events in a small scope, over the step machine: a unit test of the library, run optimized.

@@ -21,6 +21,8 @@ pub(crate) struct Tool {
 pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 /// Each feature alone.
 pub(crate) const HACK: Tool = Tool { name: "cargo-hack", version: "0.6.46" };
+/// Small changes to the code, to see that a test notices.
+pub(crate) const MUTANTS: Tool = Tool { name: "cargo-mutants", version: "27.1.0" };
 
 impl Tool {
     /// The path of the tool; builds it first when it is not there.

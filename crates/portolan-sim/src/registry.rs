@@ -135,6 +135,7 @@ impl Scripted {
         self.0.with(|inner| {
             let wait = query.block.map_or(Duration::ZERO, |block| block.wait);
             inner.started(&key, query.block.is_some());
+            inner.waits(&key, wait);
             let (number, anew) = (inner.reads(&key).started, inner.reads(&key).failed.is_some());
             let block = query.block.map(|block| (block.index, block.wait));
             inner.trace.note(format_args!("read {key} #{number} {:?} {block:?}", query.consistency));

@@ -113,6 +113,8 @@ pub(crate) struct Inner {
     pub(crate) most_open: usize,
     at_once: (Option<Instant>, u32),
     again: Again,
+    /// The last wait that a read asked for, whose it was, and how many others in a row asked for the same.
+    renewal: (Duration, String, u32),
 }
 
 /// A handle on it. One thread runs a whole seed: the lock is never contended.
@@ -143,6 +145,7 @@ impl Stage {
             most_open,
             at_once: (None, 0),
             again: Again::default(),
+            renewal: Default::default(),
         };
         Self { inner: Arc::new(inner.into()), bell: Arc::default() }
     }
@@ -245,6 +248,23 @@ impl Inner {
         }
         if self.at_once.1 > TOO_MANY_AT_ONCE {
             self.broken(6, "reads without a pause");
+        }
+    }
+
+    /// Reads that wait do not all end together: each waits for a time of its own. Turns are of one length.
+    pub(crate) fn waits(&mut self, key: &str, wait: Duration) {
+        if wait <= Duration::from_secs(1) {
+            return;
+        }
+        let (last, other, row) = &mut self.renewal;
+        if *last != wait {
+            *row = 0;
+        } else if other != key {
+            *row += 1;
+        }
+        (*last, *other) = (wait, key.to_owned());
+        if *row >= 4 {
+            self.broken(6, format!("reads of several views wait for {wait:?} each: renewals line up"));
         }
     }
 
