@@ -1,6 +1,6 @@
-//! `cargo xtask mutants`: small changes to the PURE files of the library, to see that its unit tests notice each.
+//! `cargo xtask mutants`: small changes to the pure files of the library, to see that its unit tests notice each.
 //!
-//! In:  the files whose header says PURE, or those named by `--file`; `crates/portolan-sim/mutants.toml`, the mutants that
+//! In:  the files whose header says pure, or those named by `--file`; `crates/portolan-sim/mutants.toml`, the mutants that
 //! are known to survive, each with its reason. Out: a table; 1 when under 95 % are caught, or one survives unexplained.
 //!
 //! Never: counts a mutant that does not build; takes a survivor for explained because another one in its file is.
