@@ -1,6 +1,6 @@
 //! What can happen to a run: changes of the registry, faults on the way to it, users that come and go.
 //!
-//! To add a fault: a field of [`Net`](crate::stage::Net) that says what is wrong, its effect in `registry.rs`, and a row
+//! To add a fault: a field of [`Net`] that says what is wrong, its effect in `registry.rs`, and a row
 //! here that begins it. [`mend`] ends them all: a calm registry is one without any.
 
 use std::time::Duration;
