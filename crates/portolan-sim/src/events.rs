@@ -93,7 +93,7 @@ fn roll_instance(chance: &mut Chance, service: &str, id: &str) -> Instance {
 /// Something goes wrong, until it is mended.
 pub(crate) fn fault(play: &mut Play) {
     let Play { stage, chance, .. } = play;
-    let roll = chance.below(10);
+    let roll = chance.below(11);
     let kind = chance.one_of(&REFUSALS).copied().unwrap_or(Kind::Unreachable);
     let slow = chance.millis(10, 9_000);
     let flaky = chance.below(100);
@@ -131,6 +131,12 @@ pub(crate) fn fault(play: &mut Play) {
                 format!("stale reads are told lies; of a third: {}", inner.net.half)
             }
             8 => {
+                *epoch += 1;
+                let from = usize::try_from(flaky).unwrap_or(0) * inner.model.log_len() / 100;
+                inner.net.replay = Some(from);
+                format!("the server is started again, and replays its log from entry {from}")
+            }
+            9 => {
                 *stuck = Some(moment);
                 inner.net.leaderless = flaky < 50;
                 format!("a server is stuck; no leader: {}", inner.net.leaderless)

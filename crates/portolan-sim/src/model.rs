@@ -15,6 +15,8 @@ pub(crate) type Content = Arc<[Arc<Instance>]>;
 
 /// The first index of a registry's life; a lie's is below it.
 const FIRST_INDEX: u64 = 10;
+/// So many earlier states are kept.
+const LOGGED: usize = 64;
 
 /// One service.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Model {
     history: BTreeMap<String, Vec<(Instant, Content)>>,
     raft: u64,
     saved: Option<Moment>,
+    /// The states of this life, oldest first: what a server shows that replays its log.
+    log: Vec<Moment>,
     /// What a reset lost, and its owners will register again.
     lost: Vec<(String, Arc<Instance>)>,
 }
@@ -48,7 +52,7 @@ impl Model {
         let empty = Entry { instances: BTreeMap::new(), content: Arc::default(), index: FIRST_INDEX };
         let services = names.iter().map(|name| ((*name).to_owned(), empty.clone())).collect();
         let history = names.iter().map(|name| ((*name).to_owned(), vec![(Instant::now(), Arc::default())]));
-        Self { services, history: history.collect(), raft: FIRST_INDEX, saved: None, lost: Vec::new() }
+        Self { services, history: history.collect(), raft: FIRST_INDEX, saved: None, log: Vec::new(), lost: Vec::new() }
     }
 
     /// What a service holds, and its index. A service that was never heard of holds nothing.
@@ -58,6 +62,7 @@ impl Model {
 
     /// Creates, replaces or (with `None`) removes one instance.
     pub(crate) fn set(&mut self, name: &str, id: &str, to: Option<Instance>) {
+        self.log();
         self.raft += 1;
         let Some(entry) = self.services.get_mut(name) else { return };
         match to {
@@ -71,6 +76,23 @@ impl Model {
         }
         entry.index = self.raft;
         self.settle(name);
+    }
+
+    fn log(&mut self) {
+        if self.log.len() >= LOGGED {
+            self.log.drain(..LOGGED / 2);
+        }
+        self.log.push(self.moment());
+    }
+
+    /// An earlier state of this life.
+    pub(crate) fn logged(&self, place: usize) -> Option<&Moment> {
+        self.log.get(place)
+    }
+
+    /// How many of them there are.
+    pub(crate) fn log_len(&self) -> usize {
+        self.log.len()
     }
 
     /// The index moves, the content does not: a check's output, or a node's other service.
@@ -94,6 +116,7 @@ impl Model {
             }
         }
         self.saved = None;
+        self.log.clear();
         names.iter().for_each(|name| self.settle(name));
     }
 
@@ -129,6 +152,7 @@ impl Model {
     pub(crate) fn restore(&mut self) -> bool {
         let Some(saved) = &self.saved else { return false };
         self.services.clone_from(&saved.services);
+        self.log.clear();
         self.raft = self.services.values().map(|entry| entry.index).max().unwrap_or(FIRST_INDEX);
         let names: Vec<String> = self.services.keys().cloned().collect();
         names.iter().for_each(|name| self.settle(name));

@@ -15,7 +15,10 @@ use portolan::{
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::stage::{Delivery, Inner, Stage};
+use crate::{
+    model::Content,
+    stage::{Delivery, Inner, Stage},
+};
 
 /// How many deliveries of a service are remembered.
 const REMEMBERED: usize = 64;
@@ -175,6 +178,11 @@ fn look(inner: &mut Inner, query: &ServiceQuery, open: &Open<'_>, fate: &Fate, o
             return lie(content.iter().take(content.len() / 3).cloned().collect(), index);
         }
     }
+    if stale && let Some((content, index)) = replayed(inner, open) {
+        let ready = query.block.is_none_or(|block| index > block.index) || over;
+        return if ready { lie(content.to_vec(), index) } else { Look::Wait };
+    }
+    let net = &inner.net;
     let stuck = net.stuck.as_ref().filter(|_| stale);
     let (content, index) =
         stuck.map_or_else(|| inner.model.content(&open.key), |stuck| stuck.content(&open.key));
@@ -190,7 +198,17 @@ fn look(inner: &mut Inner, query: &ServiceQuery, open: &Open<'_>, fate: &Fate, o
     Look::Answer(Answer::new(content.to_vec(), index).with_meta(meta), hidden)
 }
 
-/// An answer as of a server that has just been started: empty with a low index, or of a third of the instances.
+/// A state of its past that a server shows while it replays its log; `None` once it is through.
+fn replayed(inner: &mut Inner, open: &Open<'_>) -> Option<(Content, u64)> {
+    let place = inner.net.replay?;
+    let shown = inner.model.logged(place).map(|moment| moment.content(&open.key));
+    let on = usize::try_from(inner.chance.below(4)).unwrap_or(1);
+    inner.net.replay = shown.is_some().then_some(place + on);
+    shown
+}
+
+/// An answer as of a server that has just been started: empty with a low index, an earlier state, or of a third of the
+/// instances.
 fn lie(instances: Vec<Arc<Instance>>, index: u64) -> Look {
     let mut meta = AnswerMeta::new(index);
     meta.known_leader = Some(true);
@@ -198,12 +216,12 @@ fn lie(instances: Vec<Arc<Instance>>, index: u64) -> Look {
     Look::Lie(Answer::new(instances, index).with_meta(meta))
 }
 
-/// Whether a view that knows this sees through the lie: it loses everything to a lower index, or too much at once.
+/// Whether a view that knows this sees through the lie: it has a lower index, or loses too much at once.
 fn is_seen_through(known: &Snapshot, lie: &Answer<Vec<Arc<Instance>>>) -> bool {
     let had = known.instances().len();
     let told = |one: &&Arc<Instance>| lie.value.iter().any(|other| other.identity == one.identity);
     let lost = had - known.instances().iter().filter(told).count();
-    had >= 4 && lost > had / 2 || had > 0 && lie.meta.index == 1
+    had >= 4 && lost > had / 2 || lie.meta.index < known.freshness().index
 }
 
 fn conclude(

@@ -46,6 +46,8 @@ pub(crate) struct Net {
     pub(crate) half: bool,
     /// The server that answers stale reads has heard nothing since.
     pub(crate) stuck: Option<Moment>,
+    /// The server was started again and replays its log: stale reads are shown this state of its past, then later ones.
+    pub(crate) replay: Option<usize>,
     /// There is no leader: reads that need one fail.
     pub(crate) leaderless: bool,
     /// The streaming backend: ages are always 0, true or not.

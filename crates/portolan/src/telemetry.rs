@@ -17,7 +17,7 @@ pub(crate) const VIEW_REFRESHES: &str = "portolan_view_refreshes_total";
 pub(crate) const VIEW_FAILURES: &str = "portolan_view_failures_total";
 /// Answers whose index went down. Labels: `service`. More than one a minute: look at the servers.
 pub(crate) const INDEX_RESETS: &str = "portolan_view_index_resets_total";
-/// Answers that lost too much to be believed at once, and were confirmed first. Labels: `service`.
+/// Answers of an earlier state, or that lost too much, which the leader confirmed first. Labels: `service`.
 pub(crate) const SUSPECT_ANSWERS: &str = "portolan_view_suspect_answers_total";
 /// Instances that a watch had missed or showed wrongly, as the leader's word showed. Labels: `service`. Any: the agent or
 /// a server has a stuck cache; look at its log, and restart it if they go on.
@@ -35,7 +35,7 @@ pub(crate) const CATALOG_REFRESHES: &str = "portolan_catalog_refreshes_total";
 pub(crate) const CATALOG_FAILURES: &str = "portolan_catalog_failures_total";
 /// Lists whose index went down. Labels: `datacenter`. More than one a minute: look at the servers.
 pub(crate) const CATALOG_INDEX_RESETS: &str = "portolan_catalog_index_resets_total";
-/// Lists that lost too much to be believed at once, and were confirmed first. Labels: `datacenter`.
+/// Lists of an earlier state, or that lost too much, which the leader confirmed first. Labels: `datacenter`.
 pub(crate) const CATALOG_SUSPECT_ANSWERS: &str = "portolan_catalog_suspect_answers_total";
 /// Services in the list. Labels: `datacenter`, `state` (`confirmed`, `held`).
 pub(crate) const CATALOG_SERVICES: &str = "portolan_catalog_services";

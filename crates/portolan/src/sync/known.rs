@@ -50,12 +50,14 @@ impl Known {
         self.confirmed.len()
     }
 
-    /// Whether an answer that came after a reconnect or a reset loses too much to be believed at once: everything,
-    /// when the index went down as well, or more than `suspicion` allows.
-    pub(super) fn is_suspect(&self, new: &[Arc<Instance>], went_back: bool, suspicion: Suspicion) -> bool {
-        if new.is_empty() && went_back {
-            return self.len() > 0;
-        }
+    /// Whether an answer differs in anything from what is confirmed.
+    pub(super) fn differs(&self, new: &[Arc<Instance>]) -> bool {
+        let is_other = |new: &Arc<Instance>| find(&self.confirmed, &new.identity) != Some(new);
+        new.len() != self.len() || new.iter().any(is_other)
+    }
+
+    /// Whether an answer that came after a reconnect or a reset loses more than `suspicion` lets it.
+    pub(super) fn is_mass_loss(&self, new: &[Arc<Instance>], suspicion: Suspicion) -> bool {
         let mut rest = &*self.confirmed;
         let is_kept = |instance: &&Arc<Instance>| match rest.split_first() {
             Some((next, after)) if Arc::ptr_eq(next, instance) => {

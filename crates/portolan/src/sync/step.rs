@@ -279,10 +279,8 @@ impl State {
             return Turn { event, ..self.ask_from_zero(Why::Anew, now) };
         }
         let went_back = self.marks.is_below(meta.index, read);
-        let after_a_break = matches!(self.why, Why::Anew | Why::Escalate);
-        let suspicion = self.settings.suspicion;
-        let suspect = after_a_break && self.known.is_suspect(&instances, went_back, suspicion);
-        if suspect && suspicion.confirm != Confirm::Off {
+        let suspect = self.is_suspect(&instances, meta.index, went_back);
+        if suspect && self.settings.suspicion.confirm != Confirm::Off {
             let event = Some(Event::Suspect { had: self.known.len(), got: instances.len() });
             return Turn { event, ..self.ask_from_zero(Why::Confirm, now) };
         }
@@ -294,6 +292,18 @@ impl State {
         let hold = ((suspect || self.why == Why::Confirm) && went_back).then_some(self.settings.hold);
         self.marks.believe(meta.index, read, meta.streaming);
         self.accept(instances, &meta, hold, now)
+    }
+
+    /// Whether an answer is not to be believed before the leaders have confirmed it.
+    ///
+    /// One from before what is known: a server that was started again shows every state of its past while it replays its
+    /// log, and calls itself the leader meanwhile (seen: Consul 1.8.7). Where its index cannot tell, its content must. Or
+    /// one that loses too much at once, after a break.
+    fn is_suspect(&self, instances: &[Arc<Instance>], index: u64, went_back: bool) -> bool {
+        let after_a_break = matches!(self.why, Why::Anew | Why::Escalate);
+        let earlier = went_back || self.marks.may_be_below(index) && self.known.differs(instances);
+        earlier && (after_a_break || self.why == Why::Wish)
+            || after_a_break && self.known.is_mass_loss(instances, self.settings.suspicion)
     }
 
     /// The watch goes on from its own index, whatever this read shows.

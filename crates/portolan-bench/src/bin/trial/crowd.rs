@@ -43,6 +43,8 @@ pub(crate) struct Tally {
     pub(crate) too_young: u64,
     /// Answers that named an instance that was deregistered before.
     pub(crate) named_gone: u64,
+    /// The first of those: which, and what was said of it.
+    pub(crate) first_gone: Option<String>,
     pub(crate) oldest: Duration,
     pub(crate) slowest: Duration,
 }
@@ -55,6 +57,7 @@ impl Tally {
         self.in_outage += other.in_outage;
         self.too_young += other.too_young;
         self.named_gone += other.named_gone;
+        self.first_gone = self.first_gone.take().or(other.first_gone);
         self.oldest = self.oldest.max(other.oldest);
         self.slowest = self.slowest.max(other.slowest);
     }
@@ -67,7 +70,8 @@ impl Tally {
         if self.too_young > 0 {
             return Some(format!("{} answers claimed to be younger than the outage", self.too_young));
         }
-        (self.named_gone > 0).then(|| format!("{} answers named an instance that was gone", self.named_gone))
+        let first = self.first_gone.as_ref()?;
+        Some(format!("{} answers named an instance that was gone; the first: {first}", self.named_gone))
     }
 }
 
@@ -189,5 +193,15 @@ fn one(truth: &Truth, discovery: &Discovery, name: &str, tally: &mut Tally) {
         tally.too_young += u64::from(younger);
     }
     let deregistered = truth.deregistered.lock().unwrap_or_else(PoisonError::into_inner);
-    tally.named_gone += u64::from(deregistered.contains(&*picked.identity.id));
+    if deregistered.contains(&*picked.identity.id) {
+        tally.named_gone += 1;
+        let freshness = picked.freshness();
+        tally.first_gone.get_or_insert_with(|| {
+            let when = gone_since.map_or("with the registry there".to_owned(), |since| {
+                format!("{:?} after the registry went", begun.saturating_duration_since(since))
+            });
+            let (id, source, index) = (&picked.identity.id, freshness.source, freshness.index);
+            format!("{id}, {when}, from {source:?} at index {index}, {age:?} old")
+        });
+    }
 }

@@ -43,12 +43,12 @@ impl Known {
         counted(&self.confirmed).count()
     }
 
-    /// Whether an answer that came after a reconnect or a reset loses too much to be believed at once: everything, when
-    /// the index went down as well, or more than half of at least four.
+    /// Whether an answer that came after a reconnect or a reset is not to be believed at once: it is from
+    /// before what is known, or loses more than half of at least four.
     pub(super) fn is_suspect(&self, new: &ServiceTags, went_back: bool) -> bool {
         let had = self.len();
         let lost = counted(&self.confirmed).filter(|name| !new.contains_key(*name)).count();
-        (went_back && had > 0 && lost == had) || rules::is_mass_loss(had, lost, Suspicion::default())
+        went_back || rules::is_mass_loss(had, lost, Suspicion::default())
     }
 
     /// Takes in an answer that is believed, and says whether anything differs. With `hold`, what it lost is kept for

@@ -83,7 +83,7 @@ pub(crate) enum Next {
 pub(crate) enum Event {
     /// The index went down.
     IndexWentBack { had: u64, got: u64 },
-    /// An answer lost too much to be believed at once.
+    /// An answer is of an earlier state, or lost too much, to be believed at once.
     Suspect { had: usize, got: usize },
     /// Reads began to fail.
     Failing,

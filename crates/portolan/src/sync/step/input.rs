@@ -132,7 +132,7 @@ pub(crate) struct Ask {
 pub(crate) enum Event {
     /// The index went down; this often within a minute.
     IndexWentBack { had: u64, got: u64, times: u32 },
-    /// An answer lost too much to be believed at once.
+    /// An answer is of an earlier state, or lost too much, to be believed at once.
     Suspect { had: usize, got: usize },
     /// Reads began to fail.
     Failing,

@@ -46,6 +46,11 @@ impl Marks {
         index < mark
     }
 
+    /// Whether this index may be below what was believed: it is, unless it comes from the other of two sources.
+    pub(super) fn may_be_below(&self, index: u64) -> bool {
+        index < self.plain.max(self.blocking)
+    }
+
     /// This answer is believed.
     pub(super) fn believe(&mut self, index: u64, read: Read, streaming: bool) {
         match read {
@@ -59,7 +64,9 @@ impl Marks {
 
     /// What a cache remembers was believed by somebody.
     pub(super) fn remember(&mut self, index: u64, streaming: bool) {
-        if !streaming {
+        if streaming {
+            (self.blocking, self.streaming) = (self.blocking.max(index), true);
+        } else {
             self.plain = self.plain.max(index);
         }
     }

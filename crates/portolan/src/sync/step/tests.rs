@@ -118,8 +118,9 @@ fn b4_a_lower_index_reads_again_from_zero_and_its_content_is_not_used() {
         assert_eq!(turn.publish.is_none(), asks_from_zero, "had {had}, got {got}");
         if asks_from_zero {
             assert_eq!(turn.event, Some(Event::IndexWentBack { had, got, times: 1 }));
+            assert_eq!(bench.answer(&[1, 3], got).next, ask(None, Consistency::Consistent));
             assert_eq!(bench.answer(&[1, 3], got).next, follow(got));
-            assert_eq!(bench.shown(), (vec![1, 3], vec![]));
+            assert_eq!(bench.shown(), (vec![1, 3], vec![2]));
         }
     }
 }
@@ -168,6 +169,30 @@ fn b11_an_empty_answer_with_a_lower_index_is_confirmed_by_the_leader_and_then_he
     let last = bench.state.expire(ends).unwrap();
     assert_eq!((last.instances().len(), last.held().len()), (1, 0));
     assert_eq!(bench.state.deadline(), None);
+}
+
+#[test]
+fn b18_what_a_server_shows_while_it_replays_its_log_is_confirmed_by_the_leaders_first() {
+    // Each an earlier state of the registry: 2 was not there yet, or 3 was still there, or will be there once more.
+    for earlier in [&[1, 3][..], &[1], &[1, 2], &[1, 2, 3], &[3]] {
+        let mut bench = Bench::following(&[1, 2], 90);
+        bench.fail(Kind::Unreachable);
+        bench.give(Input::Timer);
+        let turn = bench.answer(earlier, 40);
+        assert_eq!(turn.next, ask(None, Consistency::Consistent), "{earlier:?}");
+        assert!(turn.publish.is_none(), "{earlier:?}");
+        assert_eq!(bench.answer(&[1, 2], 90).next, follow(90));
+        assert_eq!(bench.shown(), (vec![1, 2], vec![]), "{earlier:?}");
+    }
+    let mut gone = Bench::following(&[], 90);
+    gone.fail(Kind::Unreachable);
+    gone.give(Input::Timer);
+    assert_eq!(gone.answer(&[1], 40).next, ask(None, Consistency::Consistent), "it came back only in the log");
+
+    let mut wished = Bench::following(&[1, 2], 90);
+    wished.give(Input::Wished(1));
+    let Next::Ask(_) = wished.give(Input::Aside(Ok(answer(&[1, 3], 40)))).next else { panic!() };
+    assert_eq!(wished.answer(&[1, 3], 40).next, ask(None, Consistency::Consistent), "the leader itself may replay");
 }
 
 #[test]
@@ -433,8 +458,9 @@ fn c4_a_plain_read_under_streaming_has_a_lower_index_and_that_is_no_other_life()
     bench.fail(Kind::Unreachable);
     bench.now += Duration::from_secs(5);
     bench.give(Input::Timer);
-    assert_eq!(bench.answer(&[], 21).next, follow(21), "all went while it was away: no doubt, no hold");
-    assert_eq!(bench.shown(), (vec![], vec![]));
+    assert_eq!(bench.answer(&[], 21).next, ask(None, Consistency::Consistent), "it may be from before");
+    assert_eq!(bench.answer(&[], 21).next, follow(21));
+    assert_eq!(bench.shown(), (vec![], vec![]), "all went while it was away: no hold");
 
     let mut wiped = Bench::following(&[1, 2], 20);
     wiped.give(streamed(&[1, 2], 500));
