@@ -151,7 +151,7 @@ pub(crate) fn fault(play: &mut Play) {
 }
 
 /// A cache goes wrong, or the clock on the wall does.
-fn cache_trouble(play: &mut Play) {
+pub(crate) fn cache_trouble(play: &mut Play) {
     let Play { stage, chance, .. } = play;
     let late = chance.millis(1, 8_000);
     let troubles = [

@@ -52,7 +52,14 @@ impl Model {
         let empty = Entry { instances: BTreeMap::new(), content: Arc::default(), index: FIRST_INDEX };
         let services = names.iter().map(|name| ((*name).to_owned(), empty.clone())).collect();
         let history = names.iter().map(|name| ((*name).to_owned(), vec![(Instant::now(), Arc::default())]));
-        Self { services, history: history.collect(), raft: FIRST_INDEX, saved: None, log: Vec::new(), lost: Vec::new() }
+        Self {
+            services,
+            history: history.collect(),
+            raft: FIRST_INDEX,
+            saved: None,
+            log: Vec::new(),
+            lost: Vec::new(),
+        }
     }
 
     /// What a service holds, and its index. A service that was never heard of holds nothing.

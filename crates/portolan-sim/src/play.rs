@@ -306,16 +306,14 @@ impl Play {
         let killed = self.chance.one_in(3);
         if killed {
             // A killed program leaves nothing behind; tasks that were told to end take their time.
-            self.users.clear();
-            self.judges.clear();
             self.stage.with(|inner| inner.views.clear());
         } else {
             self.close().await;
         }
-        let next = Discovery::with_registry(Arc::new(Scripted(self.stage.clone())), self.config.clone());
-        self.discovery = next;
         self.users.clear();
         self.judges.clear();
+        let next = Discovery::with_registry(Arc::new(Scripted(self.stage.clone())), self.config.clone());
+        self.discovery = next;
         self.consumers.iter().for_each(|consumer| consumer.stop.cancel());
         self.consumers.clear();
         while self.tasks.join_next().await.is_some() {}
@@ -324,6 +322,9 @@ impl Play {
         self.stage.with(|inner| inner.next_program());
         for _ in 0..self.chance.below(4) {
             events::fault(self);
+        }
+        if self.chance.one_in(2) {
+            events::cache_trouble(self);
         }
         let service = *self.chance.one_of(&NAMES).unwrap_or(&"web");
         self.stage.note(format_args!("another program begins (killed: {killed}) with {service}"));

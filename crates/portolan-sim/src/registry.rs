@@ -216,12 +216,13 @@ fn lie(instances: Vec<Arc<Instance>>, index: u64) -> Look {
     Look::Lie(Answer::new(instances, index).with_meta(meta))
 }
 
-/// Whether a view that knows this sees through the lie: it has a lower index, or loses too much at once.
-fn is_seen_through(known: &Snapshot, lie: &Answer<Vec<Arc<Instance>>>) -> bool {
+/// Whether a view that knows this sees through the lie: it has a lower index, or loses too much at once; on a watch that
+/// goes on, a loss is the truth.
+fn is_seen_through(known: &Snapshot, lie: &Answer<Vec<Arc<Instance>>>, blocking: bool) -> bool {
     let had = known.instances().len();
     let told = |one: &&Arc<Instance>| lie.value.iter().any(|other| other.identity == one.identity);
     let lost = had - known.instances().iter().filter(told).count();
-    had >= 4 && lost > had / 2 || lie.meta.index < known.freshness().index
+    !blocking && had >= 4 && lost > had / 2 || lie.meta.index < known.freshness().index
 }
 
 fn conclude(
@@ -244,7 +245,7 @@ fn conclude(
         Err(kind) => inner.trace.note(format_args!("error {} #{}: {kind:?}", open.key, open.number)),
     }
     let view = inner.views.get(&open.key).map(Reader::snapshot);
-    let sees = |answer| view.is_some_and(|known| is_seen_through(&known, answer));
+    let sees = |answer| view.is_some_and(|known| is_seen_through(&known, answer, open.blocking));
     let excused = outcome.ok().filter(|answer| open.lie && !sees(answer)).map(|answer| answer.value.clone());
     let calm = inner.calm;
     let reads = inner.reads(&open.key);

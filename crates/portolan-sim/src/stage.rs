@@ -85,9 +85,14 @@ pub(crate) struct Reads {
     bucket: Option<(u64, Instant)>,
 }
 
+/// The longest first rest after a failure that is not the registry's to ask for, and a little more.
+const FIRST_REST: Duration = Duration::from_millis(210);
+
 /// Reads that come after a failure.
 #[derive(Debug, Default)]
 struct Again {
+    /// How often a first rest was so many milliseconds long.
+    rests: BTreeMap<u128, u32>,
     last: Option<(Instant, String)>,
     times: u32,
     /// How many came at the very moment of another view's.
@@ -273,7 +278,16 @@ impl Inner {
     /// Views that failed together do not come back together, time after time.
     fn reads_again(&mut self, key: &str) {
         let now = Instant::now();
-        let Again { last, times, together } = &mut self.again;
+        let rest = self.reads(key).failed.map_or(Duration::MAX, |failed| failed.elapsed());
+        let Again { rests, last, times, together } = &mut self.again;
+        if rest <= FIRST_REST {
+            *rests.entry(rest.as_millis() / 2).or_default() += 1;
+            let (most, all) = (rests.values().max().copied().unwrap_or(0), rests.values().sum::<u32>());
+            if all >= 20 && most * 2 > all {
+                self.broken(6, format!("{most} of {all} first rests after a failure were of one length"));
+                return;
+            }
+        }
         *times += 1;
         if last.as_ref().is_some_and(|(at, other)| *at == now && other != key) {
             *together += 1;

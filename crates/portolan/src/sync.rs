@@ -264,7 +264,12 @@ fn tell(service: &str, event: &Event, failure: Option<&Failure>) {
             _ => tracing::debug!(service, had, got, "the registry's index went back; reading anew"),
         },
         Event::Suspect { had, got } => {
-            tracing::warn!(service, had, got, "an answer after a break is of an earlier state, or lost too much; asking the leader");
+            tracing::warn!(
+                service,
+                had,
+                got,
+                "an answer after a break is of an earlier state, or lost too much; asking the leader"
+            );
         }
         Event::Failing => {
             let error = failure.map(|failure| failure.text.as_ref());

@@ -118,7 +118,12 @@ fn obey(turn: &Turn, datacenter: Option<&str>, writer: &mut Writer<Catalog>) {
         Some(Event::Suspect { had, got }) => {
             metrics::counter!(telemetry::CATALOG_SUSPECT_ANSWERS, "datacenter" => label(datacenter))
                 .increment(1);
-            tracing::warn!(datacenter, had, got, "a list after a break is of an earlier state, or lost too much; asking the leader");
+            tracing::warn!(
+                datacenter,
+                had,
+                got,
+                "a list after a break is of an earlier state, or lost too much; asking the leader"
+            );
         }
         Some(Event::Failing) => {
             let why = turn.publish.as_ref().and_then(|catalog| catalog.failure());

@@ -309,8 +309,9 @@ impl State {
     /// The watch goes on from its own index, whatever this read shows.
     fn compare(&mut self, instances: &[Arc<Instance>], meta: &AnswerMeta, now: Instant) -> Turn {
         let bound = self.settings.max_stale;
-        // An old answer may lack what the watch has brought since.
-        let is_old = meta.last_contact.is_some_and(|age| bound.is_some_and(|bound| age > bound));
+        // An old answer may lack what the watch has brought since, and prove what has long changed.
+        let is_old = meta.last_contact.is_some_and(|age| bound.is_some_and(|bound| age > bound))
+            || self.marks.is_below(meta.index, Read::Plain);
         let same = !is_old && self.reconcile.compare(&self.snapshot.instances, instances);
         let publish = if same { self.prove(meta, now) } else { None };
         self.why = Why::Follow;

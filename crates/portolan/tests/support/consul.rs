@@ -48,7 +48,7 @@ impl Agent {
         Self::start_with(serde_json::json!({})).await
     }
 
-    /// The same, with these settings besides.
+    /// The same, with these settings besides; an object, as `ports`, is added to what is there.
     pub(crate) async fn start_with(more: serde_json::Value) -> Result<Self, Failure> {
         match Self::start_once(&more).await {
             Err(failed) if failed.to_string().contains("address already in use") => {
@@ -80,7 +80,10 @@ impl Agent {
             "disable_update_check": true,
         });
         for (name, value) in more.as_object().into_iter().flatten() {
-            config[name] = value.clone();
+            match (config[name].as_object_mut(), value.as_object()) {
+                (Some(there), Some(more)) => there.extend(more.clone()),
+                _ => config[name] = value.clone(),
+            }
         }
         fs::write(files.path().join("agent.json"), config.to_string())?;
         let log = fs::File::create(files.path().join("log"))?;
@@ -166,9 +169,9 @@ fn knows_grpc_tls(binary: &Path) -> Result<bool, Failure> {
 }
 
 /// Ports that were free a moment ago.
-fn free_ports() -> Result<[u16; 4], Failure> {
-    let held = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0"));
-    let mut ports = [0; 4];
+pub(crate) fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], Failure> {
+    let held = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0"));
+    let mut ports = [0; COUNT];
     for (port, listener) in ports.iter_mut().zip(held) {
         *port = listener?.local_addr()?.port();
     }

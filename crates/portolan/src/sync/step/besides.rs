@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Ask, Doing, Event, Next, Outcome, State, Turn, Uses, Why, reconcile::differences};
+use super::{Ask, Doing, Event, Next, Outcome, State, Turn, Uses, Why, marks::Read, reconcile::differences};
 use crate::{
-    registry::{AnswerMeta, Consistency},
+    model::Instance,
+    registry::{Answer, AnswerMeta, Consistency},
     snapshot::{Failure, Snapshot, Source},
     sync::{known::Known, rules},
 };
@@ -97,9 +98,11 @@ impl State {
     }
 
     pub(super) fn aside(&mut self, result: Outcome, now: Instant) -> Turn {
-        let is_proof = result
-            .as_ref()
-            .is_ok_and(|answer| differences(&self.snapshot.instances, &answer.value).is_empty());
+        let shows_the_same = |answer: &Answer<Vec<Arc<Instance>>>| {
+            !self.marks.is_below(answer.meta.index, Read::Plain)
+                && differences(&self.snapshot.instances, &answer.value).is_empty()
+        };
+        let is_proof = result.as_ref().is_ok_and(shows_the_same);
         let (served, publish) = match result {
             Ok(answer) if is_proof => (self.wishes.end_aside(None), self.prove(&answer.meta, now)),
             Ok(_) => {

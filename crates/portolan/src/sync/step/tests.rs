@@ -187,12 +187,20 @@ fn b18_what_a_server_shows_while_it_replays_its_log_is_confirmed_by_the_leaders_
     let mut gone = Bench::following(&[], 90);
     gone.fail(Kind::Unreachable);
     gone.give(Input::Timer);
-    assert_eq!(gone.answer(&[1], 40).next, ask(None, Consistency::Consistent), "it came back only in the log");
+    assert_eq!(
+        gone.answer(&[1], 40).next,
+        ask(None, Consistency::Consistent),
+        "it came back only in the log"
+    );
 
     let mut wished = Bench::following(&[1, 2], 90);
     wished.give(Input::Wished(1));
     let Next::Ask(_) = wished.give(Input::Aside(Ok(answer(&[1, 3], 40)))).next else { panic!() };
-    assert_eq!(wished.answer(&[1, 3], 40).next, ask(None, Consistency::Consistent), "the leader itself may replay");
+    assert_eq!(
+        wished.answer(&[1, 3], 40).next,
+        ask(None, Consistency::Consistent),
+        "the leader itself may replay"
+    );
 }
 
 #[test]
