@@ -28,6 +28,7 @@ use crate::{
 };
 
 mod agent;
+mod alike;
 mod body;
 mod call;
 mod config;

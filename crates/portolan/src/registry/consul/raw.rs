@@ -6,7 +6,8 @@
 //! An entry begins where the last one ended. If as many bytes as the next remembered entry had have its hash, they are
 //! that entry: JSON that begins with a bracket ends where it ends, whatever follows. So bytes that did not change are
 //! hashed and not even scanned. Other bytes are scanned to the closing bracket and looked up by their hash, for order
-//! may have changed; what is still not known is read by the same parser that reads whole bodies.
+//! may have changed; what is still not known is read by its likeness to one before it (`alike.rs`), or by the same parser
+//! that reads whole bodies.
 //!
 //! Never: takes a body that `health::decode` refuses: whatever is odd is given to it, and its word counts.
 //!
@@ -14,8 +15,8 @@
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use super::{
+    alike::Entries,
     health::{self, Decoded},
-    wire::Entry,
 };
 use crate::registry::{
     CheckOutput,
@@ -63,6 +64,7 @@ fn read(
     unreadable: &mut Vec<String>,
 ) -> Option<Read> {
     let mut reading = Reading::of(last);
+    let mut entries = Entries::new(output);
     let mut list = List::open(body)?;
     while list.has_next()? {
         let expected = reading.guess().and_then(|len| list.rest().get(..len));
@@ -70,31 +72,21 @@ fn read(
             list.pass(piece.len());
             continue;
         }
-        let (piece, entry) = if reading.is_first() {
-            first(list.rest())?
-        } else {
-            let piece = list.rest().get(..length(list.rest())?)?;
-            if reading.is_known(piece) {
-                list.pass(piece.len());
+        let mut rest = list.rest();
+        if !reading.is_first() {
+            rest = rest.get(..length(rest)?)?;
+            if reading.is_known(rest) {
+                list.pass(rest.len());
                 continue;
             }
-            (piece, serde_json::from_slice(piece).ok()?)
-        };
-        let instance = health::instance(&entry, output, strings);
-        let instance = instance.map_err(|problem| unreadable.push(health::unreadable(&entry, &problem))).ok();
+        }
+        let (piece, entry) = entries.read(rest)?;
+        let instance = health::instance(entry, output, strings);
+        let instance = instance.map_err(|problem| unreadable.push(health::unreadable(entry, &problem))).ok();
         reading.learn(piece, instance)?;
         list.pass(piece.len());
     }
     Some(reading.done())
-}
-
-/// Reads the entry at the beginning of `rest`, and says which bytes it was: one walk over them, not two.
-fn first(rest: &[u8]) -> Option<(&[u8], Entry<'_>)> {
-    // A scalar is no entry; and what follows one must be looked at to know where it ends.
-    rest.first().filter(|byte| matches!(byte, b'{' | b'['))?;
-    let mut stream = serde_json::Deserializer::from_slice(rest).into_iter::<Entry<'_>>();
-    let entry = stream.next()?.ok()?;
-    Some((rest.get(..stream.byte_offset())?, entry))
 }
 
 /// The elements of a JSON list, by their bytes.

@@ -47,6 +47,13 @@ impl Pairs<'_> {
     }
 }
 
+impl<'a> Pairs<'a> {
+    /// The value of the pair at this place.
+    pub(super) fn value_mut(&mut self, at: usize) -> Option<&mut Text<'a>> {
+        self.0.get_mut(at).map(|(_, value)| value)
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(PairsVisitor(PhantomData))
