@@ -48,7 +48,7 @@ cargo xtask COMMAND
                       --planted [N] put bugs into a copy, and see that each is found
                       --exhaustive  every order of few events, over the step machine
   mutants           small changes to the PURE files: does a unit test notice each?
-                      --file PATH   only this file (again for more); --shard K/N: that part of all
+                      --file PATH   only this file (again for more)
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
                       --short       shorter outages, smaller crowds
                       --list        name the trials

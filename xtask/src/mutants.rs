@@ -3,6 +3,9 @@
 //! In:  the files whose header says pure, or those named by `--file`; `crates/portolan-sim/mutants.toml`, the mutants that
 //! are known to survive, each with its reason. Out: a table; 1 when under 95 % are caught, or one survives unexplained.
 //!
+//! In two passes: all mutants meet the quick tests, and those that these miss meet all tests. What a part of the tests
+//! catches, all of them catch; so the verdict is that of all tests, in a third of the time.
+//!
 //! Never: counts a mutant that does not build; takes a survivor for explained because another one in its file is.
 
 use std::{
@@ -37,7 +40,27 @@ struct Survivor {
     why: String,
 }
 
-/// How the mutants of a run ended.
+/// One way through the mutants.
+#[derive(Clone, Copy, Debug)]
+enum Pass {
+    /// Every mutant, against the quick tests.
+    Quick,
+    /// What the first one missed, against all tests.
+    Whole,
+}
+
+/// What the first pass leaves out: together more than nine tenths of the time that all unit tests take.
+const SLOW: [&str; 7] = [
+    "discovery::",
+    "five_thousand_views_on_64_places",
+    "under_a_churn_of_names",
+    "every_order_of_a_few_events",
+    "a_busy_caller_does_not_keep",
+    "without_a_bound_age_changes_nothing",
+    "ten_thousand_instances_are_all_reached",
+];
+
+/// How the mutants of a pass, or of both, ended.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Ends {
     caught: usize,
@@ -46,44 +69,93 @@ struct Ends {
     missed: Vec<String>,
 }
 
-/// `cargo xtask mutants [--file PATH]… [--shard K/N]`.
+/// `cargo xtask mutants [--file PATH]…`. Takes `CARGO_MUTANTS_JOBS` from the environment, as the tool does.
 ///
 /// # Errors
 /// When the tool cannot be built, or does not run the tests as they are.
 pub(crate) fn command(project: &Project, words: &[&str]) -> Result<Ending> {
     let mut files = Vec::new();
-    let mut shard = None;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match (*word, words.next()) {
             ("--file", Some(file)) => files.push(PathBuf::from(file)),
-            ("--shard", Some(part)) => shard = Some(*part),
             (other, _) => return Ok(Ending::WrongUse(format!("mutants does not take `{other}` so"))),
         }
     }
     if files.is_empty() {
         files = pure(&project.root, &project.root.join(SOURCES))?;
     }
-    let out = project.target.join("mutants");
-    fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
-    let tool = tools::MUTANTS.get(project)?;
-    let mut run = project.run(&tool).words("mutants --package portolan --no-shuffle --output").word(&out);
-    for file in &files {
-        run = run.word("--file").word(file);
-    }
-    if let Some(part) = shard {
-        run = run.word("--shard").word(part);
-    }
-    let said = run.words("-- --lib").tee()?;
-    // 2: some were missed; 3: some took too long. Both are told below.
-    if !matches!(said.status.code(), Some(0 | 2 | 3)) {
-        bail!("cargo-mutants ended with {}; see what it says above", said.status);
-    }
-    let ends = read(&out.join("mutants.out"))?;
     let known = project.root.join(KNOWN);
     let text = fs::read_to_string(&known).with_context(|| known.display().to_string())?;
     let known: Known = toml::from_str(&text).with_context(|| known.display().to_string())?;
+    let mut ends = Pass::Quick.run(project, &files)?;
+    if !ends.missed.is_empty() {
+        ends = ends.then(Pass::Whole.run(project, &files)?);
+    }
     Ok(conclude(&ends, &known, files.len()))
+}
+
+impl Pass {
+    fn run(self, project: &Project, files: &[PathBuf]) -> Result<Ends> {
+        let out = project.target.join("mutants");
+        fs::create_dir_all(&out).with_context(|| out.display().to_string())?;
+        let lists = out.join("mutants.out");
+        let mut run = project
+            .run(tools::MUTANTS.get(project)?)
+            // Nobody debugs a mutant, reads its backtrace, or wants the smallest case that shows it; and what made
+            // one fail must not be tried on the next.
+            .env("CARGO_PROFILE_DEV_DEBUG", "false")
+            .env("RUST_BACKTRACE", "0")
+            .env("PROPTEST_MAX_SHRINK_ITERS", "0")
+            .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true");
+        if let Self::Quick = self {
+            run = run.env("PROPTEST_CASES", "8");
+        }
+        // `--cargo-arg`: the tests of the library alone are built, not only run.
+        run = run.words("mutants --package portolan --no-shuffle --cargo-arg=--lib --output").word(&out);
+        for file in files {
+            run = run.word("--file").word(file);
+        }
+        match self {
+            // The quick tests take two seconds: what takes thirty hangs.
+            Self::Quick => {
+                run = run.words("--timeout 30 -- --");
+                for slow in SLOW {
+                    run = run.words("--skip").word(slow);
+                }
+            }
+            Self::Whole => {
+                spare_what_hung(&lists)?;
+                run = run.words("--iterate --timeout 180");
+            }
+        }
+        let said = run.tee()?;
+        // 2: some were missed; 3: some took too long. Both are told in the end.
+        if !matches!(said.status.code(), Some(0 | 2 | 3)) {
+            bail!("cargo-mutants ended with {}; see what it says above", said.status);
+        }
+        read(&lists)
+    }
+}
+
+/// The tool's `--iterate` leaves out what was caught or did not build, and what this list names. A mutant that hung
+/// is noticed; to see it hang again would only take time.
+fn spare_what_hung(lists: &Path) -> Result<()> {
+    fs::copy(lists.join("timeout.txt"), lists.join("previously_caught.txt"))
+        .with_context(|| lists.display().to_string())?;
+    Ok(())
+}
+
+impl Ends {
+    /// With the pass that tried again what this one missed, and nothing else.
+    fn then(self, next: Self) -> Self {
+        Self {
+            caught: self.caught.saturating_add(next.caught),
+            timeout: self.timeout.saturating_add(next.timeout),
+            unviable: self.unviable.saturating_add(next.unviable),
+            missed: next.missed,
+        }
+    }
 }
 
 /// The files under `place` whose header says PURE, as paths from `root`; tests are not mutated.
@@ -179,6 +251,27 @@ mod tests {
         assert!(!well(&ends(18, &["a.rs: x"]), &known(&["a.rs: x"])), "under 95 %");
         assert!(!well(&ends(40, &["a.rs: x", "a.rs: x"]), &known(&["a.rs: x"])), "one reason for two");
         assert!(!well(&ends(40, &["a.rs: y"]), &known(&["a.rs: x"])));
+    }
+
+    #[test]
+    fn the_second_pass_decides_what_the_first_one_missed_and_nothing_else() {
+        let ends = |caught, timeout, unviable, missed: &[&str]| Ends {
+            caught,
+            timeout,
+            unviable,
+            missed: missed.iter().map(|one| (*one).to_owned()).collect(),
+        };
+        let first = ends(90, 2, 5, &["a.rs: x", "a.rs: y", "b.rs: z"]);
+        assert_eq!(first.then(ends(1, 1, 0, &["b.rs: z"])), ends(91, 3, 5, &["b.rs: z"]));
+    }
+
+    #[test]
+    fn what_hung_once_is_not_tried_again() {
+        let lists = tempfile::tempdir().unwrap();
+        fs::write(lists.path().join("timeout.txt"), "a.rs:1:2: x\n").unwrap();
+        spare_what_hung(lists.path()).unwrap();
+        let spared = fs::read_to_string(lists.path().join("previously_caught.txt")).unwrap();
+        assert_eq!(spared, "a.rs:1:2: x\n");
     }
 
     #[test]
