@@ -310,6 +310,8 @@ mod tests {
         let second = Duration::from_secs(1);
         for (check, says) in [
             (Check::http("health"), "c.http: \"health\" is neither a path"),
+            (Check::http("/a b"), "c.http: \"/a b\" is neither a path"),
+            (Check::http("/a\tb"), "c.http: \"/a\\tb\" is neither a path"),
             (Check::http("http://"), "c.http: \"http://\" is not a URL"),
             (Check::tcp_at("db"), "c.tcp: \"db\" is not \"host:port\""),
             (Check::tcp_at("db:0"), "c.tcp: \"db:0\""),
@@ -324,10 +326,21 @@ mod tests {
             let error = check.validate("c").unwrap_err();
             assert!(error.to_string().starts_with(says), "{error}");
         }
-        for check in
-            [Check::http("/h"), Check::http("https://a.b:1/x"), Check::tcp_at("[::1]:80"), Check::ttl(second)]
-        {
+        for check in [
+            Check::http("/h"),
+            Check::http("https://a.b:1/x"),
+            Check::tcp_at("[::1]:80"),
+            Check::ttl(second),
+            Check::tcp().every(second),
+            Check::tcp().deregister_after(Some(second * 60)),
+            Check::tcp().deregister_after(None),
+            // A threshold of zero is none.
+            Check::tcp().thresholds(0, 2, 3),
+            Check::tcp().thresholds(0, 3, 3),
+            Check::tcp().thresholds(0, 3, 0),
+        ] {
             check.validate("c").unwrap();
         }
+        assert!(Check::ttl(second).is_ttl() && !Check::tcp().is_ttl());
     }
 }

@@ -137,6 +137,27 @@ mod tests {
     }
 
     #[test]
+    fn writes_what_go_writes() {
+        for (nanos, text) in [
+            (0, "0s"),
+            (7, "7ns"),
+            (1_000, "1µs"),
+            (1_020, "1.02µs"),
+            (999_999, "999.999µs"),
+            (1_000_000, "1ms"),
+            (250_000_000, "250ms"),
+            (1_000_000_000, "1s"),
+            (1_000_000_001, "1.000000001s"),
+            (60_000_000_000, "1m0s"),
+            (90_500_000_000, "1m30.5s"),
+            (3_600_000_000_000, "1h0m0s"),
+            (90_061_000_000_000, "25h1m1s"),
+        ] {
+            assert_eq!(format_duration(Duration::from_nanos(nanos)), text);
+        }
+    }
+
+    #[test]
     fn the_error_names_the_field_and_the_form() {
         let error = parse_duration("check.interval", "10").unwrap_err();
         assert_eq!(error.kind(), Kind::Config);

@@ -373,12 +373,9 @@ fn lenient_version(text: &str) -> Option<semver::Version> {
     if let Ok(version) = semver::Version::parse(text) {
         return Some(version);
     }
-    let dots = text.bytes().filter(|byte| *byte == b'.').count();
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') || dots > 1 {
-        return None;
-    }
-    let padded = if dots == 0 { format!("{text}.0.0") } else { format!("{text}.0") };
-    semver::Version::parse(&padded).ok()
+    // What is more or else than numbers is no version with these either.
+    let missing = if text.contains('.') { ".0" } else { ".0.0" };
+    semver::Version::parse(&format!("{text}{missing}")).ok()
 }
 
 #[cfg(test)]

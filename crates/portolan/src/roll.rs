@@ -118,6 +118,14 @@ mod tests {
         assert!(here.iter().all(|roll| !there.contains(roll)));
     }
 
+    #[test]
+    fn each_roll_of_a_thread_is_another_whatever_the_seed() {
+        for seed in [0, 1, u64::MAX] {
+            let rolls: std::collections::BTreeSet<u64> = (0..100).map(|_| thread_roll(seed)).collect();
+            assert_eq!(rolls.len(), 100, "seed {seed}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_part_is_never_more_than_the_whole(nanos: u64, roll: u64) {

@@ -204,7 +204,7 @@ impl Saved {
             Error::new(Kind::Malformed, what).caused_by(cause)
         })?;
         let bytes = seal(&content, millis(self.proof), signer);
-        if bytes.len() > LARGEST {
+        if !fits(bytes.len()) {
             let what =
                 format!("{}: has {} bytes, and a cache takes {LARGEST}", self.key.service, bytes.len());
             return Err(Error::new(Kind::Malformed, what));
@@ -258,7 +258,7 @@ impl<'a> Head<'a> {
         let (checksum, checked) = rest.split_at_checked(32).ok_or(Unusable::Damaged)?;
         let (proof, rest) = checked.split_first_chunk().ok_or(Unusable::Damaged)?;
         let (signature, content) = rest.split_at_checked(32).ok_or(Unusable::Damaged)?;
-        if version != VERSION || bytes.len() > LARGEST {
+        if version != VERSION || !fits(bytes.len()) {
             return Err(Unusable::Damaged);
         }
         Ok(Self { checksum, checked, proof: u64::from_be_bytes(*proof), signature, content })
@@ -272,6 +272,11 @@ impl<'a> Head<'a> {
 pub(super) fn is_newer(there: &[u8], ours: &[u8], wall: Wall) -> bool {
     let proof = |bytes| Head::of(bytes).ok().map(|head| Duration::from_millis(head.proof));
     proof(there).is_some_and(|there| !is_ahead(there, wall) && proof(ours).is_some_and(|ours| ours < there))
+}
+
+/// Whether a value of so many bytes is written and read.
+fn fits(length: usize) -> bool {
+    length <= LARGEST
 }
 
 fn is_ahead(proof: Wall, wall: Wall) -> bool {

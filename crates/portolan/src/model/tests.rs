@@ -17,7 +17,7 @@ fn a_name_that_cannot_be_addressed_is_refused_with_its_reason() {
         assert!(error.to_string().contains(says), "{error}");
         assert!(error.to_string().starts_with("service name: "), "{error}");
     }
-    for text in ["web", "my service", "ünïcode", "a.b", "x"] {
+    for text in ["web", "my service", "ünïcode", "a.b", "x", &long[1..]] {
         assert_eq!(ServiceName::new(text).unwrap().as_str(), text);
     }
 }
@@ -68,6 +68,28 @@ fn the_version_comes_from_meta_before_tags() {
     assert_eq!(with(&[("version", "v2")], &[]).as_deref(), Some("2.0.0"));
     assert_eq!(with(&[("version", "1.4")], &[]).as_deref(), Some("1.4.0"));
     assert_eq!(with(&[("version", "latest")], &["very-old"]), None);
+}
+
+#[test]
+fn what_is_no_version_is_none_however_little_is_missing() {
+    for (text, version) in [
+        ("1", Some("1.0.0")),
+        ("1.4", Some("1.4.0")),
+        ("1.4.2", Some("1.4.2")),
+        ("1.4.2.3", None),
+        ("1.4.", None),
+        ("1.4-rc", None),
+        ("1.x", None),
+        (".", None),
+        ("", None),
+    ] {
+        assert_eq!(lenient_version(text).map(|version| version.to_string()).as_deref(), version, "{text}");
+    }
+}
+
+#[test]
+fn a_person_is_shown_node_and_id() {
+    assert_eq!(Identity::new("dc1", "node-1", "web-1").to_string(), "node-1/web-1");
 }
 
 #[test]

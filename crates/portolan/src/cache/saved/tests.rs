@@ -327,6 +327,55 @@ fn the_newer_proof_stays_unless_it_lies_ahead() {
 }
 
 #[test]
+fn a_proof_that_lies_ahead_counts_for_nothing() {
+    let second = Duration::from_secs(1);
+    let wall = second * 100;
+    for (proof, believed) in [(90, 90), (100, 100), (105, 105), (106, 0)] {
+        let saved = Saved { proof: second * proof, ..saved(Vec::new()) };
+        assert_eq!(saved.believable_proof(wall), second * believed, "{proof}");
+    }
+}
+
+#[test]
+fn the_largest_value_is_taken_and_none_above() {
+    assert!(fits(0) && fits(LARGEST) && !fits(LARGEST + 1));
+}
+
+#[test]
+fn only_what_can_never_be_read_is_set_aside() {
+    let all = [
+        (Unusable::NotOurs, "not_ours", true),
+        (Unusable::NewerFormat, "newer_format", false),
+        (Unusable::Damaged, "damaged", true),
+        (Unusable::OtherKey, "other_key", false),
+        (Unusable::Unsigned, "unsigned", false),
+        (Unusable::BadSignature, "bad_signature", false),
+        (Unusable::TooOld, "too_old", false),
+    ];
+    for (why, word, is_damage) in all {
+        assert_eq!((why.as_str(), why.is_damage()), (word, is_damage));
+    }
+}
+
+#[test]
+fn a_signer_does_not_show_its_key() {
+    assert_eq!(format!("{:?}", signer()), "Signer(hidden)");
+}
+
+/// Another text, and every cache would be empty after an upgrade.
+#[test]
+fn a_key_keeps_its_text_from_release_to_release() {
+    for (service, text) in [
+        ("web-a_b.c1", "web-a_b.c1-7d4f9d8197c705f9cefffc8e4034fe76"),
+        (".web", "_web-00dedac80c1d123131ad7e7a58f2ad8e"),
+        ("wéb of names", "w_b_of_names-e7ef034dc3805c462807f84bd593d038"),
+    ] {
+        assert_eq!(key(service).text(), text);
+    }
+    assert_eq!(scope_of("a", b"5ad3c1b2-secret"), "d46e492f4c2ee606");
+}
+
+#[test]
 fn a_scope_tells_tokens_apart_and_not_what_they_are() {
     let token = b"5ad3c1b2-secret";
     assert_eq!(scope_of("a", token), scope_of("a", token));
