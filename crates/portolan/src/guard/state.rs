@@ -91,3 +91,46 @@ impl RegistryState {
             && self.reads.iter().all(|(_, state)| state.is_closed())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_tells_its_word_and_what_it_knows_of_the_outage() {
+        let since = tokio::time::Instant::now().into_std();
+        let error: Arc<str> = "no leader".into();
+        let open = BreakerState::Open { since, error: Arc::clone(&error), next_probe: since };
+        let half_open = BreakerState::HalfOpen { since, error };
+        for (state, word, outage) in [
+            (BreakerState::Closed, "closed", None),
+            (open, "open", Some((since, "no leader"))),
+            (half_open, "half_open", Some((since, "no leader"))),
+        ] {
+            assert_eq!((state.as_str(), state.is_closed()), (word, outage.is_none()));
+            assert_eq!(state.since().zip(state.error()), outage, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_registry_is_up_when_calls_of_every_kind_are_sent() {
+        let since = tokio::time::Instant::now().into_std();
+        let state =
+            |up| if up { BreakerState::Closed } else { BreakerState::HalfOpen { since, error: "".into() } };
+        for (own, other, writes, reports) in [
+            (true, true, true, true),
+            (false, true, true, true),
+            (true, false, true, true),
+            (true, true, false, true),
+            (true, true, true, false),
+        ] {
+            let registry = RegistryState {
+                reads: vec![(None, state(own)), (Some("dc2".into()), state(other))],
+                writes: state(writes),
+                reports: state(reports),
+                taking_turns: 0,
+            };
+            assert_eq!(registry.is_up(), own && other && writes && reports, "{registry:?}");
+        }
+    }
+}

@@ -17,7 +17,10 @@ fn sent(budget: &mut Budget, attempt: Attempt, start: Instant, span: Duration) -
     let (mut now, mut count) = (start, 0);
     while now < start + span {
         match budget.take(attempt, now) {
-            Ok(()) => count += 1,
+            Ok(()) => {
+                count += 1;
+                assert!(count < 100_000, "what gives without end is no budget");
+            }
             Err(later) => {
                 assert!(later > now, "to ask again at once would be a loop");
                 now = later;
@@ -79,6 +82,18 @@ fn a_retry_that_is_refused_costs_no_request() {
     let mut budget = Budget::new(ALLOWANCE, start);
     assert_eq!((0..1_000).filter(|_| budget.take(Attempt::Retry, start).is_ok()).count(), 10);
     assert_eq!(sent(&mut budget, Attempt::First, start, Duration::from_nanos(1)), 90);
+}
+
+#[test]
+fn what_comes_back_is_there_at_once() {
+    for attempt in [Attempt::First, Attempt::Retry] {
+        let start = now();
+        let mut budget = Budget::new(ALLOWANCE, start);
+        while budget.take(attempt, start).is_ok() {}
+        budget.give_back(attempt);
+        assert!(budget.take(attempt, start).is_ok(), "{attempt:?}");
+        assert!(budget.take(attempt, start).is_err(), "{attempt:?}: and only that");
+    }
 }
 
 #[test]

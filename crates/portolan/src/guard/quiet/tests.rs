@@ -24,7 +24,7 @@ fn in_an_outage_and_a_while_after_nothing_is_said_of_views() {
     assert!(!quiet.view(now + 300 * second));
     assert_eq!(quiet.closed(now + 301 * second), Some(1));
     assert!(!quiet.view(now + 330 * second));
-    assert!(quiet.view(now + 332 * second));
+    assert!(quiet.view(now + 331 * second));
 }
 
 #[test]
