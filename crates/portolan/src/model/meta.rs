@@ -83,6 +83,18 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn it_is_shown_as_a_map_and_knows_whether_another_holds_it() {
+        let meta: Meta =
+            [("b", "2"), ("a", "1")].map(|(key, value)| (key.into(), value.into())).into_iter().collect();
+        assert_eq!(format!("{meta:?}"), r#"{"a": "1", "b": "2"}"#);
+        assert!(!meta.is_shared());
+        let other = meta.clone();
+        assert!(meta.is_shared() && other.is_shared());
+        drop(other);
+        assert!(!meta.is_shared());
+    }
+
     proptest! {
         #[test]
         fn it_is_the_map_of_its_pairs(pairs in proptest::collection::vec(("[a-d]{0,2}", "[a-c]?"), 0..12)) {

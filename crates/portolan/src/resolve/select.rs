@@ -331,3 +331,6 @@ impl fmt::Display for Exclusion {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

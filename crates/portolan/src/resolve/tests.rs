@@ -45,6 +45,16 @@ fn sick(id: u16, status: Status) -> Instance {
 }
 
 #[test]
+fn a_registry_that_is_silent_is_told_apart_from_one_that_fails() {
+    for (error, says) in
+        [("", "has not answered yet; try again"), ("refused", "nothing is known from before: refused")]
+    {
+        let none = NoInstance::Unreachable { service: web(), error: error.into() };
+        assert!(none.to_string().contains(says), "{none}");
+    }
+}
+
+#[test]
 fn five_answers_for_none() {
     let instant = tokio::time::Instant::now().into_std();
     let none = |snapshot: &Snapshot| build(snapshot, &Select::default()).none.unwrap();

@@ -61,6 +61,25 @@ fn who_was_used_clearly_later_takes_the_place_of_who_was_not() {
 }
 
 #[test]
+fn who_holds_a_place_is_used_later_by_as_much_as_its_news_may_be_old() {
+    let start = now();
+    // Its wait, a sixteenth of that for Consul's jitter, and the margin.
+    let news = WAIT + WAIT / 16 + MARGIN;
+    let moment = Duration::from_nanos(1);
+    let at = |after: Duration| Some(start + after);
+    for (name, used, held, is_later) in [
+        ("by a moment less than can be told", at(news - moment), at(Duration::ZERO), false),
+        ("by as much as cannot be told", at(news), at(Duration::ZERO), false),
+        ("by a moment more", at(news + moment), at(Duration::ZERO), true),
+        ("than one never used", at(Duration::ZERO), None, true),
+        ("never", None, at(Duration::ZERO), false),
+        ("neither ever", None, None, false),
+    ] {
+        assert_eq!(later(used, &(0, Holder { used: held, wait: WAIT })), is_later, "{name}");
+    }
+}
+
+#[test]
 fn who_left_a_place_does_not_take_it_before_the_one_it_was_promised_to() {
     let start = now();
     let mut turns = Turns::new(1, 50, start);

@@ -60,6 +60,23 @@ fn what_is_said_while_a_report_is_under_way_goes_out_right_after_it() {
 }
 
 #[test]
+fn a_check_that_was_just_registered_is_reported_at_once() {
+    let now = start();
+    let later = now + TTL / 10;
+    let mut beat = ttl(now);
+    beat.take(now).unwrap();
+    // The report under way may have met the check from before.
+    beat.now(later);
+    assert_eq!(beat.deadline(), None);
+    beat.done(Ok(()), later, 0);
+    assert_eq!(beat.deadline(), Some(later));
+    beat.take(later).unwrap();
+    beat.done(Ok(()), later, 0);
+    beat.now(later + TTL / 10);
+    assert_eq!(beat.deadline(), Some(later + TTL / 10));
+}
+
+#[test]
 fn a_failed_report_is_repeated_soon_but_not_at_once() {
     let now = start();
     for news in [false, true] {

@@ -26,6 +26,9 @@ fn what_is_wrong_is_named_with_its_field() {
         (web().address(Address::Given("224.0.0.1".into())), "address: \"224.0.0.1\" is a multicast"),
         (web().address(Address::Given("10.0.0.1:80".into())), "address: \"10.0.0.1:80\" is neither"),
         (web().address(Address::Given("[::1]".into())), "address: \"[::1]\" is neither"),
+        (web().address(Address::Given("a b".into())), "address: \"a b\" is neither"),
+        (web().address(Address::Given("a\u{7}b".into())), "address: \"a\\u{7}b\" is neither"),
+        (web().address(Address::Given("a".repeat(254))), "address: \"aaa"),
         (web().address(Address::Interface(String::new())), "address: \"interface:\" names no interface"),
         (web().tag(""), "tags[0]: it is empty"),
         (web().tags(["a", "b\n"]), "tags[1]: "),
@@ -59,6 +62,9 @@ fn what_consul_takes_is_taken() {
         Registration::new("web", 0).check(Check::http("http://elsewhere:80/")),
         web().weights(Weights { passing: 65_535, warning: 0 }),
         web().address(Address::Given("fd00::1".into())),
+        web().address(Address::Given("a".repeat(253))),
+        web().tags((0..256).map(|n| format!("t{n}"))),
+        Registration::new("web", 80).checks(vec![Check::tcp(); 64]),
         web().address(Address::Given("web-1.internal".into())),
     ] {
         spec.validate().unwrap();

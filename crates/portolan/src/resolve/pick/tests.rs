@@ -74,6 +74,16 @@ fn power_of_two_avoids_the_loaded_one() {
 }
 
 #[test]
+fn of_two_with_the_same_load_the_first_is_taken_as_a_peek_takes_it() {
+    let endpoints = endpoints(7);
+    let picker = Picker::new(Policy::PowerOfTwo, &[1; 7], &Arc::new(AtomicU64::new(0)));
+    let mut rolls = Rolls::new(5);
+    for roll in (0..100).map(|_| rolls.next()) {
+        assert_eq!(picker.pick(&endpoints, roll), picker.peek(roll));
+    }
+}
+
+#[test]
 fn a_peek_follows_the_weights_whatever_the_policy() {
     let weights = [1, 2, 0, 5];
     for policy in [Policy::PowerOfTwo, Policy::Random, Policy::RoundRobin] {
