@@ -183,3 +183,6 @@ impl Suspicion {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

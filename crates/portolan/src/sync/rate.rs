@@ -109,6 +109,29 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_saved_up_beyond_the_burst_and_no_part_of_a_read_is_lost() {
+        let start = tokio::time::Instant::now().into_std();
+        let mut rate = Rate::new(start);
+        let taken = |rate: &mut Rate, now: Instant| {
+            let mut taken = 0;
+            while rate.next(now) == now && taken < 100 {
+                rate.start(now);
+                taken += 1;
+            }
+            taken
+        };
+        // However long it was idle, and however often it was asked meanwhile.
+        for seconds in [1, 60, 61, 3_600] {
+            let now = start + Duration::from_secs(seconds);
+            rate.next(now);
+        }
+        let now = start + Duration::from_secs(3_601);
+        assert_eq!(taken(&mut rate, now), 10);
+        let later: u32 = (1..=100u32).map(|at| taken(&mut rate, now + at * Duration::from_millis(60))).sum();
+        assert_eq!(later, 24, "four a second for six seconds");
+    }
+
+    #[test]
     fn an_expensive_read_rests_five_times_its_cost() {
         let cost = Duration::from_millis(500);
         // One read each 3 s: half a second of cost, two and a half of rest.
