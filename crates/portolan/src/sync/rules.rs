@@ -87,3 +87,29 @@ impl Escalations {
         due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_as_old_as_the_bound_asks_nobody_and_an_older_one_asks_once_in_a_while() {
+        let second = Duration::from_secs(1);
+        let start = tokio::time::Instant::now().into_std();
+        let at = |after: Duration| start.checked_add(after).unwrap();
+        let mut escalations = Escalations::default();
+        let aged = |age| AnswerMeta { last_contact: Some(age), ..AnswerMeta::new(1) };
+        let leaderless = AnswerMeta { known_leader: Some(false), ..aged(second * 9) };
+        for (name, meta, bound, now, due) in [
+            ("no bound", aged(second * 9), None, start, false),
+            ("no age", AnswerMeta::new(1), Some(second), start, false),
+            ("nobody to ask", leaderless, Some(second), start, false),
+            ("as old as it may be", aged(second), Some(second), start, false),
+            ("older", aged(second * 2), Some(second), start, true),
+            ("again, too soon", aged(second * 2), Some(second), at(BETWEEN_ESCALATIONS - second), false),
+            ("again", aged(second * 2), Some(second), at(BETWEEN_ESCALATIONS), true),
+        ] {
+            assert_eq!(escalations.is_due(&meta, bound, now), due, "{name}");
+        }
+    }
+}

@@ -389,3 +389,16 @@ pub(crate) fn bytes_of(seconds: u32) -> Vec<u8> {
     let proof = Duration::from_secs(seconds.into());
     Saved { proof, ..saved(Vec::new()) }.encode(None).unwrap()
 }
+
+#[test]
+fn what_is_usual_of_a_check_takes_no_room() {
+    let of = |scope| {
+        let checks = vec![CheckState::new("c", "c", Status::Passing, scope)];
+        let web =
+            Instance::new(Identity::new("dc1", "n1", "web-1"), "web", "10.0.0.1", 80).with_checks(checks);
+        String::from_utf8(saved(vec![web]).encode(None).unwrap()[HEAD..].to_vec()).unwrap()
+    };
+    let (service, node) = (of(CheckScope::Service), of(CheckScope::Node));
+    assert!(!service.contains("of_node") && !service.contains("output"), "{service}");
+    assert!(node.contains("\"of_node\":true"), "{node}");
+}

@@ -57,3 +57,14 @@ pub(crate) enum Input {
     /// Calls that were under way are lost: their task was started anew.
     Restarted,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_word() {
+        let words = [Reason::New, Reason::Missing, Reason::Drift].map(Reason::label);
+        assert_eq!(words, ["new", "missing", "drift"]);
+    }
+}

@@ -89,3 +89,26 @@ impl Call {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_read_tells_its_question_without_the_index_and_a_call_to_the_first_address_none() {
+        let target = || Target::new("/v1/health/service").segment("web");
+        let block = Some(Block { index: 7, wait: Duration::from_secs(60) });
+        for (block, lane) in [(None, Lane::Call), (block, Lane::Watch)] {
+            let call = Call::read("health", target(), block, true);
+            let read = call.read.unwrap();
+            assert_eq!((read.question.as_str(), read.far), (target().as_str(), true));
+            assert_eq!((call.method, call.lane, call.block), (Method::GET, lane, block));
+            assert_eq!(call.target.as_str() == target().as_str(), block.is_none());
+            assert!(Call::get("agent", target(), block).read.is_none());
+        }
+        let put = Call::put("register", target(), Some(vec![1]));
+        assert!(put.read.is_none() && put.method == Method::PUT && put.body.is_some());
+    }
+}

@@ -256,3 +256,91 @@ async fn a_long_output_is_cut_between_characters() {
     let held = memory.registered(&[id("web-1")]).await.unwrap();
     assert_eq!(held[0].checks["service:web-1"].output.len(), 4095);
 }
+
+#[test]
+fn a_step_that_changed_nothing_wakes_nobody_and_an_extinction_wakes_all_that_are_absent() {
+    let now = Instant::now().into_std();
+    let mut catalog = Catalog::new();
+    assert!(catalog.deregister(&id("web-1")).is_empty());
+    let first = catalog.register(&definition("web-1", "web"), now);
+    assert!(!first.is_empty() && !first.extinction);
+    assert!(catalog.register(&definition("web-1", "web"), now).is_empty(), "the same again");
+    let last = catalog.deregister(&id("web-1"));
+    assert!(!last.is_empty() && last.extinction);
+    assert!(!Changes { extinction: true, ..Changes::default() }.is_empty());
+}
+
+#[test]
+fn the_next_deadline_is_the_soonest_of_all_checks_and_none_without_one() {
+    let now = Instant::now().into_std();
+    let mut catalog = Catalog::new();
+    catalog.register(&definition("db-1", "db"), now);
+    assert_eq!(catalog.next_deadline(), None);
+    let passing = |id: &str, ttl| checked(id, "web", Check::ttl(ttl).starting(Status::Passing));
+    catalog.register(&passing("web-1", 10 * SECOND), now);
+    catalog.register(&passing("web-2", 20 * SECOND), now);
+    assert_eq!(catalog.next_deadline(), now.checked_add(10 * SECOND));
+    catalog.deregister(&id("web-1"));
+    let _silent = catalog.settle(now.checked_add(10 * SECOND).unwrap());
+    assert_eq!(catalog.next_deadline(), now.checked_add(20 * SECOND));
+}
+
+#[test]
+fn silence_changes_what_is_seen_and_is_told_with_what_was_said_last() {
+    let now = Instant::now().into_std();
+    let at = |seconds: u32| now.checked_add(seconds * SECOND).unwrap();
+    let said = |catalog: &Catalog| {
+        let instances = catalog.instances(&"web".parse().unwrap());
+        instances
+            .iter()
+            .flat_map(|one| &one.checks)
+            .map(|check| (check.status, check.output.to_string()))
+            .next()
+    };
+    let mut catalog = Catalog::new();
+    catalog.register(&ttl("web-1"), now);
+    let tell = |catalog: &mut Catalog, status, output: &str| {
+        let report = Report::new("service:web-1".parse().unwrap(), status, output);
+        !catalog.report(&report, Reporter::Service, now).unwrap().is_empty()
+    };
+    assert!(tell(&mut catalog, Status::Passing, "well"));
+    assert!(!tell(&mut catalog, Status::Passing, "well"), "the same again");
+    assert!(tell(&mut catalog, Status::Passing, "very well"), "another output");
+    assert!(tell(&mut catalog, Status::Warning, "very well"), "another status");
+    assert!(catalog.settle(at(9)).is_empty());
+    assert!(!catalog.settle(at(10)).is_empty());
+    assert_eq!(said(&catalog), Some((Status::Critical, "TTL expired (last output: very well)".to_owned())));
+    // What says itself that it is critical is not silenced by its silence.
+    tell(&mut catalog, Status::Critical, "on fire");
+    assert!(catalog.settle(at(20)).is_empty());
+    assert_eq!(said(&catalog), Some((Status::Critical, "on fire".to_owned())));
+    assert_eq!(catalog.next_deadline(), Some(at(70)), "when it is removed");
+}
+
+#[test]
+fn of_several_checks_the_silent_one_is_seen_wherever_it_stands() {
+    let now = Instant::now().into_std();
+    for silent in 0..3 {
+        let mut web = definition("web-1", "web");
+        let check = |at: u32| {
+            let ttl = if at == silent { 10 * SECOND } else { 100 * SECOND };
+            let check = Check::ttl(ttl).starting(Status::Passing);
+            CheckDefinition::new(format!("check-{at}").parse().unwrap(), "a check", check)
+        };
+        web.checks = (0..3).map(check).collect();
+        let mut catalog = Catalog::new();
+        catalog.register(&web, now);
+        assert!(!catalog.settle(now.checked_add(10 * SECOND).unwrap()).is_empty(), "{silent}");
+    }
+}
+
+#[test]
+fn each_kind_of_check_is_held_under_its_word() {
+    let now = Instant::now().into_std();
+    let mut catalog = Catalog::new();
+    for (check, word) in [(Check::http("/h"), "http"), (Check::tcp(), "tcp"), (Check::ttl(SECOND), "ttl")] {
+        catalog.register(&checked("web-1", "web", check), now);
+        let held = catalog.registered(&[id("web-1")]);
+        assert_eq!(&*held[0].checks["service:web-1"].kind, word);
+    }
+}

@@ -206,6 +206,62 @@ mod tests {
     }
 
     #[test]
+    fn what_came_before_the_last_is_one_allocation_too() {
+        let mut strings = Strings::new(1);
+        let metas =
+            |strings: &mut Strings| ["1", "2"].map(|value| strings.meta([("key", value)].into_iter()));
+        let tags = |strings: &mut Strings| ["1", "2"].map(|tag| strings.tags([tag].into_iter()));
+        let (metas, tags) =
+            ([metas(&mut strings), metas(&mut strings)], [tags(&mut strings), tags(&mut strings)]);
+        let key = |meta: &Meta| std::ptr::from_ref(meta.iter().next().unwrap().0);
+        for at in 0..2 {
+            assert_eq!(key(&metas[0][at]), key(&metas[1][at]));
+            assert!(Arc::ptr_eq(&tags[0][at], &tags[1][at]));
+        }
+    }
+
+    #[test]
+    fn lists_that_are_in_use_are_never_forgotten_and_a_full_table_takes_no_more() {
+        let mut strings = Strings::new(1);
+        let (mut tags, mut metas) = (Vec::new(), Vec::new());
+        for n in 0..LIMIT + 100 {
+            let own = n.to_string();
+            tags.push(strings.tags([&*own].into_iter()));
+            metas.push(strings.meta([("key", &*own)].into_iter()));
+        }
+        assert_eq!((strings.texts.len(), strings.tags.len(), strings.metas.len()), (LIMIT, LIMIT, LIMIT));
+        for n in 0..LIMIT {
+            let own = n.to_string();
+            assert!(Arc::ptr_eq(&tags[n], &strings.tags([&*own].into_iter())), "{n}");
+            let again = strings.meta([("key", &*own)].into_iter());
+            let key = |meta: &Meta| std::ptr::from_ref(meta.iter().next().unwrap().0);
+            assert_eq!(key(&metas[n]), key(&again), "{n}");
+        }
+    }
+
+    #[test]
+    fn texts_that_differ_at_an_end_or_in_length_are_mostly_looked_for_in_different_places() {
+        let letters = || ('a'..='z').chain('0'..='5');
+        let texts: [Vec<String>; 3] = [
+            letters().map(|last| format!("web-{last}")).collect(),
+            letters().map(|first| format!("{first}-web")).collect(),
+            (1..=RECENT).map(|length| "x".repeat(length)).collect(),
+        ];
+        for texts in texts {
+            let places: std::collections::BTreeSet<usize> = texts.iter().map(|text| place(text)).collect();
+            assert!(places.len() >= 26, "{places:?}");
+            assert!(places.iter().all(|place| *place < RECENT), "{places:?}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_comes_after_as_many_new_ones_as_were_left_and_not_for_few() {
+        assert_eq!([0, FEW - 1, FEW, FEW + 1, LIMIT].map(room_after), [FEW, FEW, FEW, FEW + 1, LIMIT]);
+        let mut room = 2;
+        assert_eq!([(); 4].map(|()| is_full(&mut room)), [false, false, true, true]);
+    }
+
+    #[test]
     fn what_nobody_holds_is_forgotten_and_all_is_bounded() {
         let mut strings = Strings::new(1);
         let held: Vec<_> = (0..10).map(|n| strings.text(&format!("held {n}"))).collect();

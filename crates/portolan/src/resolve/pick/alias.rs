@@ -92,3 +92,34 @@ fn columns(weights: &[u16]) -> Box<[Column]> {
 fn of_two_to_32(share: f64) -> u32 {
     (share.clamp(0.0, 1.0) * f64::from(u32::MAX)) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// How much of all rolls each place gets, by the table.
+    fn shares(weights: &[u16]) -> Vec<f64> {
+        let mut shares = vec![0.0; weights.len()];
+        for (own, column) in columns(weights).iter().enumerate() {
+            let threshold = f64::from(column.threshold) / f64::from(u32::MAX);
+            shares[own] += threshold / weights.len() as f64;
+            shares[column.alias as usize] += (1.0 - threshold) / weights.len() as f64;
+        }
+        shares
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_gives_each_place_its_share_of_all_rolls(
+            weights in proptest::collection::vec(prop_oneof![Just(0), 1..=9u16, any::<u16>()], 1..40)
+        ) {
+            let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+            prop_assume!(total > 0.0);
+            for (share, weight) in shares(&weights).into_iter().zip(&weights) {
+                prop_assert!((share - f64::from(*weight) / total).abs() < 1e-6, "{} of {:?}", share, weights);
+            }
+        }
+    }
+}

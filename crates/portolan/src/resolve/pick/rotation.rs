@@ -82,3 +82,25 @@ fn order(turns: &[u64]) -> Box<[u32]> {
     }
     order.into_boxed_slice()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_as_short_as_the_weights_allow_and_never_longer_than_its_limit() {
+        // Two instances: 8 turns each, and 256 more.
+        for (weights, expected) in [
+            (&[20, 10, 10][..], &[2, 1, 1][..]),
+            (&[6, 9], &[2, 3]),
+            (&[7, 5, 0], &[7, 5, 0]),
+            (&[0, 0], &[0, 0]),
+            (&[271, 1], &[271, 1]),
+            (&[272, 1], &[271, 1]),
+            (&[65_535, 1], &[271, 1]),
+            (&[65_535, 65_534], &[136, 135]),
+        ] {
+            assert_eq!(turns(weights), expected, "{weights:?}");
+        }
+    }
+}

@@ -74,6 +74,13 @@ fn a_report_is_cut_to_what_consul_keeps_and_maintenance_is_none() {
 }
 
 #[test]
+fn a_filter_holds_sixteen_ids_and_not_one_more() {
+    let ids: Vec<_> = (0..17).map(|id| ServiceId::new(&format!("web-{id}")).unwrap()).collect();
+    let filter = |count: usize| filter("ID", &ids[..count]).map(|text| text.matches(" == ").count());
+    assert_eq!((filter(1), filter(16), filter(17)), (Some(1), Some(16), None));
+}
+
+#[test]
 fn a_filter_holds_few_plain_ids_or_is_left_out() {
     let ids = |names: &[&str]| names.iter().map(|name| ServiceId::new(name).unwrap()).collect::<Vec<_>>();
     assert_eq!(filter("ID", &ids(&["a-1", "b.2"])).unwrap(), "ID == \"a-1\" or ID == \"b.2\"");

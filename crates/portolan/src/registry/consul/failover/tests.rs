@@ -55,6 +55,24 @@ fn one_address_has_nowhere_to_move_to() {
 }
 
 #[test]
+fn each_question_is_remembered_by_itself_after_a_move_and_none_before() {
+    let mut failover = Failover::new(2);
+    failover.answered(failover.stay(), "web", 7);
+    assert!(failover.given.is_empty(), "before the first move there is nothing to mix up");
+    for _ in 0..2 {
+        fail(&mut failover, Kind::Unreachable);
+    }
+    failover.answered(failover.stay(), "web", 7);
+    failover.answered(failover.stay(), "db", 9);
+    assert!(failover.may_wait("web", 7) && failover.may_wait("db", 9));
+    // Forgotten is safe: the next read does not wait, and is remembered.
+    for at in 0..QUESTIONS {
+        failover.answered(failover.stay(), &at.to_string(), 1);
+    }
+    assert!(failover.given.len() <= QUESTIONS && !failover.may_wait("web", 7));
+}
+
+#[test]
 fn after_a_move_an_index_counts_only_where_it_was_given() {
     let mut failover = Failover::new(2);
     let first = failover.stay();

@@ -96,6 +96,20 @@ fn h4_something_may_be_hidden_where_a_token_or_the_policy_may_hide_it_and_nothin
 }
 
 #[test]
+fn yes_and_no_are_read_and_anything_else_says_nothing() {
+    for (word, expected) in [("true", Some(true)), (" false ", Some(false)), ("no", None), ("", None)] {
+        let read = with_token(&[("x-consul-results-filtered-by-acls", word)], Token::Sent);
+        assert_eq!(read.filtered_by_acls, expected, "{word:?}");
+        assert_eq!(
+            read.maybe_acl,
+            expected.is_none(),
+            "{word:?}: where nothing says so, a token may hide it"
+        );
+        assert_eq!(meta(&[("x-consul-knownleader", word)]).known_leader, expected);
+    }
+}
+
+#[test]
 fn c2_the_consistency_that_was_served_is_read() {
     for (word, expected) in [
         ("leader", Some(Consistency::Default)),

@@ -69,6 +69,7 @@ fn e6_other_500s_are_unavailable_and_retryable() {
         (500, "rpc error making call: EOF"),
         (502, "<html>bad gateway"),
         (504, ""),
+        (408, ""),
         (599, ""),
     ] {
         let error = error(status, body);
@@ -99,4 +100,36 @@ fn e8_a_text_is_cut_to_its_first_line_and_200_characters() {
     assert_eq!(error(500, &long).to_string(), format!("{REQUEST}: 500: {}", "ü".repeat(200)));
     let mixed = refused(REQUEST, StatusCode::INTERNAL_SERVER_ERROR, b"\xff\xfe\x1b[31mred\x00\n");
     assert!(!mixed.to_string().contains('\x1b'), "{mixed}");
+}
+
+#[test]
+fn what_to_do_is_said_where_it_is_known_and_nowhere_else() {
+    let connections = "Your IP is issuing too many concurrent connections";
+    for (status, body, advice) in [
+        (403, "", Some("check the token and its policies")),
+        (
+            429,
+            connections,
+            Some("raise the agent's limits.http_max_conns_per_client, or reach it over https"),
+        ),
+        (
+            429,
+            " \n",
+            Some(
+                "the agent's limit is reached; likely limits.http_max_conns_per_client or its request rate limit",
+            ),
+        ),
+        (429, "rate limit exceeded", None),
+        (503, "", None),
+        (503, "try again later", None),
+        (301, "", Some("redirects are not followed; give the address it leads to")),
+        (400, "Invalid index", None),
+        (404, "", None),
+        (500, "", None),
+    ] {
+        let said = error(status, body).to_string();
+        let text = if body.trim().is_empty() { String::new() } else { format!(": {body}") };
+        let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+        assert_eq!(said, format!("{REQUEST}: {status}{text}{advice}"));
+    }
 }

@@ -85,3 +85,38 @@ fn a_list_of_exact_size_is_all_that_is_kept() {
     assert_eq!((memory.last.list.len(), memory.last.pieces.len()), (10, 10));
     assert!(memory.last.list.capacity() < 20 && memory.last.pieces.capacity() < 20);
 }
+
+#[test]
+fn what_comes_next_if_nothing_changed_is_guessed_and_taken_without_a_search() {
+    let mut memory = Memory::new([1, 2, 3, 4]);
+    assert!(Reading::of(&memory.last).is_first());
+    assert_eq!(Reading::of(&memory.last).guess(), None);
+    let pieces = ["a/1", "bcd/2", "ef/1"].map(str::to_owned);
+    read(&mut memory, &pieces);
+    let mut reading = Reading::of(&memory.last);
+    assert!(!reading.is_first());
+    for piece in &pieces {
+        assert_eq!(reading.guess(), Some(piece.len()));
+        assert!(!reading.is_next(b"zz/1") && reading.is_next(piece.as_bytes()));
+    }
+    assert_eq!((reading.guess(), reading.searches), (None, 0));
+}
+
+#[test]
+fn a_few_are_searched_for_and_many_are_looked_up_in_a_table() {
+    let mut memory = Memory::new([1, 2, 3, 4]);
+    let pieces: Vec<String> = (0..20).map(|n| format!("{n:04}/1")).collect();
+    read(&mut memory, &pieces);
+    let mut reading = Reading::of(&memory.last);
+    for (at, piece) in (1..).zip(pieces.iter().rev()) {
+        assert!(reading.is_known(piece.as_bytes()));
+        assert_eq!(reading.table.is_some(), at > SEARCHES, "{at}");
+    }
+}
+
+#[test]
+fn a_count_that_has_a_meaning_of_its_own_is_no_count() {
+    let largest = usize::try_from(REPLACED).unwrap() - 1;
+    assert_eq!((number(0), number(largest)), (Some(0), Some(REPLACED - 1)));
+    assert_eq!((number(largest + 1), number(largest + 2), number(usize::MAX)), (None, None, None));
+}
