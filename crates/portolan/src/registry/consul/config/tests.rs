@@ -234,3 +234,17 @@ fn the_endpoint_is_what_a_socket_is_opened_to() {
         assert_eq!(Consul::new(config).endpoint().as_deref(), expected, "{text}");
     }
 }
+
+#[test]
+fn an_address_tells_requests_certificates_and_sockets_what_each_needs() {
+    for (text, base, host, socket) in [
+        ("http://127.0.0.1:8500", "http://127.0.0.1:8500", "127.0.0.1", None),
+        ("https://consul.example/prefix/", "https://consul.example/prefix", "consul.example", None),
+        ("https://[::1]:8501", "https://[::1]:8501", "::1", None),
+        ("unix:///run/consul.sock", "http://localhost", "localhost", Some("/run/consul.sock")),
+    ] {
+        let address = Address::parse("address", text, Scheme::Http).unwrap();
+        assert_eq!((address.base(), address.host()), (base, host));
+        assert_eq!(address.socket_path().map(|path| path.to_str().unwrap()), socket, "{text}");
+    }
+}
