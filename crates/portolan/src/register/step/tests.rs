@@ -176,6 +176,19 @@ fn the_catalogue_is_asked_a_few_times_and_then_once_a_sweep() {
 }
 
 #[test]
+fn a_sweep_between_two_looks_into_the_catalogue_hurries_nothing_and_begins_nothing_anew() {
+    let mut run = Run::new().on(Input::SweepMissing).takes(Effect::Send(Reason::New)).on(Input::Sent);
+    for look in 1..LOOKS {
+        run = run.takes(Effect::Verify).on(Input::NotSeen);
+        let due = run.machine.deadline().unwrap();
+        run = run.on(same());
+        assert_eq!(run.machine.deadline(), Some(due), "look {look}");
+        run.now = due;
+    }
+    run.takes(Effect::Verify).on(Input::NotSeen).is("unverified");
+}
+
+#[test]
 fn one_failed_sweep_is_nothing_and_two_show() {
     let failed = || Input::SweepFailed(Kind::Unreachable, "no connection".to_owned());
     let run = Run::registered().on(failed()).is("registered").on(failed()).is("repairing");
