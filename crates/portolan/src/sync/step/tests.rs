@@ -508,5 +508,6 @@ fn b6_whatever_it_is_told_a_view_reads_ten_times_in_a_burst_and_then_four_times_
     }
 }
 
+mod edges;
 mod model;
 mod wishes;
