@@ -49,14 +49,17 @@ enum Pass {
     Whole,
 }
 
-/// What the first pass leaves out: together more than nine tenths of the time that all unit tests take.
-const SLOW: [&str; 7] = [
+/// What the first pass leaves out: the tests that take more than nine tenths of the time that all take; and those of the
+/// loops beside the machines, which wait for ever where a machine is wrong, though a test of its own says so at once.
+const SLOW: [&str; 9] = [
     "discovery::",
+    "register::keeper::",
+    "resolve::tests::bounds::",
+    "sync::tests::",
+    "sync::names::tests::",
+    "sync::probe::tests::",
     "five_thousand_views_on_64_places",
-    "under_a_churn_of_names",
     "every_order_of_a_few_events",
-    "a_busy_caller_does_not_keep",
-    "without_a_bound_age_changes_nothing",
     "ten_thousand_instances_are_all_reached",
 ];
 

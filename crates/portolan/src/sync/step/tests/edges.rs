@@ -44,6 +44,35 @@ fn on_demand_a_clock_that_stood_still_is_no_reason_to_read_before_somebody_asks(
 }
 
 #[test]
+fn a_view_that_sleeps_sleeps_on_when_the_clock_stood_still() {
+    let sleeps = Settings { idle: Some(SECOND * 60), ..settings() };
+    let mut bench = Bench::set(sleeps, tokio::time::Instant::now().into_std());
+    bench.answer(&[1], 7);
+    bench.now += SECOND * 60;
+    assert_eq!(bench.answer(&[1], 7).next, Next::Sleep);
+    let turn = bench.give(Input::Suspended(SECOND * 600));
+    assert_eq!(turn.next, Next::GoOn);
+    assert_eq!(turn.publish.unwrap().freshness.age(bench.now), Some(SECOND * 600), "but it is older");
+}
+
+#[test]
+fn a_poll_after_a_clock_that_stood_still_doubts_a_sudden_loss_as_after_any_break() {
+    for breaks in [false, true] {
+        let polls = Settings { mode: Mode::poll(), ..settings() };
+        let mut bench = Bench::set(polls, tokio::time::Instant::now().into_std());
+        bench.answer(&[1, 2, 3, 4], 7);
+        if breaks {
+            assert_eq!(bench.give(Input::Suspended(SECOND * 600)).next, ask(None, Consistency::Stale));
+        } else {
+            bench.now += SECOND * 40;
+            assert_eq!(bench.give(Input::Timer).next, ask(None, Consistency::Stale));
+        }
+        let next = bench.answer(&[1], 9).next;
+        assert_eq!(next == ask(None, Consistency::Consistent), breaks, "{next:?}");
+    }
+}
+
+#[test]
 fn the_last_instance_is_remembered_as_seen_when_it_was() {
     let mut bench = Bench::new();
     bench.answer(&[], 7);
