@@ -338,6 +338,7 @@ fn a_proof_that_lies_ahead_counts_for_nothing() {
 
 #[test]
 fn the_largest_value_is_taken_and_none_above() {
+    assert_eq!(LARGEST, 67_108_864, "64 MiB, as of an answer of the registry");
     assert!(fits(0) && fits(LARGEST) && !fits(LARGEST + 1));
 }
 

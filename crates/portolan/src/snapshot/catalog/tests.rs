@@ -47,6 +47,15 @@ fn each_kind_of_difference_is_told_in_its_own_list() {
     );
 }
 
+#[test]
+fn a_difference_in_one_list_is_told_though_the_other_is_the_very_same() {
+    let old = catalog(&[("web", &[])], &[("db", &[])]);
+    let released = Catalog { held: tags(&[]), ..old.clone() };
+    assert_eq!(names(&CatalogChanges::between(&old, &released).removed), "db");
+    let gone = Catalog { services: tags(&[]), ..old.clone() };
+    assert_eq!(names(&CatalogChanges::between(&old, &gone).removed), "web");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_gets_one_set_of_changes_and_a_confirmation_wakes_nobody() {
     let mut writer = Writer::new(Arc::new(Catalog::nothing(None)));

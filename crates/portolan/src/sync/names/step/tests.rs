@@ -281,6 +281,7 @@ fn a_too_stale_list_asks_the_leader_once_and_then_is_taken_for_what_it_is() {
 
 #[test]
 fn what_nobody_used_for_fifteen_minutes_sleeps_until_somebody_does() {
+    assert_eq!(IDLE.as_secs(), 900);
     let mut bench = Bench::following("a b c d", 7);
     bench.now += IDLE.checked_sub(Duration::from_secs(1)).unwrap();
     assert_eq!(bench.answer("a b c d", 7).next, follow(7));
