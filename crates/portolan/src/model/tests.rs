@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_name_that_cannot_be_addressed_is_refused_with_its_reason() {
-    let long = "x".repeat(256);
+    let (long, longest) = ("x".repeat(256), "x".repeat(255));
     for (text, says) in [
         ("", "is empty"),
         ("a/b", "URL's path"),
@@ -17,7 +17,7 @@ fn a_name_that_cannot_be_addressed_is_refused_with_its_reason() {
         assert!(error.to_string().contains(says), "{error}");
         assert!(error.to_string().starts_with("service name: "), "{error}");
     }
-    for text in ["web", "my service", "ünïcode", "a.b", "x", &long[1..]] {
+    for text in ["web", "my service", "ünïcode", "a.b", "x", &longest] {
         assert_eq!(ServiceName::new(text).unwrap().as_str(), text);
     }
 }

@@ -106,7 +106,13 @@ mod tests {
             ("nobody to ask", leaderless, Some(second), start, false),
             ("as old as it may be", aged(second), Some(second), start, false),
             ("older", aged(second * 2), Some(second), start, true),
-            ("again, too soon", aged(second * 2), Some(second), at(BETWEEN_ESCALATIONS - second), false),
+            (
+                "again, too soon",
+                aged(second * 2),
+                Some(second),
+                at(BETWEEN_ESCALATIONS.saturating_sub(second)),
+                false,
+            ),
             ("again", aged(second * 2), Some(second), at(BETWEEN_ESCALATIONS), true),
         ] {
             assert_eq!(escalations.is_due(&meta, bound, now), due, "{name}");

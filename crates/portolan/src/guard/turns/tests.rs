@@ -68,7 +68,7 @@ fn who_holds_a_place_is_used_later_by_as_much_as_its_news_may_be_old() {
     let moment = Duration::from_nanos(1);
     let at = |after: Duration| Some(start + after);
     for (name, used, held, is_later) in [
-        ("by a moment less than can be told", at(news - moment), at(Duration::ZERO), false),
+        ("by a moment less than can be told", at(news.saturating_sub(moment)), at(Duration::ZERO), false),
         ("by as much as cannot be told", at(news), at(Duration::ZERO), false),
         ("by a moment more", at(news + moment), at(Duration::ZERO), true),
         ("than one never used", at(Duration::ZERO), None, true),

@@ -75,7 +75,7 @@ fn a_report_is_cut_to_what_consul_keeps_and_maintenance_is_none() {
 
 #[test]
 fn a_filter_holds_sixteen_ids_and_not_one_more() {
-    let ids: Vec<_> = (0..17).map(|id| ServiceId::new(&format!("web-{id}")).unwrap()).collect();
+    let ids: Vec<_> = (0..17).map(|id| ServiceId::new(format!("web-{id}")).unwrap()).collect();
     let filter = |count: usize| filter("ID", &ids[..count]).map(|text| text.matches(" == ").count());
     assert_eq!((filter(1), filter(16), filter(17)), (Some(1), Some(16), None));
 }

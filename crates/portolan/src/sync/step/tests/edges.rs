@@ -172,7 +172,7 @@ fn a_comparison_is_due_four_fifths_to_six_fifths_of_its_time_after_the_last() {
     for (roll, rest) in [(0, SECOND * 8), (u64::MAX, SECOND * 12)] {
         let mut reconcile = Reconcile::new(Some(SECOND * 10));
         assert!(!reconcile.is_due(start, roll), "the first read was in full");
-        assert!(!reconcile.is_due(start + rest - Duration::from_nanos(1), roll));
+        assert!(!reconcile.is_due(start + rest.saturating_sub(Duration::from_nanos(1)), roll));
         assert!(reconcile.is_due(start + rest, roll));
         assert!(!reconcile.is_due(start + rest, roll), "the next comes as much later");
     }
