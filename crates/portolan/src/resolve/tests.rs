@@ -55,6 +55,22 @@ fn a_registry_that_is_silent_is_told_apart_from_one_that_fails() {
 }
 
 #[test]
+fn what_is_too_old_says_by_which_bound_and_why_nothing_newer_came() {
+    for (max_age, error, bound, why) in [
+        (Some(30), "", "is older than max_age (30s), ", "no newer proof has come yet"),
+        (Some(30), "refused", "is older than max_age (30s), ", "reads fail: refused"),
+        (None, "", "was declared void, ", "no newer proof has come yet"),
+        (None, "refused", "was declared void, ", "reads fail: refused"),
+    ] {
+        let max_age = max_age.map(Duration::from_secs);
+        let since = tokio::time::Instant::now().into_std();
+        let why_too_old = PastBound { max_age, since, error: error.into() };
+        let none = NoInstance::TooOld { service: web(), why: Arc::new(why_too_old) }.to_string();
+        assert!(none.starts_with("web: what ") && none.contains(bound) && none.contains(why), "{none}");
+    }
+}
+
+#[test]
 fn five_answers_for_none() {
     let instant = tokio::time::Instant::now().into_std();
     let none = |snapshot: &Snapshot| build(snapshot, &Select::default()).none.unwrap();

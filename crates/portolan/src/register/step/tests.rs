@@ -194,6 +194,7 @@ fn one_failed_sweep_is_nothing_and_two_show() {
     let run = Run::registered().on(failed()).is("registered").on(failed()).is("repairing");
     assert_eq!(run.machine.deadline(), None, "nothing is sent into the dark");
     run.on(same()).is("registered");
+    Run::new().all([failed(), failed()]).is("pending");
     let denied = Input::SweepFailed(Kind::Denied, "token".to_owned());
     Run::new().on(denied.clone()).is("refused").on(Input::SweepMissing).is("pending");
     Run::registered().all([denied.clone(), denied]).is("repairing");
@@ -202,6 +203,8 @@ fn one_failed_sweep_is_nothing_and_two_show() {
 #[test]
 fn closing_removes_what_the_agent_may_hold_and_nothing_else() {
     Run::new().on(Input::Close).is("gone");
+    let run = Run::registered();
+    assert!(!run.machine.is_closing() && run.on(Input::Close).machine.is_closing());
     Run::new().on(foreign()).on(Input::Close).is("gone");
     Run::new().on(Input::SweepMissing).on(Input::Close).is("gone");
     let sending = || {

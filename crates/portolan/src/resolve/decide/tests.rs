@@ -84,6 +84,25 @@ fn a_healthy_instance_further_away_is_better_than_a_panic_with_none() {
 }
 
 #[test]
+fn the_next_bound_is_the_soonest_that_is_not_passed_yet() {
+    let now = start();
+    let select = Select::default().max_age(SECOND * 30, OnStale::ServeStale);
+    for (ages, until) in [
+        (&[Some(10), Some(25), None][..], Some(5)),
+        (&[Some(25), Some(10)], Some(5)),
+        (&[Some(50), Some(10)], Some(20)),
+        (&[Some(30), Some(10)], Some(20)),
+        (&[Some(30)], None),
+        (&[None], None),
+    ] {
+        let standings: Vec<Standing> = ages.iter().map(|age| standing(now, *age, true)).collect();
+        let decision = decide(&standings, false, &select, now);
+        assert_eq!(decision.until, until.map(|seconds| later(now, seconds)), "{ages:?}");
+        assert_eq!(decide(&standings, false, &Select::default(), now).until, None, "no bound");
+    }
+}
+
+#[test]
 fn what_is_declared_void_is_past_every_bound() {
     let now = start();
     let void = Standing { void: Some(ago(now, 1)), ..standing(now, Some(50), true) };
