@@ -13,7 +13,7 @@ fn full() -> Value {
                  "Locality": {"Region": "eu", "Zone": "z2"}, "TaggedAddresses": {"lan": "10.0.0.1"}, "ModifyIndex": 12},
         "Service": {"ID": "web-1", "Service": "web", "Tags": ["http", "v1"], "Address": "10.1.0.1",
                     "Meta": {"k": "v", "zone": "z3"}, "Port": 8080, "Weights": {"Passing": 10, "Warning": 1, "Other": 3},
-                    "Namespace": "team", "Partition": "east", "PeerName": "other", "Locality": {"Zone": "z4"},
+                    "Namespace": "team", "Partition": "east", "PeerName": "other", "Locality": {"Region": "eu", "Zone": "z4"},
                     "EnableTagOverride": false, "Proxy": {"Upstreams": [{"Port": 8080, "ID": "web-1"}, [1, -2.5e3]]},
                     "ModifyIndex": 12},
         "Checks": [
@@ -160,6 +160,41 @@ fn a_few_shapes_are_followed_in_any_order() {
         entries.read(&written[turn % 3]).unwrap();
         assert!(entries.known[0].was_followed);
     }
+    assert_eq!((entries.pause, entries.left), (0, 0), "none was looked at in vain");
+}
+
+#[test]
+fn an_output_that_is_dropped_may_be_any_text_and_one_that_is_kept_only_a_plain_one() {
+    let written = |output: &str| {
+        let mut entry = full();
+        entry["Checks"][0]["Output"] = json!(output);
+        serde_json::to_vec(&entry).unwrap()
+    };
+    let (one, plain, odd) = (written("alive"), written("well"), written("a \"b\"\n"));
+    for (output, other, is_followed) in [
+        (CheckOutput::Drop, &plain, true),
+        (CheckOutput::Drop, &odd, true),
+        (CheckOutput::Keep, &plain, true),
+        (CheckOutput::Keep, &odd, false),
+    ] {
+        let mut entries = Entries::new(output);
+        entries.read(&one).unwrap();
+        entries.read(other).unwrap();
+        assert_eq!(entries.known[0].was_followed, is_followed, "{output:?}");
+    }
+}
+
+#[test]
+fn of_many_shapes_the_last_few_are_remembered() {
+    let written = shapes(SHAPES + 3);
+    let mut entries = Entries::new(CheckOutput::Drop);
+    for entry in &written {
+        entries.read(entry).unwrap();
+        // Each is followed, so that to look at the next is not in vain.
+        entries.read(entry).unwrap();
+        assert!(entries.known.len() <= SHAPES);
+    }
+    assert_eq!(entries.known.len(), SHAPES);
 }
 
 #[test]

@@ -214,3 +214,17 @@ fn one_read_is_beside_the_open_one_and_the_next_after_it_has_ended_or_proved_not
     let served = wishes.end_aside(None).map(|served| served.wish);
     assert_eq!((served, wishes.is_wanted(), wishes.end_aside(None).is_none()), (Some(1), false, true));
 }
+
+#[test]
+fn a_wait_is_at_most_half_of_what_the_users_bear_as_age() {
+    let mut bench = Bench::following(&[1], 7);
+    for (bound, wait) in [
+        (Some(SECOND * 10), SECOND * 5),
+        (Some(SECOND * 3600), settings().jittered_wait(ROLL)),
+        (None, settings().jittered_wait(ROLL)),
+    ] {
+        bench.state.bound(bound);
+        let next = bench.answer(&[1], 7).next;
+        assert_eq!(next, ask(Some(Block { index: 7, wait }), Consistency::Stale), "{bound:?}");
+    }
+}
