@@ -178,7 +178,7 @@ impl Guard {
         purse: Option<Retry<'_>>,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let wish = self.wish(purse);
+        let wish = self.wish(Clock::now(), purse);
         let (_place, mut entry) = loop {
             let place = tokio::select! {
                 biased;
@@ -210,13 +210,16 @@ impl Guard {
     ) -> Result<T, Error> {
         let lane = self.lane(read.datacenter);
         let came = now();
+        // Since when it waits for the registry's return, and not for a place.
+        let mut refused = None;
         loop {
             let place = tokio::select! {
                 biased;
                 () = lane.refuses() => None,
                 place = self.turns.take(self.room(), read.used, read.block.wait) => Some(place),
             };
-            let wish = self.wish(Some(Retry { purse: &self.purse, failed: read.failed }));
+            let since = if place.is_some() { Clock::now() } else { *refused.get_or_insert_with(Clock::now) };
+            let wish = self.wish(since, Some(Retry { purse: &self.purse, failed: read.failed }));
             let mut entry = lane.enter(wish).await?;
             if entry.is_probe() {
                 // A read that waits would tell nothing until it ends.
@@ -285,9 +288,9 @@ impl Guard {
         })
     }
 
-    fn wish<'a>(&self, retry: Option<Retry<'a>>) -> Wish<'a> {
+    fn wish<'a>(&self, since: Clock, retry: Option<Retry<'a>>) -> Wish<'a> {
         let failed = retry.and_then(|retry| retry.failed);
-        Wish { since: Clock::now(), limit: self.call, purse: retry.map(|retry| retry.purse), failed }
+        Wish { since, limit: self.call, purse: retry.map(|retry| retry.purse), failed }
     }
 
     fn no_place(&self, late: tokio::time::error::Elapsed) -> Error {

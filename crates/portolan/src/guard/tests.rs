@@ -172,6 +172,20 @@ async fn a_read_that_waits_is_no_probe_and_reads_anew_when_one_succeeded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_that_waits_for_the_registrys_return_says_so_in_time_though_it_probes() {
+    let registry = Scripted::new([]);
+    let guard = open(&registry).await;
+    for _ in 0..100 {
+        registry.push(Err(Kind::Unreachable));
+    }
+    let start = tokio::time::Instant::now();
+    let waits = query(Some(Duration::from_secs(30)));
+    let error = timeout(CALL * 2, guard.service(&waits)).await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), start.elapsed()), (Kind::Unavailable, CALL));
+    assert!(asked(&registry) > 5 + 5, "it is the one that probes");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_whose_caller_goes_away_makes_room_for_the_next() {
     let registry = Scripted::new([]);
     let guard = open(&registry).await;
