@@ -28,6 +28,7 @@
 //! - [`Reader`] tells every change of a service exactly once, however slow it is.
 //! - [`Services`] tells which services there are, and which come and go.
 //! - [`RegistrationHandle`] keeps an instance registered while it lives, and says why not when it cannot be.
+//! - [`HealthEndpoint`] answers how the program is, from named [`Probe`]s, for the registry and for an orchestrator.
 //! - [`Registry`] is the only door to a catalogue: Consul, the embedded registry, one in this process, or your own.
 
 mod backoff;
@@ -61,7 +62,10 @@ pub use model::{
     CheckId, CheckScope, CheckState, Identity, Instance, Meta, ServiceId, ServiceName, Status, Weights,
     aggregate,
 };
-pub use register::{Address, Registration, RegistrationHandle, RegistrationState};
+pub use register::{
+    Address, Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse, HealthView, Probe,
+    Registration, RegistrationHandle, RegistrationState,
+};
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
     Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy,

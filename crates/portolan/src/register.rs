@@ -5,6 +5,8 @@
 //!
 //! Never: blocks in `Drop`; gives up; takes the id of an instance that works elsewhere.
 //!
+//! Beside it, and for a program that is asked rather than reports: `health_endpoint`.
+//!
 //! Consul's rules stand in the modules below: `define` (what is sent), `drift` (what is compared), `step` (what is done
 //! next), `heartbeat` (when health is reported), `table` (all of it together), `keeper` (the calls).
 //!
@@ -17,6 +19,9 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+pub use self::health_endpoint::{
+    Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse, HealthView, Probe,
+};
 pub(crate) use self::keeper::Keeper;
 pub use self::spec::{Address, Registration};
 use crate::{
@@ -29,6 +34,7 @@ use crate::{
 mod address;
 mod define;
 mod drift;
+mod health_endpoint;
 mod heartbeat;
 mod keeper;
 mod spec;

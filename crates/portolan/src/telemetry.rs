@@ -80,6 +80,12 @@ pub(crate) const REGISTRATIONS: &str = "portolan_registrations_total";
 pub(crate) const REPORTS: &str = "portolan_check_reports_total";
 /// How long a health report took, in seconds. Labels: `service`. Over half the TTL: the agent is too slow.
 pub(crate) const REPORT_SECONDS: &str = "portolan_check_report_seconds";
+/// How long a run of a probe of the health endpoint took, in seconds; one that is late counts with its deadline. Labels:
+/// `probe`. Near the deadline: raise it, or look at the component.
+pub(crate) const HEALTH_PROBE_SECONDS: &str = "portolan_health_probe_seconds";
+/// Runs of probes that were critical. Labels: `probe`, `reason` (`critical`: it said so, `deadline`, `panic`). `panic` at
+/// all: a bug in the probe; see the log.
+pub(crate) const HEALTH_PROBE_FAILURES: &str = "portolan_health_probe_failures_total";
 /// Tasks that panicked and were started again. Labels: `task`. Any is a bug: report it.
 pub(crate) const TASK_PANICS: &str = "portolan_task_panics_total";
 

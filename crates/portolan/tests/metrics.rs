@@ -10,7 +10,10 @@ use std::{
 };
 
 use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use portolan::{Config, Discovery, Registration, registry::memory::Memory};
+use portolan::{
+    Config, Discovery, HealthConfig, HealthEndpoint, HealthView, Probe, Registration,
+    registry::memory::Memory,
+};
 
 /// Counters by name and labels, as a program's recorder would have them; gauges by name as the last value, rounded.
 #[derive(Clone, Default)]
@@ -98,6 +101,9 @@ async fn use_everything() -> Outcome {
     while !matches!(handle.state(), portolan::RegistrationState::Registered) {
         handle.changed().await?;
     }
+    let probe = Probe::new("database", || async { Err::<(), _>("gone") });
+    let health = HealthEndpoint::open(HealthConfig::default().probe(probe))?;
+    assert_eq!(health.report(HealthView::Check).await.code(), 503);
     handle.close().await?;
     discovery.close(Duration::from_secs(5)).await?;
     Ok(())
@@ -123,6 +129,8 @@ fn lookups_refreshes_failures_and_registrations_are_measured() -> Outcome {
         ("portolan_registrations_total service=web reason=new", 1),
         ("portolan_check_reports_total service=web outcome=ok", 1),
         ("portolan_check_report_seconds service=web", 0),
+        ("portolan_health_probe_failures_total probe=database reason=critical", 1),
+        ("portolan_health_probe_seconds probe=database", 0),
         ("portolan_view_up service=web", 0),
         ("portolan_view_instances service=web status=passing", 0),
         ("portolan_registration_state service=web state=registered", 0),
