@@ -38,6 +38,8 @@ mod discovery;
 mod duration;
 mod error;
 mod guard;
+#[cfg(any(feature = "axum", feature = "hyper", feature = "tower"))]
+pub mod integrate;
 mod model;
 mod overrides;
 mod register;

@@ -20,7 +20,7 @@ pub(super) const MODULES: &[(&str, &[&str])] = &[
     ("overrides", &["snapshot"]),
     ("resolve", &["sync", "overrides"]),
     ("depend", &["resolve"]),
-    ("integrate", &["depend"]),
+    ("integrate", &["depend", "register"]),
     ("register", &["guard"]),
     ("discovery", &["integrate", "register", "cache"]),
 ];

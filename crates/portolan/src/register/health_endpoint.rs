@@ -10,7 +10,7 @@
 //! unless a component does not pass.
 //!
 //! Rules from Consul: agent/checks/check.go. The document: draft-inadarei-api-health-check.
-//! Proof: `health_endpoint/tests.rs`.
+//! Proof: `health_endpoint/tests.rs`, and `tests/health_endpoint.rs` over sockets and on a real Consul.
 
 use std::{
     fmt,
@@ -56,7 +56,9 @@ const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// Clones share everything; when the last one is dropped, probes that run are dropped too. It needs a Tokio runtime when
 /// it is asked, and not before.
 ///
-/// It is served by [`respond`](Self::respond), in any server. The question is in the path, `/livez`, `/readyz` or `/health` unless set; the answer is text, or JSON
+/// How it is served: `router()` for axum (feature `axum`), `service()` for tower and for hyper (features `tower`,
+/// `hyper`), `serve(addr)` on a port of its own (feature `health-server`), or [`respond`](Self::respond) in any other
+/// server. The question is in the path, `/livez`, `/readyz` or `/health` unless set; the answer is text, or JSON
 /// (`application/health+json`) where `Accept` names it or the query is `format=json`.
 ///
 /// ```
@@ -180,6 +182,12 @@ impl HealthEndpoint {
             Route::NotFound => HealthResponse::not_found(&self.inner.paths),
             Route::WrongMethod => HealthResponse::wrong_method(),
         }
+    }
+
+    /// Where the questions are asked, for a router.
+    #[cfg(feature = "axum")]
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.inner.paths
     }
 
     fn begin(&self, landing: Landing) {

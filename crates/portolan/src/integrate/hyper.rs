@@ -1,0 +1,22 @@
+//! The trait `hyper::service::Service`.
+//!
+//! Proof: `tests/health_endpoint.rs`.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::service::Service;
+
+use super::{Answering, HealthService};
+
+impl<B> Service<Request<B>> for HealthService {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<B>) -> Answering {
+        self.answer(&request)
+    }
+}
