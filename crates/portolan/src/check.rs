@@ -2,20 +2,20 @@
 //!
 //! In:  a kind and its settings, with the defaults people know. Out: a definition that has been checked.
 //!
-//! Never: sends anything; guesses a target. A path is completed with the instance's address when it is registered.
+//! Never: sends anything; guesses a target. A path, or a target that is left out, is completed with the instance's
+//! address when it is registered.
 //!
 //! Rules from Consul: website/content/docs/reference/service/health-check.mdx, agent/structs/check_type.go.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::{
-    duration::format_duration,
-    error::{Error, Kind},
-    model::{CheckId, Status},
-};
+use crate::model::{CheckId, ServiceId, Status};
 
-/// How often HTTP and TCP checks run unless set: 10 s.
+mod kind;
+mod validate;
+
+/// How often checks run unless set: 10 s.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long one run may take unless set: 5 s.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,6 +23,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
 /// How long an instance may be critical before it is removed, unless set: 10 min, more than any usual outage.
 pub const DEFAULT_DEREGISTER_AFTER: Duration = Duration::from_secs(600);
+/// The least time an instance is critical before it is removed: 1 min. Less is raised to it, as in Consul.
+pub const LEAST_DEREGISTER_AFTER: Duration = Duration::from_secs(60);
 
 /// One health check of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,10 @@ pub struct Check {
     pub name: Option<String>,
     /// What is checked, and how.
     pub kind: CheckKind,
+    /// From one run to the next, at least 1 s; default 10 s. TTL and alias checks have none.
+    pub interval: Duration,
+    /// How long a run may take; default 5 s. TTL and alias checks have none.
+    pub timeout: Duration,
     /// The status until it has run. `None`: critical, as in Consul.
     pub initial: Option<Status>,
     /// Passing runs in a row before it is passing. Default 0: the first one counts.
@@ -42,50 +48,141 @@ pub struct Check {
     pub failures_before_warning: u16,
     /// Failed runs in a row before it is critical. Default 0: the first one counts.
     pub failures_before_critical: u16,
-    /// How long it may be critical before the instance is removed; at least 1 min. `None`: never. Default 10 min.
+    /// How long it may be critical before the instance is removed. `None`: never. Default 10 min; less than 1 min is
+    /// raised to 1 min, with a warning in the log.
     pub deregister_after: Option<Duration>,
+    /// The first setting that this kind does not have; [`Check::validate`] refuses it.
+    misplaced: Option<&'static str>,
 }
 
-/// The kinds of checks.
+/// The kinds of checks. A target of `None` is the instance's own address and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckKind {
-    /// The agent sends a GET: 2xx is passing, 429 is warning, anything else is critical.
+    /// The agent sends a request: 2xx is passing, 429 is warning, anything else is critical.
     Http {
         /// A path on the instance's own address (`/health`), or a whole URL.
         target: String,
-        /// From one run to the next. Default 10 s.
-        interval: Duration,
-        /// How long a run may take. Default 5 s.
-        timeout: Duration,
+        /// The method. `None`: `GET`.
+        method: Option<String>,
+        /// Headers that are sent, each with its values; `Host` replaces the target's.
+        headers: BTreeMap<String, Vec<String>>,
+        /// The body that is sent. Default empty.
+        body: String,
+        /// With a path: over TLS. With an `https://` URL: what is believed there; `None` is the default.
+        tls: Option<CheckTls>,
     },
     /// The agent opens a connection.
     Tcp {
-        /// `host:port`. `None`: the instance's own address.
+        /// `host:port`.
         target: Option<String>,
-        /// From one run to the next. Default 10 s.
-        interval: Duration,
-        /// How long a run may take. Default 5 s.
-        timeout: Duration,
+        /// The TLS handshake is part of it. Consul: since 1.17.
+        tls: Option<CheckTls>,
+    },
+    /// The agent sends a datagram: only a refusal is critical; silence is passing. Consul: since 1.12.
+    Udp {
+        /// `host:port`.
+        target: Option<String>,
+    },
+    /// The agent asks the gRPC health service (`grpc.health.v1.Health/Check`): serving is passing.
+    Grpc {
+        /// `host:port`.
+        target: Option<String>,
+        /// The service asked about; empty: the server as a whole.
+        service: String,
+        /// Over TLS.
+        tls: Option<CheckTls>,
+    },
+    /// The agent sends an HTTP/2 ping. Consul: since 1.10.
+    H2Ping {
+        /// `host:port`.
+        target: Option<String>,
+        /// Over TLS; `None`: HTTP/2 without it, by prior knowledge.
+        tls: Option<CheckTls>,
     },
     /// The service reports its health itself; silence for the TTL is critical. Portolan sends the reports.
     Ttl {
         /// How long a report holds. At least 1 s; default 30 s.
         ttl: Duration,
     },
+    /// It is as healthy as another service or node: critical where that has a critical check, and so on.
+    Alias {
+        /// The other's node. `None`: the agent's own.
+        node: Option<String>,
+        /// The other instance, by id. `None`: the node itself.
+        service: Option<ServiceId>,
+    },
+    /// The agent runs a program: exit code 0 is passing, 1 is warning, anything else is critical.
+    ///
+    /// The agent refuses it unless its operator allows it (`enable_script_checks`).
+    Script {
+        /// The program and its arguments. No shell reads them.
+        args: Vec<String>,
+    },
+    /// The agent asks the operating system's service manager. It is passed on: the embedded registry refuses it.
+    OsService {
+        /// The service's name there.
+        name: String,
+    },
+    /// The agent runs a program in a Docker container, as a script check does. It is passed on: the embedded registry
+    /// refuses it.
+    Docker {
+        /// The container's id.
+        container: String,
+        /// The program and its arguments.
+        args: Vec<String>,
+        /// The shell that Consul may run it by. `None`: the agent's choice.
+        shell: Option<String>,
+    },
+}
+
+/// What is believed of the other side's certificate. Default: what the agent trusts, for the target's host.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CheckTls {
+    /// Any certificate will do.
+    pub skip_verify: bool,
+    /// The name that the certificate must hold. `None`: the target's host.
+    pub server_name: Option<String>,
+}
+
+impl CheckTls {
+    /// A certificate that the agent trusts, for the target's host.
+    #[must_use]
+    pub fn verified() -> Self {
+        Self::default()
+    }
+
+    /// Any certificate will do.
+    #[must_use]
+    pub fn unverified() -> Self {
+        Self { skip_verify: true, server_name: None }
+    }
+
+    /// The name that the certificate must hold, and that the other side is told.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
 }
 
 impl Check {
-    fn of(kind: CheckKind) -> Self {
+    /// A check of this kind, each 10 s where it is run.
+    #[must_use]
+    pub fn of(kind: CheckKind) -> Self {
         Self {
             id: None,
             name: None,
             kind,
+            interval: DEFAULT_INTERVAL,
+            timeout: DEFAULT_TIMEOUT,
             initial: None,
             success_before_passing: 0,
             failures_before_warning: 0,
             failures_before_critical: 0,
             deregister_after: Some(DEFAULT_DEREGISTER_AFTER),
+            misplaced: None,
         }
     }
 
@@ -94,25 +191,47 @@ impl Check {
     pub fn http(target: impl Into<String>) -> Self {
         Self::of(CheckKind::Http {
             target: target.into(),
-            interval: DEFAULT_INTERVAL,
-            timeout: DEFAULT_TIMEOUT,
+            method: None,
+            headers: BTreeMap::new(),
+            body: String::new(),
+            tls: None,
         })
+    }
+
+    /// An HTTP check over TLS, of a path on the instance's own address (`/health`) or of a whole `https://` URL.
+    #[must_use]
+    pub fn https(target: impl Into<String>) -> Self {
+        Self::http(target).tls(CheckTls::verified())
     }
 
     /// A TCP check of the instance's own address, each 10 s.
     #[must_use]
     pub fn tcp() -> Self {
-        Self::of(CheckKind::Tcp { target: None, interval: DEFAULT_INTERVAL, timeout: DEFAULT_TIMEOUT })
+        Self::of(CheckKind::Tcp { target: None, tls: None })
     }
 
     /// A TCP check of `host:port`, each 10 s.
     #[must_use]
     pub fn tcp_at(target: impl Into<String>) -> Self {
-        Self::of(CheckKind::Tcp {
-            target: Some(target.into()),
-            interval: DEFAULT_INTERVAL,
-            timeout: DEFAULT_TIMEOUT,
-        })
+        Self::tcp().at(target)
+    }
+
+    /// A UDP check of the instance's own address, each 10 s.
+    #[must_use]
+    pub fn udp() -> Self {
+        Self::of(CheckKind::Udp { target: None })
+    }
+
+    /// A gRPC check of a service on the instance's own address, each 10 s; an empty name asks for the server as a whole.
+    #[must_use]
+    pub fn grpc(service: impl Into<String>) -> Self {
+        Self::of(CheckKind::Grpc { target: None, service: service.into(), tls: None })
+    }
+
+    /// An HTTP/2 ping of the instance's own address without TLS, each 10 s.
+    #[must_use]
+    pub fn h2_ping() -> Self {
+        Self::of(CheckKind::H2Ping { target: None, tls: None })
     }
 
     /// A TTL check: the service reports, and Portolan sends the reports at a third of `ttl`.
@@ -121,23 +240,48 @@ impl Check {
         Self::of(CheckKind::Ttl { ttl })
     }
 
-    /// From one run to the next, for HTTP and TCP; a TTL check has none and keeps its TTL.
+    /// As healthy as another instance on the agent's own node.
+    #[must_use]
+    pub fn alias_of(service: ServiceId) -> Self {
+        Self::of(CheckKind::Alias { node: None, service: Some(service) })
+    }
+
+    /// As healthy as a node.
+    #[must_use]
+    pub fn alias_of_node(node: impl Into<String>) -> Self {
+        Self::of(CheckKind::Alias { node: Some(node.into()), service: None })
+    }
+
+    /// A program that the agent runs, with its arguments, each 10 s. The agent must allow it.
+    #[must_use]
+    pub fn script<T: Into<String>>(args: impl IntoIterator<Item = T>) -> Self {
+        Self::of(CheckKind::Script { args: args.into_iter().map(Into::into).collect() })
+    }
+
+    /// A service of the agent's operating system, each 10 s.
+    #[must_use]
+    pub fn os_service(name: impl Into<String>) -> Self {
+        Self::of(CheckKind::OsService { name: name.into() })
+    }
+
+    /// A program that the agent runs in a Docker container, each 10 s. The agent must allow scripts.
+    #[must_use]
+    pub fn docker<T: Into<String>>(container: impl Into<String>, args: impl IntoIterator<Item = T>) -> Self {
+        let args = args.into_iter().map(Into::into).collect();
+        Self::of(CheckKind::Docker { container: container.into(), args, shell: None })
+    }
+
+    /// From one run to the next; a TTL or alias check has none.
     #[must_use]
     pub fn every(mut self, every: Duration) -> Self {
-        match &mut self.kind {
-            CheckKind::Http { interval, .. } | CheckKind::Tcp { interval, .. } => *interval = every,
-            CheckKind::Ttl { .. } => {}
-        }
+        self.interval = every;
         self
     }
 
-    /// How long one run may take, for HTTP and TCP.
+    /// How long one run may take; a TTL or alias check has none.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        match &mut self.kind {
-            CheckKind::Http { timeout, .. } | CheckKind::Tcp { timeout, .. } => *timeout = limit,
-            CheckKind::Ttl { .. } => {}
-        }
+        self.timeout = limit;
         self
     }
 
@@ -183,164 +327,7 @@ impl Check {
     pub fn is_ttl(&self) -> bool {
         matches!(self.kind, CheckKind::Ttl { .. })
     }
-
-    /// Checks what can be checked before an address is known.
-    ///
-    /// # Errors
-    /// [`Kind::Config`], naming the field under `field` (for example `check[1].interval`).
-    pub fn validate(&self, field: &str) -> Result<(), Error> {
-        match &self.kind {
-            CheckKind::Http { target, interval, timeout } => {
-                http_target(field, target)?;
-                schedule(field, *interval, *timeout)?;
-            }
-            CheckKind::Tcp { target, interval, timeout } => {
-                if let Some(target) = target {
-                    tcp_target(field, target)?;
-                }
-                schedule(field, *interval, *timeout)?;
-            }
-            CheckKind::Ttl { ttl } if *ttl < Duration::from_secs(1) => {
-                return wrong(
-                    field,
-                    "ttl",
-                    &format_duration(*ttl),
-                    "is under 1s; use 1s or more (15s is usual)",
-                );
-            }
-            CheckKind::Ttl { .. } => {}
-        }
-        if self.initial == Some(Status::Maintenance) {
-            return wrong(
-                field,
-                "status",
-                "maintenance",
-                "is no status of a check; use passing, warning or critical",
-            );
-        }
-        if self.failures_before_warning > self.failures_before_critical && self.failures_before_critical > 0 {
-            let found = self.failures_before_warning.to_string();
-            return wrong(
-                field,
-                "failures_before_warning",
-                &found,
-                "is over failures_before_critical; lower it",
-            );
-        }
-        match self.deregister_after {
-            Some(after) if after < Duration::from_secs(60) => wrong(
-                field,
-                "deregister_after",
-                &format_duration(after),
-                "is under 1m, Consul's least; use 1m or more",
-            ),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn http_target(field: &str, target: &str) -> Result<(), Error> {
-    let is_url = target.starts_with("http://") || target.starts_with("https://");
-    if !(target.starts_with('/') || is_url) || target.contains(|c: char| c.is_control() || c == ' ') {
-        return wrong(
-            field,
-            "http",
-            target,
-            "is neither a path such as \"/health\" nor an http:// or https:// URL",
-        );
-    }
-    if is_url {
-        let parsed = target.parse::<http::Uri>().map_err(|cause| {
-            Error::new(
-                Kind::Config,
-                format!("{field}.http: {target:?} is not a URL; write \"http://host:port/path\""),
-            )
-            .caused_by(cause)
-        })?;
-        if parsed.host().is_none_or(str::is_empty) {
-            return wrong(field, "http", target, "names no host; write \"http://host:port/path\"");
-        }
-    }
-    Ok(())
-}
-
-fn tcp_target(field: &str, target: &str) -> Result<(), Error> {
-    let port =
-        target.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
-    match port {
-        Some(1u16..) => Ok(()),
-        _ => wrong(field, "tcp", target, "is not \"host:port\" with a port from 1 to 65535"),
-    }
-}
-
-fn schedule(field: &str, interval: Duration, timeout: Duration) -> Result<(), Error> {
-    if interval < Duration::from_secs(1) {
-        return wrong(
-            field,
-            "interval",
-            &format_duration(interval),
-            "is under 1s, Consul's least; use 1s or more",
-        );
-    }
-    if timeout.is_zero() {
-        return wrong(field, "timeout", "0s", "leaves no time for an answer; use 1s or more");
-    }
-    Ok(())
-}
-
-fn wrong<T>(field: &str, name: &str, found: &str, problem: &str) -> Result<T, Error> {
-    Err(Error::new(Kind::Config, format!("{field}.{name}: {found:?} {problem}")))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_those_people_know() {
-        let check = Check::http("/health");
-        let CheckKind::Http { interval, timeout, .. } = check.kind else { panic!("an HTTP check") };
-        assert_eq!((interval, timeout), (Duration::from_secs(10), Duration::from_secs(5)));
-        assert_eq!(check.deregister_after, Some(Duration::from_secs(600)));
-        assert_eq!(check.initial, None);
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_its_field() {
-        let second = Duration::from_secs(1);
-        for (check, says) in [
-            (Check::http("health"), "c.http: \"health\" is neither a path"),
-            (Check::http("/a b"), "c.http: \"/a b\" is neither a path"),
-            (Check::http("/a\tb"), "c.http: \"/a\\tb\" is neither a path"),
-            (Check::http("http://"), "c.http: \"http://\" is not a URL"),
-            (Check::tcp_at("db"), "c.tcp: \"db\" is not \"host:port\""),
-            (Check::tcp_at("db:0"), "c.tcp: \"db:0\""),
-            (Check::tcp_at(":80"), "c.tcp: \":80\""),
-            (Check::tcp().every(Duration::ZERO), "c.interval: \"0s\" is under 1s"),
-            (Check::tcp().timeout(Duration::ZERO), "c.timeout: \"0s\""),
-            (Check::ttl(Duration::from_millis(10)), "c.ttl: \"10ms\" is under 1s"),
-            (Check::tcp().starting(Status::Maintenance), "c.status: \"maintenance\""),
-            (Check::tcp().thresholds(0, 3, 2), "c.failures_before_warning: \"3\""),
-            (Check::tcp().deregister_after(Some(second)), "c.deregister_after: \"1s\" is under 1m"),
-        ] {
-            let error = check.validate("c").unwrap_err();
-            assert!(error.to_string().starts_with(says), "{error}");
-        }
-        for check in [
-            Check::http("/h"),
-            Check::http("https://a.b:1/x"),
-            Check::tcp_at("[::1]:80"),
-            Check::ttl(second),
-            Check::tcp().every(second),
-            Check::tcp().deregister_after(Some(second * 60)),
-            Check::tcp().deregister_after(None),
-            // A threshold of zero is none.
-            Check::tcp().thresholds(0, 2, 3),
-            Check::tcp().thresholds(0, 3, 3),
-            Check::tcp().thresholds(0, 3, 0),
-        ] {
-            check.validate("c").unwrap();
-        }
-        assert!(Check::ttl(second).is_ttl() && !Check::tcp().is_ttl());
-    }
-}
+mod tests;

@@ -53,7 +53,7 @@ mod telemetry;
 #[cfg(test)]
 mod testing;
 
-pub use check::{Check, CheckKind};
+pub use check::{Check, CheckKind, CheckTls};
 pub use discovery::{
     CacheConfig, Config, Discovery, Dump, GuardConfig, ResolverDump, Services, ViewConfig, ViewDump,
 };

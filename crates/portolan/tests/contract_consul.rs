@@ -7,6 +7,8 @@
 mod suite;
 #[path = "contract/all.rs"]
 mod all;
+#[path = "contract/probes.rs"]
+mod probes;
 #[path = "contract/services.rs"]
 mod services;
 #[path = "support/consul.rs"]
@@ -45,6 +47,12 @@ async fn every_rule_holds_over_http2_and_tls() -> suite::Outcome {
 async fn every_rule_holds_over_a_unix_socket() -> suite::Outcome {
     let agent = support::Agent::start().await?;
     all::run_all(Arc::new(Consul::new(agent.socket()?))).await
+}
+
+#[tokio::test]
+async fn checks_are_run() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    probes::checks_are_run(Arc::new(Consul::new(agent.plain()?))).await
 }
 
 #[tokio::test]

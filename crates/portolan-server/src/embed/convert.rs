@@ -115,20 +115,25 @@ fn check(given: &CheckDefinition) -> Result<CheckSpec, String> {
 
 fn probe(check: &Check) -> Result<Probe, String> {
     match &check.kind {
-        CheckKind::Http { target, interval, timeout } => {
+        CheckKind::Http { target, method, headers, body, .. } => {
             complete::http_target(target)?;
+            let values = |values: &Vec<String>| values.iter().map(|value| value.as_str().into()).collect();
             let request = HttpProbe {
                 url: target.as_str().into(),
-                method: "GET".into(),
-                headers: Default::default(),
-                body: "".into(),
+                method: method.as_deref().unwrap_or("GET").into(),
+                headers: headers.iter().map(|(name, all)| (name.as_str().into(), values(all))).collect(),
+                body: body.as_str().into(),
             };
-            Ok(Probe::Http { request: Arc::new(request), interval: *interval, timeout: Some(*timeout) })
+            Ok(Probe::Http {
+                request: Arc::new(request),
+                interval: check.interval,
+                timeout: Some(check.timeout),
+            })
         }
-        CheckKind::Tcp { target, interval, timeout } => {
+        CheckKind::Tcp { target, tls: None } => {
             let target = target.as_deref().ok_or("a TCP check needs its target: host:port")?;
             complete::tcp_target(target)?;
-            Ok(Probe::Tcp { target: target.into(), interval: *interval, timeout: Some(*timeout) })
+            Ok(Probe::Tcp { target: target.into(), interval: check.interval, timeout: Some(check.timeout) })
         }
         CheckKind::Ttl { ttl } => Ok(Probe::Ttl(*ttl)),
         other => Err(format!("this kind of check cannot be run here: {other:?}")),

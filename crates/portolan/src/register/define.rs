@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use super::spec::Registration;
 use crate::{
-    check::{Check, CheckKind},
+    check::{Check, LEAST_DEREGISTER_AFTER},
     error::Error,
     model::{CheckId, ServiceId, ServiceName},
     registry::{CheckDefinition, Definition},
@@ -74,19 +74,13 @@ pub(crate) fn define(spec: &Registration, id: ServiceId, address: &str) -> Resul
     Ok(definition)
 }
 
+/// The check with a whole target; Consul's least for deregister-after, which it would raise to by itself.
 fn with_target(check: &Check, address: &str, port: u16) -> Check {
     let authority =
         if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
     let mut check = check.clone();
-    match &mut check.kind {
-        CheckKind::Http { target, .. } if target.starts_with('/') => {
-            *target = format!("http://{authority}{target}")
-        }
-        CheckKind::Tcp { target, .. } => {
-            target.get_or_insert(authority);
-        }
-        CheckKind::Http { .. } | CheckKind::Ttl { .. } => {}
-    }
+    check.kind.complete(authority);
+    check.deregister_after = check.deregister_after.map(|after| after.max(LEAST_DEREGISTER_AFTER));
     check
 }
 

@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    check::CheckKind,
     model::Status,
     registry::{Definition, Registered, RegisteredCheck},
 };
@@ -56,7 +55,7 @@ fn difference<T: PartialEq + std::fmt::Debug>(field: &str, sent: &T, found: &T) 
 
 fn check_difference(sent: &Definition, found: &Registered) -> Option<String> {
     let ours: BTreeMap<&str, &str> =
-        sent.checks.iter().map(|check| (check.id.as_str(), kind(&check.check.kind))).collect();
+        sent.checks.iter().map(|check| (check.id.as_str(), check.check.kind.as_str())).collect();
     let theirs: BTreeMap<&str, &RegisteredCheck> = found
         .checks
         .iter()
@@ -72,14 +71,6 @@ fn check_difference(sent: &Definition, found: &Registered) -> Option<String> {
                 difference(&format!("check {id:?}"), kind, &other)
             })
         })
-}
-
-fn kind(kind: &CheckKind) -> &'static str {
-    match kind {
-        CheckKind::Http { .. } => "http",
-        CheckKind::Tcp { .. } => "tcp",
-        CheckKind::Ttl { .. } => "ttl",
-    }
 }
 
 #[cfg(test)]

@@ -111,6 +111,9 @@ impl Keeper {
     /// The definition with everything filled in. Nothing is sent.
     pub(crate) async fn define(&self, spec: &Registration) -> Result<Definition, Error> {
         spec.validate()?;
+        for warning in spec.warnings() {
+            tracing::warn!(service = %spec.name, warning, "a registration is odd");
+        }
         let address = address::find(&spec.address, self.shared.registry.endpoint().as_deref()).await?;
         let id = match &spec.id {
             Some(id) => ServiceId::new(id)?,

@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    check::{Check, CheckKind, DEFAULT_TTL},
+    check::{Check, DEFAULT_TTL},
     error::Error,
     model::{ServiceId, ServiceName, Weights},
 };
@@ -235,6 +235,12 @@ impl Registration {
         self.validate_checks()
     }
 
+    /// What is allowed, but hardly meant.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let checks = self.checks.iter().enumerate();
+        checks.flat_map(|(place, check)| check.warnings(&format!("check[{place}]"))).collect()
+    }
+
     fn validate_tags(&self) -> Result<(), Error> {
         if self.tags.len() > TAGS {
             return Err(Error::config(format!("tags: {} are given; {TAGS} are allowed", self.tags.len())));
@@ -286,12 +292,7 @@ impl Registration {
                     "{field}.id: {id:?} is the id of another check; give it its own"
                 )));
             }
-            let on_its_port = match &check.kind {
-                CheckKind::Http { target, .. } => target.starts_with('/'),
-                CheckKind::Tcp { target, .. } => target.is_none(),
-                CheckKind::Ttl { .. } => false,
-            };
-            if self.port == 0 && on_its_port {
+            if self.port == 0 && check.kind.asks_own_port() {
                 return Err(Error::config(format!(
                     "port: 0 cannot be checked by {field}; give the port it listens on, or the check a whole target"
                 )));

@@ -1,7 +1,9 @@
 //! Ids, names and targets, as Consul would number and name them.
 
+use std::time::Duration;
+
 use super::*;
-use crate::register::spec::Address;
+use crate::{check::CheckKind, register::spec::Address};
 
 fn defined(spec: &Registration, address: &str) -> Definition {
     spec.validate().unwrap();
@@ -11,8 +13,11 @@ fn defined(spec: &Registration, address: &str) -> Definition {
 fn target(check: &CheckDefinition) -> String {
     match &check.check.kind {
         CheckKind::Http { target, .. } => target.clone(),
-        CheckKind::Tcp { target, .. } => target.clone().unwrap(),
-        CheckKind::Ttl { .. } => "ttl".to_owned(),
+        CheckKind::Tcp { target, .. }
+        | CheckKind::Udp { target }
+        | CheckKind::Grpc { target, .. }
+        | CheckKind::H2Ping { target, .. } => target.clone().unwrap(),
+        other => other.as_str().to_owned(),
     }
 }
 
@@ -78,4 +83,31 @@ fn a_unique_id_tells_service_host_and_port() {
     assert_eq!(unique_id("web", "fd00::1", 80, 0), "web-fd00--1-80-aaaaaaaa");
     let longest = unique_id(&"ü".repeat(127), &"h".repeat(300), 65_535, 7);
     ServiceId::new(longest).unwrap();
+}
+
+#[test]
+fn every_kind_with_a_target_gets_the_instances_own_and_the_others_are_left_alone() {
+    let spec = Registration::new("web", 80).checks([
+        Check::https("/h"),
+        Check::https("https://other/x"),
+        Check::udp(),
+        Check::grpc("pkg.Health"),
+        Check::h2_ping().at("far:1"),
+        Check::script(["true"]),
+        Check::alias_of_node("n2"),
+    ]);
+    let targets: Vec<String> = defined(&spec, "10.0.0.1").checks.iter().map(target).collect();
+    let own = "10.0.0.1:80";
+    assert_eq!(targets, ["https://10.0.0.1:80/h", "https://other/x", own, own, "far:1", "script", "alias"]);
+}
+
+#[test]
+fn deregister_after_is_raised_to_consuls_least() {
+    let second = Duration::from_secs(1);
+    for (asked, sent) in
+        [(Some(second), Some(second * 60)), (Some(second * 61), Some(second * 61)), (None, None)]
+    {
+        let spec = Registration::new("web", 80).check(Check::tcp().deregister_after(asked));
+        assert_eq!(defined(&spec, "10.0.0.1").checks[0].check.deregister_after, sent);
+    }
 }

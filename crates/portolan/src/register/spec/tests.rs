@@ -94,6 +94,16 @@ fn the_short_forms_have_the_defaults_people_know() {
     assert_eq!(web().zone("a").meta["zone"], "a");
 }
 
+#[test]
+fn what_is_hardly_meant_is_warned_of_with_its_place() {
+    let second = Duration::from_secs(1);
+    let odd = web().check(Check::udp().every(second).deregister_after(Some(second)));
+    assert!(odd.validate().is_ok() && web().warnings().is_empty());
+    let warnings = odd.warnings();
+    let starts = warnings.iter().map(|text| text.split(' ').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(starts, ["check[1].timeout:", "check[1].deregister_after:"]);
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "\\PC{0,20}", port: u16) {

@@ -15,12 +15,13 @@ use super::{
     wire::{CheckEntry, Register, RegisterCheck, Service, Text, Update, WeightsEntry},
 };
 use crate::{
-    check::CheckKind,
     duration::format_duration,
     error::{Error, Kind},
     model::{CheckScope, CheckState, ServiceId, Status},
     registry::{CheckDefinition, Definition, Registered, RegisteredCheck, Report},
 };
+
+mod kind;
 
 /// How many ids are put into a filter; for more, everything is read.
 const FILTER_IDS: usize = 16;
@@ -63,23 +64,14 @@ fn register_check<'a>(
         deregister_after: check.deregister_after.map(format_duration),
         ..RegisterCheck::default()
     };
-    match &check.kind {
-        CheckKind::Http { target, interval, timeout } => {
-            body.http = Some(target);
-            body.interval = Some(format_duration(*interval));
-            body.timeout = Some(format_duration(*timeout));
-        }
-        CheckKind::Tcp { target, interval, timeout } => {
-            let target = target.as_deref().ok_or_else(|| {
-                let what = format!("check {id} of {}: no TCP target; give host:port", definition.id);
-                Error::new(Kind::Config, what)
-            })?;
-            body.tcp = Some(Cow::Borrowed(target));
-            body.interval = Some(format_duration(*interval));
-            body.timeout = Some(format_duration(*timeout));
-        }
-        CheckKind::Ttl { ttl } => body.ttl = Some(format_duration(*ttl)),
+    if check.kind.is_run() {
+        body.interval = Some(format_duration(check.interval));
+        body.timeout = Some(format_duration(check.timeout));
     }
+    kind::put(&mut body, &check.kind).map_err(|missing| {
+        let what = format!("check {id} of {}: {missing}", definition.id);
+        Error::new(Kind::Config, what)
+    })?;
     Ok(body)
 }
 

@@ -254,8 +254,42 @@ pub(super) struct RegisterCheck<'a> {
     pub(super) name: &'a str,
     #[serde(rename = "HTTP", skip_serializing_if = "Option::is_none")]
     pub(super) http: Option<&'a str>,
+    #[serde(rename = "Method", skip_serializing_if = "Option::is_none")]
+    pub(super) method: Option<&'a str>,
+    #[serde(rename = "Header", skip_serializing_if = "Option::is_none")]
+    pub(super) header: Option<&'a BTreeMap<String, Vec<String>>>,
+    #[serde(rename = "Body", skip_serializing_if = "Option::is_none")]
+    pub(super) body: Option<&'a str>,
     #[serde(rename = "TCP", skip_serializing_if = "Option::is_none")]
-    pub(super) tcp: Option<Cow<'a, str>>,
+    pub(super) tcp: Option<&'a str>,
+    #[serde(rename = "TCPUseTLS", skip_serializing_if = "is_false")]
+    pub(super) tcp_use_tls: bool,
+    #[serde(rename = "UDP", skip_serializing_if = "Option::is_none")]
+    pub(super) udp: Option<&'a str>,
+    #[serde(rename = "GRPC", skip_serializing_if = "Option::is_none")]
+    pub(super) grpc: Option<Cow<'a, str>>,
+    #[serde(rename = "GRPCUseTLS", skip_serializing_if = "is_false")]
+    pub(super) grpc_use_tls: bool,
+    #[serde(rename = "H2PING", skip_serializing_if = "Option::is_none")]
+    pub(super) h2_ping: Option<&'a str>,
+    #[serde(rename = "H2PingUseTLS", skip_serializing_if = "Option::is_none")]
+    pub(super) h2_ping_use_tls: Option<bool>,
+    #[serde(rename = "TLSSkipVerify", skip_serializing_if = "is_false")]
+    pub(super) tls_skip_verify: bool,
+    #[serde(rename = "TLSServerName", skip_serializing_if = "Option::is_none")]
+    pub(super) tls_server_name: Option<&'a str>,
+    #[serde(rename = "AliasNode", skip_serializing_if = "Option::is_none")]
+    pub(super) alias_node: Option<&'a str>,
+    #[serde(rename = "AliasService", skip_serializing_if = "Option::is_none")]
+    pub(super) alias_service: Option<&'a str>,
+    #[serde(rename = "ScriptArgs", skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) script_args: &'a [String],
+    #[serde(rename = "OSService", skip_serializing_if = "Option::is_none")]
+    pub(super) os_service: Option<&'a str>,
+    #[serde(rename = "DockerContainerID", skip_serializing_if = "Option::is_none")]
+    pub(super) docker_container_id: Option<&'a str>,
+    #[serde(rename = "Shell", skip_serializing_if = "Option::is_none")]
+    pub(super) shell: Option<&'a str>,
     #[serde(rename = "TTL", skip_serializing_if = "Option::is_none")]
     pub(super) ttl: Option<String>,
     #[serde(rename = "Interval", skip_serializing_if = "Option::is_none")]
@@ -272,6 +306,11 @@ pub(super) struct RegisterCheck<'a> {
     pub(super) failures_before_critical: u16,
     #[serde(rename = "DeregisterCriticalServiceAfter", skip_serializing_if = "Option::is_none")]
     pub(super) deregister_after: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -382,11 +382,7 @@ impl Checked {
     }
 
     fn kind(&self) -> &'static str {
-        match self.definition.check.kind {
-            CheckKind::Http { .. } => "http",
-            CheckKind::Tcp { .. } => "tcp",
-            CheckKind::Ttl { .. } => "ttl",
-        }
+        self.definition.check.kind.as_str()
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    check::Check,
+    check::{Check, CheckTls},
     model::{CheckId, ServiceName, Weights},
 };
 
@@ -57,10 +57,71 @@ fn each_kind_of_check_has_its_fields() {
     );
 }
 
+/// What is sent of a check besides id, name and deregister-after.
+fn fields(check: Check) -> Value {
+    let mut body = sent(&definition(vec![check.deregister_after(None)]))["Checks"][0].clone();
+    let fields = body.as_object_mut().unwrap();
+    fields.retain(|name, _| !["CheckID", "Name"].contains(&name.as_str()));
+    if fields.get("Interval") == Some(&json!("10s")) && fields.get("Timeout") == Some(&json!("5s")) {
+        fields.retain(|name, _| !["Interval", "Timeout"].contains(&name.as_str()));
+        fields.insert("run".to_owned(), json!(true));
+    }
+    body
+}
+
 #[test]
-fn a_tcp_check_without_a_target_is_not_sent() {
-    let error = register_body(&definition(vec![Check::tcp()])).unwrap_err();
-    assert_eq!(error.to_string(), "check c of web-1: no TCP target; give host:port");
+fn every_kind_of_check_sends_what_it_is_made_of_and_no_default() {
+    let named = || CheckTls::unverified().server_name("a.b");
+    for (check, expected) in [
+        (
+            Check::http("https://a/h")
+                .method("PUT")
+                .header("X-A", "1")
+                .header("X-A", "2")
+                .body("b")
+                .tls(named()),
+            json!({"HTTP": "https://a/h", "Method": "PUT", "Header": {"X-A": ["1", "2"]}, "Body": "b",
+                   "TLSSkipVerify": true, "TLSServerName": "a.b", "run": true}),
+        ),
+        (Check::http("https://a/h"), json!({"HTTP": "https://a/h", "run": true})),
+        (
+            Check::tcp_at("a:1").tls(CheckTls::verified()),
+            json!({"TCP": "a:1", "TCPUseTLS": true, "run": true}),
+        ),
+        (Check::udp().at("a:1"), json!({"UDP": "a:1", "run": true})),
+        (Check::grpc("").at("a:1"), json!({"GRPC": "a:1", "run": true})),
+        (
+            Check::grpc("pkg.S").at("a:1").tls(named()),
+            json!({"GRPC": "a:1/pkg.S", "GRPCUseTLS": true, "TLSSkipVerify": true, "TLSServerName": "a.b",
+                   "run": true}),
+        ),
+        // Consul's default is TLS.
+        (Check::h2_ping().at("a:1"), json!({"H2PING": "a:1", "H2PingUseTLS": false, "run": true})),
+        (Check::h2_ping().at("a:1").tls(CheckTls::verified()), json!({"H2PING": "a:1", "run": true})),
+        (
+            Check::alias_of(ServiceId::new("w").unwrap()).on_node("n"),
+            json!({"AliasNode": "n", "AliasService": "w"}),
+        ),
+        (Check::alias_of_node("n"), json!({"AliasNode": "n"})),
+        (Check::script(["a", "b"]), json!({"ScriptArgs": ["a", "b"], "run": true})),
+        (Check::os_service("sshd"), json!({"OSService": "sshd", "run": true})),
+        (Check::docker("c1", ["a"]), json!({"DockerContainerID": "c1", "ScriptArgs": ["a"], "run": true})),
+    ] {
+        assert_eq!(fields(check.clone()), expected, "{check:?}");
+    }
+}
+
+#[test]
+fn a_check_without_a_target_is_not_sent() {
+    for (check, kind) in [
+        (Check::tcp(), "TCP"),
+        (Check::udp(), "UDP"),
+        (Check::grpc(""), "gRPC"),
+        (Check::h2_ping(), "H2 ping"),
+    ] {
+        let error = register_body(&definition(vec![check])).unwrap_err();
+        assert_eq!(error.to_string(), format!("check c of web-1: no {kind} target; give host:port"));
+    }
 }
 
 #[test]
