@@ -2,7 +2,7 @@
 //!
 //! In:  which checks came, went or changed. Out: [`Command::Outcome`] for each run.
 //!
-//! TTL checks are not run: the state's own deadlines expire them.
+//! TTL and alias checks are not run: the state's own deadlines and changes turn them.
 //!
 //! ```text
 //! state -- probes changed --> Schedule -- due, a place is free --> probe -- outcome --> state
@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     core::Core,
     state::{
-        Command, ProbeOrder, State, cut,
+        Command, OUTPUT_LIMIT, ProbeOrder, State,
         rows::{Probe, Text},
     },
 };
@@ -34,13 +34,15 @@ use schedule::Schedule;
 #[derive(Debug)]
 struct Ran {
     order: Arc<ProbeOrder>,
-    verdict: probe::Verdict,
+    /// `None`: it is of a kind that is not run.
+    verdict: Option<probe::Verdict>,
 }
 
 /// Runs checks until the registry stops; probes that are under way are dropped then.
 pub(crate) async fn run(core: Arc<Core>) {
     let mut schedule = Schedule::new(core.chance());
     let mut running: JoinSet<Ran> = JoinSet::new();
+    let trusted = Arc::new(probe::Trusted::new(core.config.check_tls.clone()));
     // All of them: this may be a new start after a panic.
     let mut changed: BTreeSet<Text> = core.look(State::agent_check_ids).into_iter().collect();
     loop {
@@ -53,7 +55,11 @@ pub(crate) async fn run(core: Arc<Core>) {
         while running.len() < core.config.max_checks
             && let Some(order) = schedule.take(now)
         {
-            running.spawn(async move { Ran { verdict: run_one(&order.spec.probe).await, order } });
+            let trusted = Arc::clone(&trusted);
+            running.spawn(async move {
+                let verdict = run_one(&order.spec.probe, &trusted).await;
+                Ran { order, verdict }
+            });
         }
         let next = schedule.next().filter(|_| running.len() < core.config.max_checks);
         let due = async {
@@ -71,14 +77,16 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-async fn run_one(probe: &Probe) -> probe::Verdict {
+async fn run_one(probe: &Probe, trusted: &probe::Trusted) -> Option<probe::Verdict> {
     match probe {
-        Probe::Http { request, interval, timeout } => {
-            probe::http(request, timeout.unwrap_or(*interval)).await
-        }
-        Probe::Tcp { target, interval, timeout } => probe::tcp(target, timeout.unwrap_or(*interval)).await,
-        Probe::Ttl(_) | Probe::Maintenance => probe::Verdict::nothing_to_run(),
+        Probe::Run { ask, timeout, .. } => Some(probe::run(ask, *timeout, trusted).await),
+        Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance => None,
     }
+}
+
+/// An output as it is kept. What a service says is cut where it is read; this holds for what else is in it.
+fn bounded(output: &str) -> Text {
+    output.get(..output.floor_char_boundary(OUTPUT_LIMIT * 2)).unwrap_or(output).into()
 }
 
 fn finish(core: &Core, schedule: &mut Schedule, ran: Result<Ran, tokio::task::JoinError>) {
@@ -89,11 +97,12 @@ fn finish(core: &Core, schedule: &mut Schedule, ran: Result<Ran, tokio::task::Jo
         Err(_aborted) => return,
     };
     schedule.done(&order, Instant::now().into_std());
+    let Some(verdict) = verdict else { return };
     let outcome = Command::Outcome {
         check: Arc::clone(&order.spec.id),
         generation: order.generation,
         status: verdict.status,
-        output: cut(&verdict.output),
+        output: bounded(&verdict.output),
     };
     if let Err(refused) = core.apply(outcome) {
         tracing::debug!(%refused, "the outcome of a probe came too late");

@@ -42,10 +42,7 @@ pub(crate) fn service(mut spec: ServiceSpec, mut checks: Vec<CheckSpec>) -> (Ser
 pub(crate) fn http_target(url: &str) -> Result<(), String> {
     let parsed = url.parse::<Uri>().ok();
     match parsed.as_ref().map(|uri| (uri.scheme_str(), uri.host())) {
-        Some((Some("http"), Some(host))) if !host.is_empty() => Ok(()),
-        Some((Some("https"), Some(_))) => {
-            Err(format!("HTTP: {url:?} is https, which is not supported yet; use http or a TCP check"))
-        }
+        Some((Some("http" | "https"), Some(host))) if !host.is_empty() => Ok(()),
         _ => Err(format!("HTTP: {url:?} is not a URL; write \"http://host:port/path\"")),
     }
 }
@@ -65,13 +62,13 @@ pub(crate) fn http_request(probe: &HttpProbe) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a target is `host:port`.
-pub(crate) fn tcp_target(target: &str) -> Result<(), String> {
+/// Whether the target in `field` is `host:port`.
+pub(crate) fn host_port(field: &str, target: &str) -> Result<(), String> {
     let port =
         target.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse().ok());
     match port {
         Some(1u16..) => Ok(()),
-        _ => Err(format!("TCP: {target:?} is not \"host:port\" with a port from 1 to 65535")),
+        _ => Err(format!("{field}: {target:?} is not \"host:port\" with a port from 1 to 65535")),
     }
 }
 

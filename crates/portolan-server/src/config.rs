@@ -10,9 +10,20 @@ use std::{
     time::Duration,
 };
 
-use portolan::Error;
+use portolan::{Error, registry::consul::Tls};
 
 use crate::faults::Faults;
+
+/// What a script check is refused with, in Consul's words.
+pub(crate) const NO_SCRIPTS: &str = "Scripts are disabled on this agent from remote calls; to enable, configure \
+    'enable_script_checks' to true";
+
+/// Whether checks may run programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scripts {
+    Allowed,
+    Refused,
+}
 
 /// Settings of the embedded registry.
 #[derive(Clone, Debug)]
@@ -37,6 +48,10 @@ pub struct ServerConfig {
     pub max_watchers: usize,
     /// How many health checks run at once; others wait for a place. 1 to 65,536; default 256.
     pub max_checks: usize,
+    /// Whether script checks are accepted. Default no: whoever may register could run any program as this user.
+    pub enable_script_checks: bool,
+    /// What checks over TLS trust. `None`, the default: the system's root certificates.
+    pub check_tls: Option<Tls>,
     /// How long a client may take for a request's head, and be idle between two. 1 s to 1 h; default 2 min,
     /// more than HTTP clients keep idle connections for: they close first, and no request meets a closing one.
     pub header_timeout: Duration,
@@ -60,6 +75,8 @@ impl Default for ServerConfig {
             max_connections: 16_384,
             max_watchers: 262_144,
             max_checks: 256,
+            enable_script_checks: false,
+            check_tls: None,
             header_timeout: Duration::from_secs(120),
             body_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(5),
@@ -129,6 +146,20 @@ impl ServerConfig {
     #[must_use]
     pub fn max_checks(mut self, most: usize) -> Self {
         self.max_checks = most;
+        self
+    }
+
+    /// Whether script checks are accepted: then whoever may register can run any program as this user.
+    #[must_use]
+    pub fn enable_script_checks(mut self, allowed: bool) -> Self {
+        self.enable_script_checks = allowed;
+        self
+    }
+
+    /// What checks over TLS trust, in place of the system's root certificates.
+    #[must_use]
+    pub fn check_tls(mut self, tls: Option<Tls>) -> Self {
+        self.check_tls = tls;
         self
     }
 
@@ -204,6 +235,10 @@ impl ServerConfig {
             }
         }
         Ok(())
+    }
+
+    pub(crate) fn scripts(&self) -> Scripts {
+        if self.enable_script_checks { Scripts::Allowed } else { Scripts::Refused }
     }
 
     /// The address that the agent's node has.

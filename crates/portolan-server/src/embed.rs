@@ -113,8 +113,8 @@ impl Embedded {
     }
 
     fn put(&self, definition: &Definition) -> Result<(), Error> {
-        let (service, checks) =
-            convert::definition(definition).map_err(|why| self.failed(Kind::Rejected, why))?;
+        let (service, checks) = convert::definition(definition, self.core.config.scripts())
+            .map_err(|why| self.failed(Kind::Rejected, why))?;
         complete::sound(&service).map_err(|why| self.failed(Kind::Rejected, why))?;
         let (service, checks) = complete::service(service, checks);
         let service = Box::new(service);

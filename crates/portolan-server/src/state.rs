@@ -19,6 +19,7 @@ use std::{
     time::Instant,
 };
 
+mod alias;
 mod catalog;
 mod checks;
 mod index;
@@ -27,6 +28,7 @@ pub(crate) mod rows;
 
 pub(crate) use index::{Changes, Key};
 use {
+    alias::Followed,
     checks::Live,
     index::{Indexes, Tx},
     rows::{
@@ -147,6 +149,8 @@ pub(crate) struct State {
     by_name: BTreeMap<Text, BTreeSet<(Text, Text)>>,
     /// The agent's own checks, as they run.
     live: BTreeMap<Text, Live>,
+    /// The agent's alias checks, by what they follow.
+    aliases: BTreeMap<Followed, BTreeSet<Text>>,
     deadlines: BTreeSet<(Instant, Text)>,
     generations: u64,
     index: Indexes,
@@ -160,6 +164,7 @@ impl State {
             nodes: BTreeMap::new(),
             by_name: BTreeMap::new(),
             live: BTreeMap::new(),
+            aliases: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             generations: 0,
             index: Indexes::default(),
@@ -232,7 +237,8 @@ impl State {
         self.commit(tx)
     }
 
-    fn commit(&mut self, tx: Tx) -> Changes {
+    fn commit(&mut self, mut tx: Tx) -> Changes {
+        self.follow_aliases(&mut tx);
         let (nodes, by_name) = (&self.nodes, &self.by_name);
         self.index.commit(tx, |key| match key {
             Key::Service(name) => by_name.contains_key(name),

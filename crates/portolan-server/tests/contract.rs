@@ -7,6 +7,8 @@
 mod suite;
 #[path = "../../portolan/tests/contract/all.rs"]
 mod all;
+#[path = "../../portolan/tests/contract/probes.rs"]
+mod probes;
 #[path = "../../portolan/tests/contract/services.rs"]
 mod services;
 
@@ -40,6 +42,17 @@ async fn every_rule_holds_over_http2() -> suite::Outcome {
 #[tokio::test]
 async fn every_rule_holds_in_the_same_process() -> suite::Outcome {
     all::run_all(Arc::new(Embedded::start(ServerConfig::default())?)).await
+}
+
+#[tokio::test]
+async fn checks_are_run_over_http() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    probes::checks_are_run(Arc::new(Consul::new(config))).await
+}
+
+#[tokio::test]
+async fn checks_are_run_in_the_same_process() -> suite::Outcome {
+    probes::checks_are_run(Arc::new(Embedded::start(ServerConfig::default())?)).await
 }
 
 #[tokio::test]

@@ -58,6 +58,9 @@ pub(crate) struct Args {
     /// The name of this node.
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// Accept script checks. Whoever can register can then run any program as this user.
+    #[arg(long)]
+    enable_script_checks: bool,
     #[command(flatten)]
     faults: FaultArgs,
 }
@@ -108,7 +111,8 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
         let what = "--data-dir: keeping data on disk is not in this version; leave the flag out, and give --ephemeral";
         return Err(Usage(what.to_owned()));
     }
-    let mut config = ServerConfig::default().http_addr(args.http_addr);
+    let mut config =
+        ServerConfig::default().http_addr(args.http_addr).enable_script_checks(args.enable_script_checks);
     if let Some(name) = &args.datacenter {
         config = config.datacenter(name);
     }

@@ -126,7 +126,7 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
 }
 
 pub(super) fn register(core: &Core, call: &Call) -> Outcome {
-    let (service, checks) = definition::service(&object(&call.body)?)?;
+    let (service, checks) = definition::service(&object(&call.body)?, core.config.scripts())?;
     let others = match call.param("replace-existing-checks") {
         Some("" | "true") => OtherChecks::Remove,
         _ => OtherChecks::Keep,

@@ -28,7 +28,7 @@ pub(super) fn register(core: &Core, call: &Call) -> Outcome {
     let name = raw.name.clone().filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| Refusal::bad("Missing check name"))?;
     let service = raw.service.clone().filter(|id| !id.is_empty());
-    let mut check = raw.into_spec().map_err(|why| why.alone())?;
+    let mut check = raw.into_spec(core.config.scripts()).map_err(|why| why.alone())?;
     if check.id.is_empty() {
         check.id = name;
     }

@@ -2,28 +2,33 @@
 //!
 //! In:  a JSON object. Out: a check that can be run, or a refusal in Consul's words.
 //!
-//! Differs from Consul: kinds of checks that are not run here yet are refused, instead of leaving the instance
-//! critical for ever; an interval under a second is raised to one.
+//! Differs from Consul: kinds of checks that are not run here, and two kinds in one check, are refused, instead of
+//! leaving the instance critical for ever or dropping one; an interval under a second is raised to one.
 //! Never: lets half a definition through.
 //!
 //! Rules from Consul: agent/structs/check_type.go `Validate`, agent/structs/check_definition.go.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{
-    decode::{Decoded, duration, fields, list, multi, not_yet, number, text},
+    decode::{Decoded, duration, fields, number, text},
     reply::Refusal,
 };
 use crate::{
     complete,
+    config::{NO_SCRIPTS, Scripts},
     state::{
         LEAST_DEREGISTER_AFTER,
-        rows::{CheckSpec, Health, HttpProbe, Probe, Text},
+        rows::{CheckSpec, Health, Text},
     },
 };
+
+mod kind;
+
+use kind::RawKind;
 
 /// Where a check is defined: the two places differ in a few names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,10 +60,7 @@ impl Why {
         match self {
             Self::Invalid(why) => Refusal::bad(format!("Invalid check: {why}")),
             Self::Status => Refusal::bad(status),
-            Self::Script => Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
-            ),
+            Self::Script => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, NO_SCRIPTS),
         }
     }
 }
@@ -71,51 +73,19 @@ pub(super) struct RawCheck {
     pub(super) service: Words,
     notes: Words,
     status: Words,
-    http: Words,
-    method: Words,
-    headers: BTreeMap<Text, Vec<Text>>,
-    body: Words,
-    tcp: Words,
-    interval: Duration,
-    timeout: Duration,
-    ttl: Duration,
+    kind: RawKind,
     deregister_after: Duration,
     success_before_passing: u32,
     failures_before_warning: u32,
     failures_before_critical: u32,
-    script: bool,
-    /// The first field that asks for a kind of check that is not run here.
-    not_yet: Option<&'static str>,
 }
 
 /// Text that is empty unless given.
 type Words = Option<Text>;
 
-const NOT_RUN: [(&str, &str); 9] = [
-    ("grpc", "GRPC"),
-    ("h2ping", "H2PING"),
-    ("udp", "UDP"),
-    ("osservice", "OSService"),
-    ("aliasnode", "AliasNode"),
-    ("aliasservice", "AliasService"),
-    ("dockercontainerid", "DockerContainerID"),
-    ("tcpusetls", "TCPUseTLS"),
-    ("proxyhttp", "ProxyHTTP"),
-];
-
-/// Fields that change nothing for the checks that are run here.
-const WITHOUT_EFFECT: [&str; 10] = [
-    "token",
-    "shell",
-    "grpcusetls",
-    "h2pingusetls",
-    "tlsservername",
-    "tlsskipverify",
-    "disableredirects",
-    "outputmaxsize",
-    "proxygrpc",
-    "namespace",
-];
+fn given(text: &Words) -> Words {
+    text.clone().filter(|text| !text.is_empty())
+}
 
 impl RawCheck {
     pub(super) fn read(given: &Map<String, Value>, place: Given) -> Decoded<Self> {
@@ -135,79 +105,41 @@ impl RawCheck {
             "serviceid" => self.service = Some(text("ServiceID", value)?),
             "notes" => self.notes = Some(text("Notes", value)?),
             "status" => self.status = Some(text("Status", value)?),
-            "http" => self.http = Some(text("HTTP", value)?),
-            "method" => self.method = Some(text("Method", value)?),
-            "header" => self.headers = multi("Header", value)?,
-            "body" => self.body = Some(text("Body", value)?),
-            "tcp" => self.tcp = Some(text("TCP", value)?),
-            "interval" => self.interval = duration("Interval", value)?,
-            "timeout" => self.timeout = duration("Timeout", value)?,
-            "ttl" => self.ttl = duration("TTL", value)?,
             "deregistercriticalserviceafter" => {
                 self.deregister_after = duration("DeregisterCriticalServiceAfter", value)?;
             }
             "successbeforepassing" => self.success_before_passing = count("SuccessBeforePassing")?,
             "failuresbeforewarning" => self.failures_before_warning = count("FailuresBeforeWarning")?,
             "failuresbeforecritical" => self.failures_before_critical = count("FailuresBeforeCritical")?,
-            "args" | "scriptargs" => self.script |= !list("ScriptArgs", value)?.is_empty(),
-            other => {
-                if let Some((_, field)) = NOT_RUN.iter().find(|(name, _)| *name == other) {
-                    if not_yet(field, value).is_err() {
-                        self.not_yet = Some(field);
-                    }
-                    return Ok(true);
-                }
-                return Ok(WITHOUT_EFFECT.contains(&other));
-            }
+            other => return self.kind.field(other, value),
         }
         Ok(true)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        [&self.id, &self.name, &self.notes, &self.status, &self.http, &self.tcp]
-            .iter()
-            .all(|text| text.is_none())
-            && self.not_yet.is_none()
-            && !self.script
-            && self.interval.is_zero()
-            && self.ttl.is_zero()
+        [&self.id, &self.name, &self.notes, &self.status].iter().all(|text| text.is_none())
+            && self.kind.is_empty()
             && self.deregister_after.is_zero()
     }
 
     /// A check that can be run, with its id and name still open where they were not given.
-    pub(super) fn into_spec(self) -> Result<CheckSpec, Why> {
-        let invalid = |why: &str| Err(Why::Invalid(why.to_owned()));
-        let given = |text: &Words| text.clone().filter(|text| !text.is_empty());
-        let (http, tcp) = (given(&self.http), given(&self.tcp));
-        let asks = self.script
-            || http.is_some()
-            || tcp.is_some()
-            || self.not_yet.is_some_and(|f| f != "AliasNode" && f != "AliasService");
-        if !self.interval.is_zero() && !self.ttl.is_zero() {
-            return invalid("Interval and TTL cannot both be specified");
-        }
-        if asks && self.interval.is_zero() {
-            return invalid("Interval must be > 0 for Script, HTTP, H2PING, TCP, UDP or OSService checks");
-        }
-        if let Some(field) = self.not_yet {
-            return Err(Why::Invalid(format!("{field} checks are not supported yet; use HTTP, TCP or TTL")));
-        }
-        if !asks && self.ttl.is_zero() {
-            return invalid("TTL must be > 0 for TTL checks");
-        }
+    pub(super) fn into_spec(self, scripts: Scripts) -> Result<CheckSpec, Why> {
+        self.kind.validate().map_err(Why::Invalid)?;
         if self.failures_before_warning > self.failures_before_critical {
-            return invalid("FailuresBeforeWarning can't be higher than FailuresBeforeCritical");
+            let why = "FailuresBeforeWarning can't be higher than FailuresBeforeCritical";
+            return Err(Why::Invalid(why.to_owned()));
         }
         let initial = match given(&self.status) {
             None => None,
             Some(word) => Some(Health::of(&word).ok_or(Why::Status)?),
         };
-        if self.script {
+        if self.kind.is_script() && scripts == Scripts::Refused {
             return Err(Why::Script);
         }
         let id = given(&self.id).unwrap_or_default();
         complete::addressable("check ID", &id).map_err(Why::Invalid)?;
-        let mut spec = CheckSpec::new(&id, &given(&self.name).unwrap_or_default(), self.probe(http, tcp)?);
+        let probe = self.kind.into_probe().map_err(Why::Invalid)?;
+        let mut spec = CheckSpec::new(&id, &given(&self.name).unwrap_or_default(), probe);
         spec.notes = self.notes.unwrap_or_default();
         spec.initial = initial;
         spec.success_before_passing = self.success_before_passing;
@@ -216,29 +148,5 @@ impl RawCheck {
         spec.deregister_after =
             (!self.deregister_after.is_zero()).then(|| self.deregister_after.max(LEAST_DEREGISTER_AFTER));
         Ok(spec)
-    }
-
-    fn probe(&self, http: Words, tcp: Words) -> Result<Probe, Why> {
-        let (interval, timeout) =
-            (self.interval.max(Duration::from_secs(1)), Some(self.timeout).filter(|t| !t.is_zero()));
-        match (http, tcp) {
-            (Some(url), _) => {
-                complete::http_target(&url).map_err(Why::Invalid)?;
-                let method = self.method.clone().filter(|method| !method.is_empty());
-                let request = HttpProbe {
-                    url,
-                    method: method.unwrap_or_else(|| "GET".into()),
-                    headers: self.headers.clone(),
-                    body: self.body.clone().unwrap_or_default(),
-                };
-                complete::http_request(&request).map_err(Why::Invalid)?;
-                Ok(Probe::Http { request: Arc::new(request), interval, timeout })
-            }
-            (None, Some(target)) => {
-                complete::tcp_target(&target).map_err(Why::Invalid)?;
-                Ok(Probe::Tcp { target, interval, timeout })
-            }
-            (None, None) => Ok(Probe::Ttl(self.ttl)),
-        }
     }
 }

@@ -18,11 +18,15 @@ use super::{
 };
 use crate::{
     complete,
+    config::Scripts,
     state::rows::{CheckSpec, Locality, ServiceSpec, TaggedAddress, Text},
 };
 
 /// A service with its checks, as an agent is told.
-pub(super) fn service(given: &Map<String, Value>) -> Decoded<(ServiceSpec, Vec<CheckSpec>)> {
+pub(super) fn service(
+    given: &Map<String, Value>,
+    scripts: Scripts,
+) -> Decoded<(ServiceSpec, Vec<CheckSpec>)> {
     let mut spec = ServiceSpec::new("", "");
     let (mut check, mut checks) = (None, Vec::new());
     fields(given, |name, value| {
@@ -49,7 +53,7 @@ pub(super) fn service(given: &Map<String, Value>) -> Decoded<(ServiceSpec, Vec<C
     let raw: Vec<RawCheck> = check.filter(|check| !check.is_empty()).into_iter().chain(checks).collect();
     let checks = raw
         .into_iter()
-        .map(|raw| raw.into_spec().map_err(|why| why.in_service()))
+        .map(|raw| raw.into_spec(scripts).map_err(|why| why.in_service()))
         .collect::<Decoded<Vec<_>>>()?;
     Ok(complete::service(spec, checks))
 }

@@ -2,12 +2,12 @@
 //!
 //! In:  checks that come, change and go; runs that end. Out: the next moment, and what is due.
 //!
-//! The first run comes within [`FIRST_WITHIN`], spread by chance, so that a service is seen soon and a thousand that
-//! came together are not probed together; the next ones an interval after the last one began.
+//! The first run comes after a random part of the interval, so that a thousand that came together are not probed
+//! together; the next ones an interval after the last one began.
 //!
 //! Never: gives out a check that still runs; catches up on runs that were missed.
 //!
-//! Proof: `schedule/tests.rs`.
+//! Rules from Consul: lib/cluster.go `RandomStagger`. Proof: `schedule/tests.rs`.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::{
@@ -23,9 +23,6 @@ use crate::{
         rows::{Probe, Text},
     },
 };
-
-/// The longest wait for the first run (Consul: up to a whole interval).
-const FIRST_WITHIN: Duration = Duration::from_secs(1);
 
 /// All checks that are run.
 #[derive(Debug)]
@@ -45,9 +42,9 @@ struct Known {
 
 fn interval(probe: &Probe) -> Duration {
     match probe {
-        Probe::Http { interval, .. } | Probe::Tcp { interval, .. } => *interval,
-        Probe::Ttl(period) => *period,
-        Probe::Maintenance => FIRST_WITHIN,
+        Probe::Run { interval, .. } => *interval,
+        // They are never run.
+        Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance => Duration::MAX,
     }
 }
 
@@ -68,8 +65,8 @@ impl Schedule {
             self.known.remove(check);
         }
         if let Some(order) = order {
-            let within = interval(&order.spec.probe).min(FIRST_WITHIN);
-            let at = now.checked_add(self.chance.up_to(within)).unwrap_or(now);
+            let first = self.chance.up_to(interval(&order.spec.probe));
+            let at = now.checked_add(first).unwrap_or(now);
             self.due.insert((at, Text::clone(check)));
             self.known.insert(Text::clone(check), Known { order, at: Some(at), began: now });
         }

@@ -7,15 +7,16 @@
 use std::sync::Arc;
 
 use portolan::{
-    Check, CheckKind, CheckScope, CheckState, Identity, Instance, ServiceId, Status, Weights,
+    Check, CheckKind, CheckScope, CheckState, CheckTls, Identity, Instance, ServiceId, Status, Weights,
     registry::{CheckDefinition, CheckOutput, Definition, Registered, RegisteredCheck},
 };
 
 use crate::{
     complete,
+    config::{NO_SCRIPTS, Scripts},
     state::{
         AgentCheck, Entry, LEAST_DEREGISTER_AFTER,
-        rows::{CheckSpec, Health, HttpProbe, Pairs, Probe, ServiceRow, ServiceSpec},
+        rows::{Ask, CheckSpec, Health, HttpProbe, Pairs, Probe, ServiceRow, ServiceSpec, Text, Trust},
     },
 };
 
@@ -90,21 +91,24 @@ pub(super) fn registered(id: &ServiceId, row: &ServiceRow, checks: &[AgentCheck]
 }
 
 /// A definition as the state takes it, not completed yet.
-pub(super) fn definition(given: &Definition) -> Result<(ServiceSpec, Vec<CheckSpec>), String> {
+pub(super) fn definition(
+    given: &Definition,
+    scripts: Scripts,
+) -> Result<(ServiceSpec, Vec<CheckSpec>), String> {
     let mut spec = ServiceSpec::new(given.name.as_str(), given.id.as_str());
     spec.address = given.address.as_str().into();
     spec.port = given.port;
     spec.tags = given.tags.iter().map(|tag| tag.as_str().into()).collect();
     spec.meta = given.meta.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
     (spec.passing_weight, spec.warning_weight) = (given.weights.passing, given.weights.warning);
-    let checks = given.checks.iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    let checks = given.checks.iter().map(|given| check(given, scripts)).collect::<Result<Vec<_>, _>>()?;
     Ok((spec, checks))
 }
 
-fn check(given: &CheckDefinition) -> Result<CheckSpec, String> {
+fn check(given: &CheckDefinition, scripts: Scripts) -> Result<CheckSpec, String> {
     let id = given.id.as_str();
     given.check.validate(&format!("check {id}")).map_err(|wrong| wrong.to_string())?;
-    let mut spec = CheckSpec::new(id, &given.name, probe(&given.check)?);
+    let mut spec = CheckSpec::new(id, &given.name, probe(&given.check, scripts)?);
     spec.initial = given.check.initial.and_then(health);
     spec.success_before_passing = given.check.success_before_passing.into();
     spec.failures_before_warning = given.check.failures_before_warning.into();
@@ -113,29 +117,55 @@ fn check(given: &CheckDefinition) -> Result<CheckSpec, String> {
     Ok(spec)
 }
 
-fn probe(check: &Check) -> Result<Probe, String> {
-    match &check.kind {
-        CheckKind::Http { target, method, headers, body, .. } => {
-            complete::http_target(target)?;
+fn probe(check: &Check, scripts: Scripts) -> Result<Probe, String> {
+    let ask = match &check.kind {
+        CheckKind::Ttl { ttl } => return Ok(Probe::Ttl(*ttl)),
+        CheckKind::Alias { node, service } => {
+            let node = node.as_deref().map(Into::into);
+            return Ok(Probe::Alias { node, service: service.as_ref().map(|id| id.as_str().into()) });
+        }
+        CheckKind::Http { target, method, headers, body, tls } => {
             let values = |values: &Vec<String>| values.iter().map(|value| value.as_str().into()).collect();
             let request = HttpProbe {
                 url: target.as_str().into(),
                 method: method.as_deref().unwrap_or("GET").into(),
                 headers: headers.iter().map(|(name, all)| (name.as_str().into(), values(all))).collect(),
                 body: body.as_str().into(),
+                redirects: true,
+                trust: tls.as_ref().map(trust).unwrap_or_default(),
             };
-            Ok(Probe::Http {
-                request: Arc::new(request),
-                interval: check.interval,
-                timeout: Some(check.timeout),
-            })
+            complete::http_target(target)?;
+            Ask::Http(Arc::new(request))
         }
-        CheckKind::Tcp { target, tls: None } => {
-            let target = target.as_deref().ok_or("a TCP check needs its target: host:port")?;
-            complete::tcp_target(target)?;
-            Ok(Probe::Tcp { target: target.into(), interval: check.interval, timeout: Some(check.timeout) })
+        CheckKind::Tcp { target, tls } => {
+            Ask::Tcp { target: whole("TCP", target.as_deref())?, tls: tls.as_ref().map(trust) }
         }
-        CheckKind::Ttl { ttl } => Ok(Probe::Ttl(*ttl)),
-        other => Err(format!("this kind of check cannot be run here: {other:?}")),
-    }
+        CheckKind::Udp { target } => Ask::Udp { target: whole("UDP", target.as_deref())? },
+        CheckKind::Grpc { target, service, tls } => Ask::Grpc {
+            target: whole("GRPC", target.as_deref())?,
+            service: service.as_str().into(),
+            tls: tls.as_ref().map(trust),
+        },
+        CheckKind::H2Ping { target, tls } => {
+            Ask::H2Ping { target: whole("H2PING", target.as_deref())?, tls: tls.as_ref().map(trust) }
+        }
+        CheckKind::Script { args } => match scripts {
+            Scripts::Allowed => Ask::Script { args: args.iter().map(|arg| arg.as_str().into()).collect() },
+            Scripts::Refused => return Err(NO_SCRIPTS.to_owned()),
+        },
+        other => {
+            return Err(format!("{} checks are not run by this registry; use another kind", other.as_str()));
+        }
+    };
+    Ok(Probe::Run { ask, interval: check.interval, timeout: Some(check.timeout) })
+}
+
+fn whole(field: &str, target: Option<&str>) -> Result<Text, String> {
+    let target = target.ok_or_else(|| format!("a {field} check needs its target: host:port"))?;
+    complete::host_port(field, target)?;
+    Ok(target.into())
+}
+
+fn trust(tls: &CheckTls) -> Trust {
+    Trust { skip_verify: tls.skip_verify, server_name: tls.server_name.as_deref().map(Into::into) }
 }

@@ -85,6 +85,29 @@ async fn maintenance_unknown_things_and_wrong_definitions() {
     assert_eq!(&*registry.agent().await.unwrap().node, "portolan");
 }
 
+#[tokio::test]
+async fn a_check_that_is_not_run_here_is_rejected_and_a_script_unless_it_is_allowed() {
+    let with = |check: Check| {
+        let mut definition = definition("w1");
+        definition.checks = vec![CheckDefinition::new(CheckId::new("c").unwrap(), "the check", check)];
+        definition
+    };
+    let script = || with(Check::script(["/bin/true"]));
+    for (definition, says) in [
+        (script(), "enable_script_checks"),
+        (with(Check::os_service("sshd")), "os_service checks are not run by this registry"),
+        (with(Check::docker("c1", ["true"])), "docker checks are not run by this registry"),
+        (with(Check::udp()), "a UDP check needs its target"),
+        (with(Check::grpc("").at("a")), "grpc: \"a\" is not"),
+    ] {
+        let error = registry().register(&definition).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Rejected);
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let allowing = Embedded::start(ServerConfig::default().enable_script_checks(true)).unwrap();
+    allowing.register(&script()).await.unwrap();
+}
+
 #[test]
 fn without_a_runtime_it_says_so() {
     let error = Embedded::start(ServerConfig::default()).unwrap_err();

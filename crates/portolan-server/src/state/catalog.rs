@@ -51,6 +51,7 @@ impl State {
         tx.touch(Key::Services);
         tx.touch(Key::Node(Text::clone(node)));
         tx.touch_service(name);
+        self.turned(node, Some(id), tx);
         if *node == self.home {
             tx.touch(Key::AgentService(Text::clone(id)));
         }
@@ -130,7 +131,10 @@ impl State {
         if before.as_ref().is_some_and(|row| row.facts == facts) {
             return;
         }
-        let create = before.map_or(tx.at, |row| row.create);
+        let create = before.as_ref().map_or(tx.at, |row| row.create);
+        if moved || before.is_none_or(|row| row.facts.status != facts.status) {
+            self.turned(node, owner.as_ref(), tx);
+        }
         self.touch_check(node, facts.of.as_ref(), tx);
         let row = Arc::new(CheckRow { node: Text::clone(node), facts, create, modify: tx.at });
         let Some(on) = self.nodes.get_mut(node) else { return };
@@ -172,7 +176,9 @@ impl State {
             None => on.checks.remove(id),
         };
         if let Some(row) = row {
-            self.touch_check(node, row.facts.of.as_ref(), tx);
+            let of = row.facts.of.as_ref();
+            self.turned(node, of.map(|of| &of.id), tx);
+            self.touch_check(node, of, tx);
         }
     }
 

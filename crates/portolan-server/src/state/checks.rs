@@ -140,10 +140,10 @@ impl State {
         let id = Text::clone(&spec.id);
         let known = self.check(&self.home, &id);
         let (interval, timeout) = match &spec.probe {
-            Probe::Http { interval, timeout, .. } | Probe::Tcp { interval, timeout, .. } => {
+            Probe::Run { interval, timeout, .. } => {
                 (format_duration(*interval).into(), timeout.map(format_duration).unwrap_or_default().into())
             }
-            Probe::Ttl(_) | Probe::Maintenance => ("".into(), "".into()),
+            Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance => ("".into(), "".into()),
         };
         let facts = CheckFacts {
             id: Text::clone(&id),
@@ -165,6 +165,7 @@ impl State {
     /// Keeps counters and times of a check that was running; a TTL counts anew, as a registration is a sign of life.
     fn go_live(&mut self, spec: CheckSpec, output: Text, tx: &mut Tx) {
         let id = Text::clone(&spec.id);
+        self.index_alias(&spec, tx);
         let expires = match spec.probe {
             Probe::Ttl(ttl) => tx.now.checked_add(ttl),
             _ => None,
@@ -179,11 +180,12 @@ impl State {
                     None => (output, None, None, None),
                 };
                 let live = Live {
+                    // At their thresholds: the first run decides, as in Consul (`NewStatusHandler`).
+                    successes: spec.success_before_passing,
+                    failures: spec.failures_before_critical,
                     spec,
                     generation: self.generations,
                     output,
-                    successes: 0,
-                    failures: 0,
                     expires,
                     critical_since,
                     show_output,
@@ -198,6 +200,7 @@ impl State {
     /// Stops running a check whose row is gone.
     pub(super) fn forget_live(&mut self, id: &Text, tx: &mut Tx) {
         if let Some(live) = self.live.remove(id) {
+            self.unindex_alias(&live.spec);
             if let Some(due) = live.due {
                 self.deadlines.remove(&(due, Text::clone(id)));
             }
@@ -260,7 +263,7 @@ impl State {
         }
     }
 
-    fn set_status(&mut self, id: &Text, status: Health, output: Text, tx: &mut Tx) {
+    pub(super) fn set_status(&mut self, id: &Text, status: Health, output: Text, tx: &mut Tx) {
         let home = Text::clone(&self.home);
         let Some(row) = self.check(&home, id).map(Arc::clone) else { return };
         let Some(live) = self.live.get_mut(id) else { return };

@@ -17,7 +17,7 @@ use std::{
     time::Instant,
 };
 
-use super::rows::Text;
+use super::{alias::Followed, rows::Text};
 
 /// What a query asks about, and what a watcher waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +54,8 @@ pub(super) struct Tx {
     pub(super) at: u64,
     pub(super) now: Instant,
     pub(super) changes: Changes,
+    /// What alias checks may have to follow.
+    pub(super) turned: BTreeSet<Followed>,
 }
 
 impl Tx {
@@ -81,7 +83,7 @@ pub(super) struct Indexes {
 
 impl Indexes {
     pub(super) fn begin(&self, now: Instant) -> Tx {
-        Tx { at: self.last.saturating_add(1), now, changes: Changes::default() }
+        Tx { at: self.last.saturating_add(1), now, changes: Changes::default(), turned: BTreeSet::new() }
     }
 
     /// Gives the keys of `tx` its index. `exists` says whether a named thing is still there.

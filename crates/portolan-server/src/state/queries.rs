@@ -183,10 +183,8 @@ impl State {
     pub(crate) fn probe_order(&self, check: &str) -> Option<ProbeOrder> {
         let live = self.live.get(check)?;
         match live.spec.probe {
-            Probe::Http { .. } | Probe::Tcp { .. } => {
-                Some(ProbeOrder { generation: live.generation, spec: live.spec.clone() })
-            }
-            Probe::Ttl(_) | Probe::Maintenance => None,
+            Probe::Run { .. } => Some(ProbeOrder { generation: live.generation, spec: live.spec.clone() }),
+            Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance => None,
         }
     }
 }

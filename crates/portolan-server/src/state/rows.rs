@@ -141,7 +141,7 @@ pub(crate) struct CheckFacts {
     pub(crate) notes: Text,
     pub(crate) status: Health,
     pub(crate) output: Text,
-    /// `ttl`, `http`, `tcp`, `maintenance`; empty for one that the agent does not run.
+    /// `ttl`, `http`, …, `maintenance`; empty for one that the agent does not run.
     pub(crate) kind: Text,
     /// As Go writes durations; empty where there is none.
     pub(crate) interval: Text,
@@ -166,6 +166,58 @@ pub(crate) struct HttpProbe {
     pub(crate) method: Text,
     pub(crate) headers: BTreeMap<Text, Vec<Text>>,
     pub(crate) body: Text,
+    /// Follow redirects within the scheme.
+    pub(crate) redirects: bool,
+    /// For `https`.
+    pub(crate) trust: Trust,
+}
+
+/// What is believed of the certificate of a checked service.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Trust {
+    pub(crate) skip_verify: bool,
+    /// The name it must hold; `None`: the target's host.
+    pub(crate) server_name: Option<Text>,
+}
+
+/// What is asked of a service at an interval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Http(Arc<HttpProbe>),
+    /// Connect to `host:port`.
+    Tcp {
+        target: Text,
+        tls: Option<Trust>,
+    },
+    /// Send a datagram to `host:port`.
+    Udp {
+        target: Text,
+    },
+    /// Ask the gRPC health service at `host:port` about a service; empty: about the whole.
+    Grpc {
+        target: Text,
+        service: Text,
+        tls: Option<Trust>,
+    },
+    /// Send an HTTP/2 ping to `host:port`.
+    H2Ping {
+        target: Text,
+        tls: Option<Trust>,
+    },
+    /// Run a program with its arguments.
+    Script {
+        args: Arc<[Text]>,
+    },
+}
+
+impl Ask {
+    /// The time a run may take where none was given (Consul: agent/checks/check.go).
+    pub(crate) fn default_limit(&self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Script { .. } => 30,
+            _ => 10,
+        })
+    }
 }
 
 /// How a check learns of the health.
@@ -174,9 +226,9 @@ pub(crate) enum Probe {
     /// The service reports; silence for this long is critical.
     Ttl(Duration),
     /// The agent asks.
-    Http { request: Arc<HttpProbe>, interval: Duration, timeout: Option<Duration> },
-    /// The agent connects to `host:port`.
-    Tcp { target: Text, interval: Duration, timeout: Option<Duration> },
+    Run { ask: Ask, interval: Duration, timeout: Option<Duration> },
+    /// It follows a service (by id), or a node. No node: the agent's own.
+    Alias { node: Option<Text>, service: Option<Text> },
     /// It stays critical until it is taken away.
     Maintenance,
 }
@@ -186,8 +238,13 @@ impl Probe {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Ttl(_) => "ttl",
-            Self::Http { .. } => "http",
-            Self::Tcp { .. } => "tcp",
+            Self::Run { ask: Ask::Http(_), .. } => "http",
+            Self::Run { ask: Ask::Tcp { .. }, .. } => "tcp",
+            Self::Run { ask: Ask::Udp { .. }, .. } => "udp",
+            Self::Run { ask: Ask::Grpc { .. }, .. } => "grpc",
+            Self::Run { ask: Ask::H2Ping { .. }, .. } => "h2ping",
+            Self::Run { ask: Ask::Script { .. }, .. } => "script",
+            Self::Alias { .. } => "alias",
             Self::Maintenance => "maintenance",
         }
     }

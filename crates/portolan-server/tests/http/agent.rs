@@ -111,9 +111,9 @@ async fn a_wrong_definition_is_refused_with_a_reason_and_leaves_nothing() -> Try
             "Scripts are disabled on this agent from remote calls; to enable, configure 'enable_script_checks' to true",
         ),
         (
-            r#"{"name":"x","Check":{"GRPC":"a:1","Interval":"10s"}}"#,
+            r#"{"name":"x","Check":{"OSService":"a","Interval":"10s"}}"#,
             400,
-            "Invalid check: GRPC checks are not supported yet; use HTTP, TCP or TTL",
+            "Invalid check: OSService checks are not run by this registry; use another kind",
         ),
         (r#"{"name":"x","Proxy":{"Mode":"direct"}}"#, 400, "Proxy is not supported yet; leave it out"),
         (r#"{"name":"..","Port":1}"#, 400, "Invalid service name: \"..\" cannot stand in a URL's path"),

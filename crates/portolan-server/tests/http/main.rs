@@ -7,4 +7,5 @@ mod blocking;
 mod catalog;
 mod checks;
 mod client;
+mod runners;
 mod serving;

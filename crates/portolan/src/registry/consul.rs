@@ -48,7 +48,7 @@ mod transport;
 mod wire;
 
 pub use config::{Compression, ConsulConfig, DEFAULT_ADDRESS, Http2};
-pub use tls::{Tls, Verify};
+pub use tls::{Offer, Tls, Verify};
 
 /// A Consul agent, or an embedded registry of Portolan, over HTTP. Clones share the connections.
 ///

@@ -3,12 +3,13 @@
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails, as it should")]
 
 use super::*;
-use crate::state::rows::CheckSpec;
+use crate::state::rows::{Ask, CheckSpec};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn order(id: &str, generation: u64, every: u32) -> Arc<ProbeOrder> {
-    let probe = Probe::Tcp { target: "127.0.0.1:1".into(), interval: SECOND * every, timeout: None };
+    let ask = Ask::Tcp { target: "127.0.0.1:1".into(), tls: None };
+    let probe = Probe::Run { ask, interval: SECOND * every, timeout: None };
     Arc::new(ProbeOrder { generation, spec: CheckSpec::new(id, id, probe) })
 }
 
@@ -17,11 +18,11 @@ fn start() -> (Schedule, Instant) {
 }
 
 #[test]
-fn the_first_run_is_soon_and_the_next_an_interval_after_it_began() {
+fn the_first_run_is_within_the_interval_and_the_next_one_an_interval_after_it_began() {
     let (mut schedule, now) = start();
     schedule.set(&"a".into(), Some(order("a", 1, 10)), now);
     let first = schedule.next().unwrap();
-    assert!(first >= now && first <= now + FIRST_WITHIN);
+    assert!(first >= now && first <= now + SECOND * 10);
     assert!(schedule.take(now).is_none() || first == now);
     let run = schedule.take(first).unwrap();
     assert_eq!((schedule.next(), schedule.take(first + SECOND * 100).is_none()), (None, true), "it runs");
@@ -45,18 +46,24 @@ fn those_that_come_together_do_not_run_together() {
         schedule.take(next).unwrap();
     }
     assert!(at.len() > 90, "{}", at.len());
+    // Over the whole interval: each tenth of it has some.
+    for tenth in 0..10 {
+        let (from, to) = (now + SECOND * tenth, now + SECOND * (tenth + 1));
+        let there = at.range(from..to).count();
+        assert!((2..=25).contains(&there), "{there} in second {tenth}");
+    }
 }
 
 #[test]
 fn a_check_that_changed_or_went_while_it_ran_is_not_put_back() {
     let (mut schedule, now) = start();
     schedule.set(&"a".into(), Some(order("a", 1, 10)), now);
-    let late = now + SECOND;
+    let late = now + SECOND * 10;
     let old = schedule.take(late).unwrap();
     schedule.set(&"a".into(), Some(order("a", 2, 10)), late);
     schedule.done(&old, late);
     assert_eq!(schedule.due.len(), 1);
-    assert_eq!(schedule.take(late + SECOND).unwrap().generation, 2);
+    assert_eq!(schedule.take(late + SECOND * 10).unwrap().generation, 2);
     schedule.set(&"a".into(), None, late);
     schedule.done(&order("a", 2, 10), late);
     assert_eq!((schedule.due.len(), schedule.known.len()), (0, 0));

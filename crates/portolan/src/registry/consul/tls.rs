@@ -1,6 +1,7 @@
 //! TLS settings, ready to be used: certificates and keys are read and checked here, at the start.
 //!
-//! In:  paths, a server name, whether to verify. Out: [`Tls`], which holds a finished client configuration.
+//! In:  paths, a server name, whether to verify. Out: [`Tls`], which holds a finished client configuration and can make
+//! the handshake.
 //!
 //! Never: reads a process-wide default provider; shows a key.
 
@@ -17,6 +18,8 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
 };
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use crate::error::{Error, Kind};
 
 /// TLS settings of a connection to an agent. Made once; clones share them.
@@ -28,6 +31,17 @@ pub struct Tls {
     pub(super) http1: Arc<ClientConfig>,
     pub(super) server_name: Option<ServerName<'static>>,
     verify: Verify,
+}
+
+/// What a connection over TLS offers to speak (ALPN).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It says nothing.
+    Nothing,
+    /// HTTP/1.1 alone.
+    Http1,
+    /// HTTP/2 alone.
+    Http2,
 }
 
 /// Whether the agent's certificate is checked.
@@ -98,6 +112,39 @@ impl Tls {
     pub fn server_name(mut self, name: &str) -> Result<Self, Error> {
         self.server_name = Some(server_name("tls.server_name", name)?);
         Ok(self)
+    }
+
+    /// Makes the handshake over an open connection to `host`, a host name or an address without brackets. The
+    /// certificate must be for it, unless [`server_name`](Self::server_name) names another.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when `host` can stand in no certificate; [`Kind::Unreachable`] when the handshake fails.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn handshake<S>(
+        &self,
+        stream: S,
+        host: &str,
+        offer: Offer,
+    ) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<S>, Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        let name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => server_name("tls: host", host)?,
+        };
+        let mut config = (*self.http1).clone();
+        config.alpn_protocols = match offer {
+            Offer::Nothing => Vec::new(),
+            Offer::Http1 => vec![b"http/1.1".to_vec()],
+            Offer::Http2 => vec![b"h2".to_vec()],
+        };
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        connector.connect(name, stream).await.map_err(|cause| {
+            Error::new(Kind::Unreachable, format!("the TLS handshake with {host} failed")).caused_by(cause)
+        })
     }
 }
 
