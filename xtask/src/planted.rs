@@ -106,9 +106,12 @@ fn verdict(text: &str) -> End {
     }
 }
 
-/// Copies what is needed to build the simulation. A file that did not change keeps its time, so that Cargo builds
-/// only what a patch touched.
-fn copy_tree(project: &Project, copy: &Path) -> Result<()> {
+/// Copies what is needed to build the simulation, or the tests of the library. A file that did not change keeps its time,
+/// so that Cargo builds only what a patch touched.
+///
+/// # Errors
+/// When Git does not list the files, or one cannot be written.
+pub(crate) fn copy_tree(project: &Project, copy: &Path) -> Result<()> {
     let kept = "Cargo.toml Cargo.lock README.md rustfmt.toml crates xtask";
     let listed =
         project.run("git").words("ls-files --cached --others --exclude-standard --").words(kept).output()?;
