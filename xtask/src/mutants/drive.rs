@@ -10,6 +10,7 @@
 
 use std::{
     io::Read as _,
+    os::unix::process::ExitStatusExt as _,
     process::{Child, Stdio},
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -55,21 +56,28 @@ const SLOWEST: [&str; 2] = ["five_thousand_views_on_64_places", "every_order_of_
 /// A mutant that fills the memory ends, and is noticed, before others feel it. In KiB, where the shell can limit it.
 const MEMORY: u32 = 8 << 20;
 
+/// SIGKILL: how the kernel ends what has worked for too long.
+const AT_LIMIT: i32 = 9;
+
 /// A part of the tests.
 #[derive(Debug, PartialEq, Eq)]
 struct Stage {
     words: Vec<String>,
     /// Cases of each property.
     cases: &'static str,
+    /// Seconds of work, after which it hangs: however busy the machine is, the tests take no more of these.
+    work: u32,
+    /// What waits and does not work ends here.
     limit: Duration,
 }
 
 fn stages(module: &str) -> [Stage; 4] {
     let top = module.split("::").next().unwrap_or(module);
-    let stage = |only: Option<&str>, skipped: &[&str], cases, seconds| {
+    let stage = |only: Option<&str>, skipped: &[&str], cases, work: u32| {
         let only = only.map(|module| format!("{module}::"));
         let skipped = skipped.iter().flat_map(|test| ["--skip".to_owned(), (*test).to_owned()]);
-        Stage { words: only.into_iter().chain(skipped).collect(), cases, limit: Duration::from_secs(seconds) }
+        let limit = Duration::from_secs(4 * u64::from(work));
+        Stage { words: only.into_iter().chain(skipped).collect(), cases, work, limit }
     };
     // The quick tests take two or three seconds, and all of them less than a minute.
     [
@@ -143,7 +151,8 @@ fn meet(built: &Built, id: usize, mutant: &Mutant) -> Result<End> {
 impl Stage {
     /// How the mutant ended, and what the tests said.
     fn run(&self, built: &Built, id: usize) -> Result<(End, String)> {
-        let script = format!("ulimit -v {MEMORY} 2>/dev/null; exec \"$0\" \"$@\" 2>&1");
+        let script =
+            format!("ulimit -v {MEMORY} 2>/dev/null; ulimit -t {}; exec \"$0\" \"$@\" 2>&1", self.work);
         let run = Run::new("sh", &built.dir)
             .words("-c")
             .word(script)
@@ -181,7 +190,11 @@ fn ended(mut child: Child, limit: Duration) -> Result<(End, String)> {
         Ok(match heard_in_time {
             Err(_) => (End::Timeout, format!("not over after {limit:?}")),
             Ok(said) => {
-                let end = if status.success() { End::Missed } else { End::Caught };
+                let end = match (status.success(), status.signal()) {
+                    (true, _) => End::Missed,
+                    (false, Some(AT_LIMIT)) => End::Timeout,
+                    (false, _) => End::Caught,
+                };
                 (end, String::from_utf8_lossy(&said.unwrap_or_default()).into_owned())
             }
         })
@@ -213,6 +226,7 @@ mod tests {
         assert_eq!(end("echo well"), (End::Missed, "well\n".to_owned()));
         assert_eq!(end("exit 101"), (End::Caught, String::new()));
         assert_eq!(end("exec sleep 600").0, End::Timeout);
+        assert_eq!(end("kill -KILL $$").0, End::Timeout, "as the kernel does at the limit of work");
     }
 
     #[test]

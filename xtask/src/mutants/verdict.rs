@@ -16,6 +16,8 @@ use crate::Ending;
 /// Of a hundred mutants, so many must be caught.
 const SHARE: usize = 95;
 
+const NO_REASON: &str = "NO REASON in crates/portolan-sim/mutants.toml";
+
 /// The survivors with their reasons.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Known {
@@ -108,8 +110,12 @@ pub(crate) fn conclude(ends: &[(String, End)], known: &Known, scope: Scope) -> (
         // Each reason is for one mutant: of two alike, two are needed.
         let why = reasons.get_mut(&*without_place(name)).and_then(Vec::pop).filter(|why| !why.is_empty());
         unexplained = unexplained.saturating_add(usize::from(why.is_none()));
-        let why = why.unwrap_or("NO REASON in crates/portolan-sim/mutants.toml");
+        let why = why.unwrap_or(NO_REASON);
         let _always_fits = writeln!(text, "survives: {name}\n          {why}");
+    }
+    // Not a failure: a property may miss one day what it noticed the other.
+    for (name, left) in reasons.iter().filter(|(_, left)| scope == Scope::All && !left.is_empty()) {
+        let _always_fits = writeln!(text, "has a reason ({}), and is noticed: {name}", left.len());
     }
     let (noticed, viable) = (sum.noticed(), sum.viable());
     let _always_fits =
@@ -174,6 +180,13 @@ survives: crates/portolan/src/backoff.rs:2:1: d
 2 of 3 mutants noticed; 0 survive without a reason
 ";
         assert_eq!(conclude(&ends, &known(&["crates/portolan/src/backoff.rs: d"]), Scope::All).0, expected);
+    }
+
+    #[test]
+    fn a_reason_that_none_needs_is_told() {
+        let text = |scope| conclude(&ends(1, &[]), &known(&["a.rs: x", "a.rs: x"]), scope).0;
+        assert!(text(Scope::All).contains("has a reason (2), and is noticed: a.rs: x\n"));
+        assert!(!text(Scope::Some).contains("a.rs: x"), "it was not tried");
     }
 
     #[test]
