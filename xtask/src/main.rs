@@ -47,7 +47,7 @@ cargo xtask COMMAND
                       --seed S      one run with its whole trace
                       --planted [N] put bugs into a copy, and see that each is found
                       --exhaustive  every order of few events, over the step machine
-  mutants           small changes to the PURE files: does a unit test notice each? (all in one build; half an hour)
+  mutants           small changes to the PURE files: does a unit test notice each? (all in one build; a quarter of an hour)
                       --file PATH   only this file (again for more); its share is shown, and does not count
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
                       --short       shorter outages, smaller crowds

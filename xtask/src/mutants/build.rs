@@ -27,6 +27,10 @@ use crate::{planted, project::Project, run::Run};
 
 /// The number of the living mutant, for the tests that are built.
 pub(crate) const ALIVE: &str = "PORTOLAN_MUTANT";
+/// Where all mutants are built, under their place in the target directory.
+pub(crate) const TARGET: &str = "target";
+/// That a mutant has needless parentheses or an unused name is no news.
+pub(crate) const FLAGS: &str = "--cap-lints=allow";
 /// After so many rounds something is wrong: an error stays in sight until the one before it is gone, and seven do it.
 const ROUNDS: usize = 30;
 
@@ -95,10 +99,9 @@ pub(crate) fn build(project: &Project, mutants: &[Mutant]) -> Result<Built> {
         Run::new("cargo", &tree)
             .words(words)
             .words("--quiet --package portolan --lib --message-format=json --target-dir")
-            .word(place.join("target"))
+            .word(place.join(TARGET))
             .env("CARGO_PROFILE_DEV_DEBUG", "false")
-            // That a mutant has needless parentheses or an unused name is no news.
-            .env("RUSTFLAGS", "--cap-lints=allow")
+            .env("RUSTFLAGS", FLAGS)
     };
     let mut spared = Spared::default();
     for round in 1..=ROUNDS {

@@ -13,7 +13,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::drive::{End, SLOW};
+use super::{
+    build::{FLAGS, TARGET},
+    drive::{End, SLOW},
+};
 use crate::{project::Project, run::Run, tools};
 
 /// One way through the mutants.
@@ -65,6 +68,9 @@ impl Pass {
     fn run(self, project: &Project, out: &Path, files: &[PathBuf]) -> Result<()> {
         let mut run = project
             .run(tools::MUTANTS.get(project)?)
+            // What the library depends on is built already, with these flags.
+            .env("CARGO_TARGET_DIR", out.join(TARGET))
+            .env("RUSTFLAGS", FLAGS)
             .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .env("RUST_BACKTRACE", "0")
             .env("PROPTEST_MAX_SHRINK_ITERS", "0")
@@ -84,13 +90,13 @@ impl Pass {
         })
     }
 
-    /// The quick tests take two seconds: what takes thirty hangs.
+    /// The quick tests take two seconds, and twenty where others build: what takes ninety hangs.
     fn limited(self, run: Run) -> Run {
         match self {
             Self::Quick => {
-                SLOW.iter().fold(run.words("--timeout 30 -- --"), |run, slow| run.words("--skip").word(*slow))
+                SLOW.iter().fold(run.words("--timeout 90 -- --"), |run, slow| run.words("--skip").word(*slow))
             }
-            Self::Whole => run.words("--timeout 180"),
+            Self::Whole => run.words("--timeout 600"),
         }
     }
 }
