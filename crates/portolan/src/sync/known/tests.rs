@@ -156,3 +156,11 @@ fn a_snapshot_in_no_order_is_put_in_order() {
     snapshot.instances = known.confirmed();
     assert!(Arc::ptr_eq(&Known::new(&snapshot, now()).confirmed(), &snapshot.instances));
 }
+
+#[test]
+fn one_that_stands_before_a_known_one_it_should_follow_is_out_of_order() {
+    let [first, second] = [instance(1, 0), instance(2, 0)];
+    let known = [Arc::clone(&first), second];
+    assert!(is_ordered(&known, &known));
+    assert!(!is_ordered(&[first, instance(0, 0)], &known));
+}
