@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use self::{
+    breaker::{Breaker, RESTS, SHORT_RESTS},
     lane::{Entry, Lane, Name, Wish},
     places::{Place, Places},
     purse::Purse,
@@ -109,11 +110,11 @@ impl Guard {
         let now = now();
         let reporter = Reporter::new(registry.describe(), now);
         let mut rolls = Rolls::new(limits.seed);
-        let mut lane = |kind| {
+        let mut lane = |kind, rests| {
             let name = Name { kind, datacenter: None };
-            Lane::new(name, limits.open_after, rolls.split(), Arc::clone(&reporter))
+            Lane::new(name, Breaker::new(limits.open_after, rests), rolls.split(), Arc::clone(&reporter))
         };
-        let own = (None, Arc::new(lane("reads")));
+        let own = (None, Arc::new(lane("reads", RESTS)));
         let place = || Semaphore::new(PLACES);
         Self {
             call,
@@ -122,8 +123,8 @@ impl Guard {
             turns: Places::new(watches, limits.turns_per_second, now),
             purse: Purse::new(limits.reads, now),
             reads: BTreeMap::from([own]).into(),
-            writes: lane("writes"),
-            reports: lane("reports"),
+            writes: lane("writes", SHORT_RESTS),
+            reports: lane("reports", SHORT_RESTS),
             places: Kinds { reads: place(), writes: place(), reports: place() },
             reporter,
             registry,
@@ -165,7 +166,8 @@ impl Guard {
         let lane = reads.entry(datacenter.clone()).or_insert_with(|| {
             let rolls = Rolls::new(crate::roll::mix(self.limits.seed.wrapping_add(number)));
             let name = Name { kind: "reads", datacenter };
-            Arc::new(Lane::new(name, self.limits.open_after, rolls, Arc::clone(&self.reporter)))
+            let breaker = Breaker::new(self.limits.open_after, RESTS);
+            Arc::new(Lane::new(name, breaker, rolls, Arc::clone(&self.reporter)))
         });
         Arc::clone(lane)
     }

@@ -65,8 +65,8 @@ pub use model::{
     aggregate,
 };
 pub use register::{
-    Address, Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse, HealthView, Probe,
-    Registration, RegistrationHandle, RegistrationState,
+    Address, Drain, DrainStep, Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse,
+    HealthView, Probe, Registration, RegistrationHandle, RegistrationState,
 };
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{

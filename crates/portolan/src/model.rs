@@ -209,6 +209,19 @@ pub enum CheckScope {
 }
 
 impl CheckState {
+    /// The id of the check by which an instance is out of service. Consul: agent/structs/structs.go
+    /// `ServiceMaintPrefix`.
+    #[must_use]
+    pub fn maintenance_id(of: &ServiceId) -> String {
+        format!("{SERVICE_MAINTENANCE}{of}")
+    }
+
+    /// Whether a check of this id puts an instance, or all of its node, out of service.
+    #[must_use]
+    pub fn is_maintenance(id: &str) -> bool {
+        id == NODE_MAINTENANCE || id.starts_with(SERVICE_MAINTENANCE)
+    }
+
     /// A check's state; `status` is turned into maintenance where the id is one of Consul's maintenance checks.
     #[must_use]
     pub fn new(id: &str, name: &str, status: Status, scope: CheckScope) -> Self {
@@ -217,8 +230,7 @@ impl CheckState {
 
     /// The same of texts that others may have too.
     pub(crate) fn shared(id: Arc<str>, name: Arc<str>, status: Status, scope: CheckScope) -> Self {
-        let maintenance = &*id == NODE_MAINTENANCE || id.starts_with(SERVICE_MAINTENANCE);
-        let status = if maintenance { Status::Maintenance } else { status };
+        let status = if Self::is_maintenance(&id) { Status::Maintenance } else { status };
         Self { id, name, status, output: "".into(), scope }
     }
 

@@ -23,21 +23,28 @@ pub use self::health_endpoint::{
     Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse, HealthView, Probe,
 };
 pub(crate) use self::keeper::Keeper;
-pub use self::spec::{Address, Registration};
+pub use self::{
+    drain::Drain,
+    spec::{Address, Registration},
+    state::{DrainStep, RegistrationState},
+};
 use crate::{
     backoff::Backoff,
     error::{Error, Kind},
-    model::{Instance, ServiceId, ServiceName, Status},
+    model::{Instance, ServiceId, Status},
     registry::{Answer, CheckOutput, Definition, Registry as _, ServiceQuery},
 };
 
 mod address;
 mod define;
+mod drain;
 mod drift;
+mod due;
 mod health_endpoint;
 mod heartbeat;
 mod keeper;
 mod spec;
+mod state;
 mod step;
 mod table;
 
@@ -70,64 +77,8 @@ impl Default for KeeperSettings {
     }
 }
 
-/// Where a registration stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RegistrationState {
-    /// Not on the agent yet: the agent has not answered, or the catalogue does not show it yet. The keeper goes on.
-    Pending,
-    /// The agent holds it as it was sent, and the catalogue shows it.
-    Registered,
-    /// The agent holds it, but the catalogue does not show it: the token may not let us see it there, or the agent's may
-    /// not let it write.
-    Unverified,
-    /// It was lost or changed, or the agent does not answer; it is registered again as soon as it can be.
-    Repairing {
-        /// What was found.
-        reason: String,
-    },
-    /// The registry or somebody else stands against it. The keeper looks again from time to time.
-    Refused {
-        /// The class of the error.
-        kind: Kind,
-        /// What stands against it, and what to do.
-        reason: String,
-    },
-    /// It is being taken out.
-    Draining,
-    /// It is not in the registry any more. The last state.
-    Gone,
-}
-
-impl RegistrationState {
-    pub(crate) fn label(&self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Registered => "registered",
-            Self::Unverified => "unverified",
-            Self::Repairing { .. } => "repairing",
-            Self::Refused { .. } => "refused",
-            Self::Draining => "draining",
-            Self::Gone => "gone",
-        }
-    }
-
-    fn log(&self, service: &ServiceName, id: &ServiceId) {
-        let state = self.label();
-        match self {
-            Self::Refused { kind, reason } => {
-                let kind = crate::telemetry::kind_label(*kind);
-                tracing::error!(%service, %id, state, kind, reason, "registration");
-            }
-            Self::Repairing { reason } => tracing::warn!(%service, %id, state, reason, "registration"),
-            Self::Unverified => tracing::warn!(%service, %id, state, "registration"),
-            _ => tracing::info!(%service, %id, state, "registration"),
-        }
-    }
-}
-
-/// Keeps one instance registered. Dropping it signals that the instance is to be removed; [`close`](Self::close) waits
-/// until it is.
+/// Keeps one instance registered. Dropping it signals that the instance is to be removed, without a drain;
+/// [`close`](Self::close) drains it, and waits until it is gone.
 #[derive(Debug)]
 #[must_use = "the instance is removed when the handle is dropped"]
 pub struct RegistrationHandle {
@@ -212,7 +163,7 @@ impl RegistrationHandle {
         match found {
             State::Registered | State::Unverified => Ok(()),
             State::Refused { kind, reason } => Err(Error::new(kind, reason)),
-            State::Draining | State::Gone => {
+            State::Draining { .. } | State::Gone => {
                 Err(Error::new(Kind::Closed, format!("registration: {:?} is being removed", self.id())))
             }
             State::Pending | State::Repairing { .. } => Err(self.late("registered", within, found.label())),
@@ -232,7 +183,7 @@ impl RegistrationHandle {
         let mut last = "not in the catalogue".to_owned();
         let mut state = self.state.clone();
         let leaving = |state: &RegistrationState| {
-            matches!(state, RegistrationState::Draining | RegistrationState::Gone)
+            matches!(state, RegistrationState::Draining { .. } | RegistrationState::Gone)
         };
         let outcome = tokio::select! {
             biased;
@@ -286,6 +237,12 @@ impl RegistrationHandle {
         )
     }
 
+    /// Puts an instance into service that was registered [in maintenance](Registration::in_maintenance): now, or as soon as
+    /// the agent holds it. The keeper goes on until it is done. Nothing for one that is in service.
+    pub fn announce(&self) {
+        self.keeper.announce(self.id(), self.number);
+    }
+
     /// Reports the health of its TTL checks: at once, and with each heartbeat until the next call.
     ///
     /// # Errors
@@ -301,28 +258,6 @@ impl RegistrationHandle {
         let id = self.id();
         let what = format!("report: {id:?} has no TTL check, or is gone; add one with Registration::ttl");
         Err(Error::new(Kind::Config, what))
-    }
-
-    /// Removes the instance and waits until the agent does not hold it any more, 10 s by default.
-    ///
-    /// # Errors
-    /// [`Kind::Timeout`] when the agent still holds it then; the keeper goes on trying for a while. The kind of the last
-    /// failure when it has given up.
-    ///
-    /// # Cancel safety
-    /// The removal goes on when the future is dropped.
-    pub async fn close(self) -> Result<(), Error> {
-        self.keeper.close_one(self.id(), self.number);
-        let mut state = self.state.clone();
-        let limit = self.keeper.settings().close;
-        let gone = async { while state.changed().await.is_ok() {} };
-        let late = timeout(limit, gone).await.err();
-        match (self.state(), late) {
-            (RegistrationState::Gone, _) => Ok(()),
-            (RegistrationState::Refused { kind, reason }, _) => Err(Error::new(kind, reason)),
-            (state, Some(late)) => Err(self.late("gone", limit, state.label()).caused_by(late)),
-            (state, None) => Err(self.late("gone", limit, state.label())),
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Proof: the contract suite (`tests/contract/`), which runs on every implementation.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     error::Error,
@@ -65,8 +65,17 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
     /// What the agent holds of these ids. An id that it does not hold is left out.
     fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>>;
 
+    /// Waits until the agent goes away, or what it holds of this id changes; for `wait` at most. A registry that cannot go
+    /// away waits for ever.
+    ///
+    /// # Errors
+    /// Any, when the agent has gone, or never held the id.
+    fn tether<'a>(&'a self, _id: &'a ServiceId, _wait: Duration) -> Reply<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+
     /// Creates or replaces an instance on the agent, with exactly these checks. The same definition again changes
-    /// no index; a check that stays keeps its status.
+    /// no index; a check that stays keeps its status. A maintenance that the definition does not name ends.
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()>;
 
     /// Removes an instance and its checks from the agent. Removing what is not there is fine.

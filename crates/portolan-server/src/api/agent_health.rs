@@ -7,6 +7,7 @@
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
+use portolan::CheckState;
 use serde::Serialize;
 
 use super::{
@@ -18,7 +19,7 @@ use crate::{
     encode::{AgentServiceJson, HealthCheckJson},
     state::{
         AgentCheck, CheckScope,
-        rows::{Health, Probe, ServiceRow},
+        rows::{Health, ServiceRow},
     },
 };
 
@@ -40,8 +41,9 @@ enum Sum {
 impl Sum {
     fn of(checks: &[AgentCheck]) -> Self {
         let each = checks.iter().map(|check| {
-            let maintenance = &*check.row.facts.kind == Probe::Maintenance.kind();
-            if maintenance { Self::Maintenance } else { Self::Of(check.row.facts.status) }
+            // Told by the id, as Consul does: one that was registered with its instance is a TTL check.
+            let facts = &check.row.facts;
+            if CheckState::is_maintenance(&facts.id) { Self::Maintenance } else { Self::Of(facts.status) }
         });
         each.max().unwrap_or(Self::Of(Health::Passing))
     }

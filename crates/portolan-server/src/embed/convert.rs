@@ -20,10 +20,9 @@ use crate::{
     },
 };
 
-/// The library's status of a check; maintenance is told by its kind.
-fn status(health: Health, kind: &str) -> Status {
+/// The library's status of a check.
+fn status(health: Health) -> Status {
     match health {
-        _ if kind == Probe::Maintenance.kind() => Status::Maintenance,
         Health::Passing => Status::Passing,
         Health::Warning => Status::Warning,
         Health::Critical => Status::Critical,
@@ -48,7 +47,7 @@ pub(super) fn instance(entry: &Entry, datacenter: &str, output: CheckOutput) -> 
     let checks = entry.checks.iter().map(|check| {
         let facts = &check.facts;
         let scope = if facts.of.is_some() { CheckScope::Service } else { CheckScope::Node };
-        let state = CheckState::new(&facts.id, &facts.name, status(facts.status, &facts.kind), scope);
+        let state = CheckState::new(&facts.id, &facts.name, status(facts.status), scope);
         match output {
             CheckOutput::Keep => state.output(&facts.output),
             CheckOutput::Drop => state,
@@ -79,12 +78,16 @@ pub(super) fn registered(id: &ServiceId, row: &ServiceRow, checks: &[AgentCheck]
     held.tags = spec.tags.iter().map(|tag| tag.to_string()).collect();
     held.meta = spec.meta.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
     held.weights = Weights { passing: spec.passing_weight, warning: spec.warning_weight };
+    held.enable_tag_override = spec.enable_tag_override;
     held.checks = checks
         .iter()
         .map(|check| {
             let facts = &check.row.facts;
-            let status = status(facts.status, &facts.kind);
-            (facts.id.to_string(), RegisteredCheck::new(status, &facts.kind, &check.output))
+            // Maintenance is told by the id, as everywhere.
+            let maintenance = CheckState::is_maintenance(&facts.id);
+            let status = if maintenance { Status::Maintenance } else { status(facts.status) };
+            let held = RegisteredCheck::new(status, &facts.kind, &check.output);
+            (facts.id.to_string(), held.with_notes(&facts.notes))
         })
         .collect();
     held
@@ -101,8 +104,19 @@ pub(super) fn definition(
     spec.tags = given.tags.iter().map(|tag| tag.as_str().into()).collect();
     spec.meta = given.meta.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
     (spec.passing_weight, spec.warning_weight) = (given.weights.passing, given.weights.warning);
-    let checks = given.checks.iter().map(|given| check(given, scripts)).collect::<Result<Vec<_>, _>>()?;
+    spec.enable_tag_override = given.enable_tag_override;
+    let mut checks = given.checks.iter().map(|given| check(given, scripts)).collect::<Result<Vec<_>, _>>()?;
+    checks.extend(given.maintenance.as_deref().map(|reason| maintenance(&given.id, reason)));
     Ok((spec, checks))
+}
+
+/// Maintenance that is there in the same moment as its instance.
+fn maintenance(id: &ServiceId, reason: &str) -> CheckSpec {
+    let id = CheckState::maintenance_id(id);
+    let mut spec = CheckSpec::new(&id, "Service Maintenance Mode", Probe::Maintenance);
+    spec.notes = reason.into();
+    spec.initial = Some(Health::Critical);
+    spec
 }
 
 fn check(given: &CheckDefinition, scripts: Scripts) -> Result<CheckSpec, String> {

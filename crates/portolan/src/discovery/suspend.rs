@@ -1,6 +1,7 @@
-//! Tells every view when the machine or the process stood still.
+//! Tells every view and the keeper when the machine or the process stood still.
 //!
-//! In:  a tick each second, and how long the machine has slept. Out: a word to each view, which reads anew.
+//! In:  a tick each second, and how long the machine has slept. Out: a word to each view, which reads anew, and to the keeper,
+//! which looks at what its agent holds, and reports.
 //!
 //! Never: decides; that is `sync::Suspend`.
 
@@ -21,8 +22,12 @@ pub(super) async fn watch_the_clock(inner: Weak<Inner>, slept: fn() -> Duration,
         let Some(inner) = inner.upgrade() else { return };
         if let Some(gap) = suspend.tick(now(), slept()) {
             let seconds = gap.as_secs_f64();
-            tracing::warn!(seconds, "the clock stood still, or this process did; every view is read anew");
+            tracing::warn!(
+                seconds,
+                "the clock stood still, or this process did; everything is looked at anew"
+            );
             inner.views.suspend(gap);
+            inner.keeper.suspend();
         }
     }
 }

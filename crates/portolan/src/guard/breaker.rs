@@ -21,7 +21,10 @@ use crate::{backoff::Backoff, error::Kind};
 
 /// The rests between probes. Their mean soon is 1.25 s, so that less than one probe a second is sent; the longest, and
 /// a view's own rest, are what a lookup is behind at most when the registry is back.
-const RESTS: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_millis(2_500));
+pub(super) const RESTS: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_millis(2_500));
+/// The same for registrations: one that was lost is to be right within 2 s of the agent's return.
+pub(super) const SHORT_RESTS: Backoff =
+    Backoff::new(Duration::from_millis(500), Duration::from_millis(1_250));
 /// Watches that break within this time break together.
 const TOGETHER: Duration = Duration::from_secs(1);
 /// Fewer watches say nothing when all of them break: one connection may have been cut for a reason of its own.
@@ -110,6 +113,7 @@ pub(super) enum State {
 #[derive(Clone, Debug)]
 pub(super) struct Breaker {
     open_after: u32,
+    rests: Backoff,
     state: State,
     /// In a row, with no success between.
     failures: u32,
@@ -126,10 +130,11 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// One that opens after this many failures in a row.
-    pub(super) fn new(open_after: u32) -> Self {
+    /// One that opens after this many failures in a row, and rests so between probes.
+    pub(super) fn new(open_after: u32, rests: Backoff) -> Self {
         Self {
             open_after,
+            rests,
             state: State::Closed,
             failures: 0,
             failing_since: None,
@@ -236,7 +241,7 @@ impl Breaker {
     }
 
     fn rest(&self, now: Instant, roll: u64) -> Instant {
-        now.checked_add(RESTS.rest(self.probes.saturating_add(1), roll)).unwrap_or(now)
+        now.checked_add(self.rests.rest(self.probes.saturating_add(1), roll)).unwrap_or(now)
     }
 }
 

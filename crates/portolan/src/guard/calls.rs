@@ -4,7 +4,7 @@
 //!
 //! Never: lets a call past its lane.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Guard, Retry, Waiting, now};
 use crate::{
@@ -68,6 +68,12 @@ impl Registry for Guard {
 
     fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
         Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.registered(ids)))
+    }
+
+    fn tether<'a>(&'a self, id: &'a ServiceId, wait: Duration) -> Reply<'a, ()> {
+        // It has a place of its own, for there is one for each agent; and says nothing to the breaker that the sweep
+        // after it does not say better.
+        Box::pin(self.within(wait.saturating_add(self.call), self.registry.tether(id, wait)))
     }
 
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {

@@ -108,14 +108,8 @@ pub(super) struct Entry<'a> {
 }
 
 impl Lane {
-    pub(super) fn new(name: Name, open_after: u32, rolls: Rolls, reporter: Arc<Reporter>) -> Self {
-        let inner = Inner {
-            breaker: Breaker::new(open_after),
-            rolls,
-            error: "".into(),
-            closed_at: None,
-            tally: Tally::default(),
-        };
+    pub(super) fn new(name: Name, breaker: Breaker, rolls: Rolls, reporter: Arc<Reporter>) -> Self {
+        let inner = Inner { breaker, rolls, error: "".into(), closed_at: None, tally: Tally::default() };
         let refuses = watch::Sender::new(false);
         Self { name, inner: inner.into(), line: Semaphore::new(1), refuses, reporter }
     }

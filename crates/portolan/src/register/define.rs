@@ -10,13 +10,13 @@
 //! Proof: `define/tests.rs`.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::spec::Registration;
 use crate::{
     check::{Check, LEAST_DEREGISTER_AFTER},
     error::Error,
-    model::{CheckId, ServiceId, ServiceName},
+    model::{CheckId, Instance, ServiceId, ServiceName},
     registry::{CheckDefinition, Definition},
 };
 
@@ -46,6 +46,30 @@ pub(crate) fn unique_id(name: &str, host: &str, port: u16, roll: u64) -> String 
     id
 }
 
+/// The instances that stood at the place of `ours` before it: of the same service, on the same node, at the same address
+/// and port, with an id from here that differs in its random part. Their processes are dead, for ours has their port.
+pub(crate) fn predecessors(ours: &Instance, all: &[Arc<Instance>]) -> Vec<ServiceId> {
+    let Some(common) = without_random(&ours.identity.id).filter(|_| ours.port != 0) else {
+        return Vec::new();
+    };
+    let same_place = |one: &Instance| {
+        one.identity.node == ours.identity.node
+            && (&one.address, one.port) == (&ours.address, ours.port)
+            && one.identity.id != ours.identity.id
+            && without_random(&one.identity.id) == Some(common)
+    };
+    let dead = all.iter().filter(|one| same_place(one));
+    dead.filter_map(|one| ServiceId::new(&*one.identity.id).ok()).collect()
+}
+
+/// An id of [`unique_id`] without its random part; `None` for any other.
+fn without_random(id: &str) -> Option<&str> {
+    let (common, random) = id.rsplit_once('-')?;
+    let drawn =
+        random.chars().count() == RANDOM_DIGITS as usize && random.chars().all(|c| DIGITS.contains(&c));
+    drawn.then_some(common)
+}
+
 /// The definition of a registration that was validated.
 ///
 /// # Errors
@@ -55,6 +79,8 @@ pub(crate) fn define(spec: &Registration, id: ServiceId, address: &str) -> Resul
     definition.tags.clone_from(&spec.tags);
     definition.meta.clone_from(&spec.meta);
     definition.weights = spec.weights;
+    definition.enable_tag_override = spec.enable_tag_override;
+    definition.maintenance.clone_from(&spec.maintenance);
     let mut ids = BTreeSet::new();
     for (place, check) in (1usize..).zip(&spec.checks) {
         let id = match &check.id {

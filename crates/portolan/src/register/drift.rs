@@ -4,7 +4,8 @@
 //!
 //! Never: compares what Consul adds by itself (tagged addresses, maintenance) or what changes by itself (status, output).
 //!
-//! Rules from Consul: agent/structs/structs.go (`Weights` default to 1 and 1); tags keep their order.
+//! Rules from Consul: agent/structs/structs.go (`Weights` default to 1 and 1); tags keep their order;
+//! agent/local/state.go (`EnableTagOverride`: the agent takes the catalogue's tags).
 //! Proof: `drift/tests.rs`.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -24,6 +25,8 @@ pub(crate) enum Held {
     Differs(String),
     /// An instance at another address or port that is not critical: somebody else lives under this id.
     Foreign(String),
+    /// An instance at another address or port that is critical: dead, or not alive yet.
+    Critical(String),
 }
 
 /// Judges what was found.
@@ -31,10 +34,18 @@ pub(crate) fn compare(sent: &Definition, found: &Registered) -> Held {
     let elsewhere = difference("address", &sent.address.as_str(), &&*found.address)
         .or_else(|| difference("port", &sent.port, &found.port));
     if let Some(text) = elsewhere {
-        return if alive(found) { Held::Foreign(text) } else { Held::Differs(text) };
+        return if alive(found) { Held::Foreign(text) } else { Held::Critical(text) };
     }
     let text = difference("name", &sent.name.as_str(), &&*found.name)
-        .or_else(|| difference("tags", &sent.tags, &found.tags))
+        .or_else(|| {
+            let sent = sent.enable_tag_override;
+            difference("enable_tag_override", &sent, &found.enable_tag_override)
+        })
+        .or_else(|| {
+            // They belong to the catalogue, which the agent follows.
+            let tags = || difference("tags", &sent.tags, &found.tags);
+            if sent.enable_tag_override { None } else { tags() }
+        })
         .or_else(|| difference("meta", &sent.meta, &found.meta))
         .or_else(|| {
             let weights = |weights: crate::Weights| (weights.passing, weights.warning);

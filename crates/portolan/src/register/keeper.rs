@@ -26,16 +26,15 @@ use super::{
     KeeperSettings, RegistrationHandle, address, define,
     spec::Registration,
     step::Input,
-    table::{Done, Insert, Job, Table},
+    table::{Insert, Table},
 };
 use crate::{
     error::{Error, Kind},
     guard::Guard,
     model::ServiceId,
-    registry::{Definition, Registered, Registry as _, Reply, ServiceQuery},
+    registry::{Definition, Registry as _},
     roll::Rolls,
     tasks::Tasks,
-    telemetry,
 };
 
 /// How long the task goes on removing what is left after it was told to end. Less than [`Tasks`] gives it.
@@ -161,7 +160,25 @@ impl Keeper {
     }
 
     pub(crate) fn close_one(&self, id: &ServiceId, number: u64) {
-        self.shared.table().close(id, number, now());
+        self.tell(id, number, Input::Close);
+    }
+
+    pub(crate) fn drain_one(&self, id: &ServiceId, number: u64, settle: Duration) {
+        self.tell(id, number, Input::Drain(settle));
+    }
+
+    pub(crate) fn announce(&self, id: &ServiceId, number: u64) {
+        self.tell(id, number, Input::Announce);
+    }
+
+    fn tell(&self, id: &ServiceId, number: u64, word: Input) {
+        self.shared.table().tell(id, number, word, now());
+        self.shared.bell.notify_one();
+    }
+
+    /// The clock stood still: everything is looked at again.
+    pub(crate) fn suspend(&self) {
+        self.shared.table().suspended(now());
         self.shared.bell.notify_one();
     }
 
@@ -202,7 +219,7 @@ async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         };
         for job in due {
             let (registry, limit) = (Arc::clone(&shared.registry), shared.settings.call);
-            jobs.spawn(async move { perform(&registry, job, limit).await });
+            jobs.spawn(async move { calls::perform(&registry, job, limit).await });
         }
         if last_words.is_some_and(|end| empty || Instant::now() >= end) {
             return;
@@ -234,80 +251,7 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-async fn within<T>(limit: Duration, call: Reply<'_, T>) -> Result<T, Error> {
-    match timeout(limit, call).await {
-        Ok(outcome) => outcome,
-        Err(late) => {
-            let limit = crate::format_duration(limit);
-            Err(Error::new(Kind::Timeout, format!("the agent did not answer in {limit}")).caused_by(late))
-        }
-    }
-}
-
-async fn perform(registry: &Guard, job: Job, limit: Duration) -> Done {
-    match job {
-        Job::Sweep(asked) => {
-            let ids: Vec<ServiceId> = asked.iter().map(|(id, _)| id.clone()).collect();
-            let outcome = within(limit, registry.registered(&ids)).await;
-            Done::Swept(asked, outcome)
-        }
-        Job::Send(definition, reason) => {
-            let input = match within(limit, registry.register(&definition)).await {
-                Ok(()) => {
-                    let service = definition.name.to_string();
-                    let reason = reason.label();
-                    metrics::counter!(telemetry::REGISTRATIONS, "service" => service, "reason" => reason)
-                        .increment(1);
-                    Input::Sent
-                }
-                Err(error) => Input::SendFailed(error.kind(), error.chain()),
-            };
-            Done::Called(definition.id, input)
-        }
-        Job::Verify(definition) => {
-            let query = ServiceQuery::new(definition.name.clone());
-            let found = within(limit, registry.service(&query)).await;
-            let seen =
-                found.is_ok_and(|answer| answer.value.iter().any(|one| super::is_this(&definition, one)));
-            Done::Called(definition.id.clone(), if seen { Input::Seen } else { Input::NotSeen })
-        }
-        Job::Remove(definition) => {
-            let input = match remove(registry, &definition, limit).await {
-                Ok(()) => Input::Removed,
-                Err(error) => Input::RemoveFailed(error.kind(), error.chain()),
-            };
-            Done::Called(definition.id.clone(), input)
-        }
-        Job::Report { id, service, report, within: limit } => {
-            let began = Instant::now();
-            let outcome = within(limit, registry.report(&report)).await;
-            let label = outcome.as_ref().map_or_else(|error| telemetry::kind_label(error.kind()), |()| "ok");
-            let service = service.to_string();
-            metrics::histogram!(telemetry::REPORT_SECONDS, "service" => service.clone())
-                .record(began.elapsed());
-            metrics::counter!(telemetry::REPORTS, "service" => service, "outcome" => label).increment(1);
-            Done::Reported { id, check: report.check, outcome }
-        }
-    }
-}
-
-/// Removes an instance and looks whether it is gone. One that somebody else has put under the id stays.
-async fn remove(registry: &Guard, definition: &Definition, limit: Duration) -> Result<(), Error> {
-    let ids = [definition.id.clone()];
-    let ours = |held: &Registered| *held.address == *definition.address && held.port == definition.port;
-    let before = within(limit, registry.registered(&ids)).await;
-    if before.is_ok_and(|held| !held.iter().any(ours)) {
-        return Ok(());
-    }
-    match within(limit, registry.deregister(&definition.id)).await {
-        Err(error) if error.kind() != Kind::NotFound => return Err(error),
-        _ => {}
-    }
-    if within(limit, registry.registered(&ids)).await?.iter().any(ours) {
-        return Err(Error::new(Kind::Unavailable, "the agent said yes and still holds it"));
-    }
-    Ok(())
-}
+mod calls;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::SocketAddr,
     str::FromStr,
 };
 
@@ -55,6 +56,8 @@ pub struct Registration {
     pub(crate) meta: BTreeMap<String, String>,
     pub(crate) weights: Weights,
     pub(crate) checks: Vec<Check>,
+    pub(crate) enable_tag_override: bool,
+    pub(crate) maintenance: Option<String>,
 }
 
 /// Under which address an instance is registered.
@@ -138,6 +141,8 @@ impl Registration {
             meta: BTreeMap::new(),
             weights: Weights::default(),
             checks: Vec::new(),
+            enable_tag_override: false,
+            maintenance: None,
         }
     }
 
@@ -168,6 +173,13 @@ impl Registration {
     pub fn address(mut self, address: Address) -> Self {
         self.address = address;
         self
+    }
+
+    /// The port, and the address if it is one to connect to, of a socket that is bound: for one that was bound to port 0.
+    pub fn listens_on(mut self, bound: SocketAddr) -> Self {
+        self.port = bound.port();
+        let ip = bound.ip().to_canonical();
+        if ip.is_unspecified() { self } else { self.address(Address::Given(ip.to_string())) }
     }
 
     /// One more tag.
@@ -213,6 +225,21 @@ impl Registration {
     /// These checks in place of those it had; none at all with an empty list.
     pub fn checks(mut self, checks: impl IntoIterator<Item = Check>) -> Self {
         self.checks = checks.into_iter().collect();
+        self
+    }
+
+    /// Whether its tags belong to the catalogue once it is registered, so that others may change them there. Then the
+    /// tags given here are those that it starts with, and other tags are no drift. Default no. Consul:
+    /// agent/local/state.go (`EnableTagOverride`).
+    pub fn enable_tag_override(mut self, enable: bool) -> Self {
+        self.enable_tag_override = enable;
+        self
+    }
+
+    /// It comes into the registry out of service, for this reason, so that nobody chooses it until
+    /// [`announce`](crate::RegistrationHandle::announce). There is no moment in which it is in service before.
+    pub fn in_maintenance(mut self, reason: impl Into<String>) -> Self {
+        self.maintenance = Some(reason.into());
         self
     }
 

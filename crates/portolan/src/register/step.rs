@@ -8,20 +8,25 @@
 //!    |  \__ foreign: refused       ^------ failed ----/   ^              \--not seen--> Kept (unverified)
 //!    \-------------- same --------------------------------|                             |
 //!                                  ^------------- missing, differs, lost --------------/
-//! any --close--> Leaving --removed--> Gone
+//! any --drain--> Draining --close--> Leaving --removed--> Vanishing --gone from the catalogue--> Gone
+//! another agent answers: Searching --lives on the first: refused; does not: as missing
 //! ```
 //!
 //! Never: sends before a sweep has said what the agent holds under the id; sends what is unchanged; takes an id from an
-//! instance that works elsewhere; repairs without a rest when the last repair did not hold; gives up while its handle
-//! lives.
+//! instance that works elsewhere; registers twice what lives on another agent; repairs without a rest when the last
+//! repair did not hold; gives up while its handle lives.
 //!
 //! Proof: `step/tests.rs`: a row for each rule, and a property test against a model agent.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::time::{Duration, Instant};
 
-pub(crate) use self::input::{Effect, Input, Reason};
-use super::{RegistrationState, drift::Held};
+use self::drain::Draining;
+pub(crate) use self::{
+    gate::Gate,
+    input::{Effect, Input, Look, Reason},
+};
+use super::{DrainStep, RegistrationState};
 use crate::{backoff::Backoff, error::Kind};
 
 /// The rests between sends that failed or did not hold.
@@ -30,12 +35,6 @@ const SENDING: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_sec
 const VERIFYING: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
 /// How often the catalogue is asked before the instance counts as unverified.
 const LOOKS: u32 = 6;
-/// The rests between removals that failed.
-const LEAVING: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(5));
-/// How often a removal is tried.
-const REMOVALS: u32 = 6;
-/// How often the same difference is repaired before it is refused.
-const REPAIRS: u32 = 2;
 /// After how many failed sweeps in a row it is said that the agent cannot be seen.
 const BLIND: u32 = 2;
 
@@ -46,8 +45,20 @@ enum Phase {
     Sending { reason: Reason },
     Verifying { at: Instant, looks: u32, asking: bool },
     Kept,
+    Searching { at: Instant, asking: bool },
+    Draining(Draining),
     Leaving { at: Instant, tries: u32, removing: bool },
+    Vanishing { at: Instant, looks: u32, asking: bool },
     Gone,
+}
+
+/// Whether it is to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    No,
+    /// So that no caller notices, who has so long to see it.
+    Drain(Duration),
+    Now,
 }
 
 /// One registration.
@@ -60,20 +71,23 @@ pub(crate) struct Machine {
     blind: u32,
     /// The difference that was repaired last, and how often.
     drift: Option<(String, u32)>,
-    /// Why it is being registered again.
-    repair: Option<String>,
+    /// Why it is being registered again, and since when.
+    repair: Option<(String, Instant)>,
     refusal: Option<(Kind, String)>,
     /// The agent may hold it because of us.
     touched: bool,
     verified: bool,
-    closing: bool,
+    /// Another instance has taken its id, and may not have passed its check yet.
+    displaced: bool,
+    closing: Closing,
+    gate: Gate,
     /// Rises with each step that makes the answer of an older sweep worthless.
     epoch: u64,
 }
 
 impl Machine {
     /// A registration that nothing is known of. Epochs count from `epoch`, so that no two machines share one.
-    pub(crate) fn new(epoch: u64) -> Self {
+    pub(crate) fn new(epoch: u64, gate: Gate) -> Self {
         Self {
             phase: Phase::Looking,
             failures: 0,
@@ -83,7 +97,9 @@ impl Machine {
             refusal: None,
             touched: false,
             verified: false,
-            closing: false,
+            displaced: false,
+            closing: Closing::No,
+            gate,
             epoch,
         }
     }
@@ -97,13 +113,29 @@ impl Machine {
     pub(crate) fn is_held(&self) -> bool {
         match self.phase {
             Phase::Verifying { .. } | Phase::Kept => true,
+            // Its requests are in flight, and it is as healthy as before.
+            Phase::Draining(_) => self.touched,
             Phase::Waiting { reason, .. } | Phase::Sending { reason } => reason == Reason::Drift,
-            Phase::Looking | Phase::Leaving { .. } | Phase::Gone => false,
+            Phase::Looking
+            | Phase::Searching { .. }
+            | Phase::Leaving { .. }
+            | Phase::Vanishing { .. }
+            | Phase::Gone => false,
         }
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing
+        self.closing != Closing::No
+    }
+
+    /// Whether it is to be sent in maintenance, by its own word.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.gate.is_shut()
+    }
+
+    /// Whether a maintenance that it is in is somebody else's.
+    pub(crate) fn is_open(&self) -> bool {
+        self.gate == Gate::Open
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -112,18 +144,34 @@ impl Machine {
 
     /// When [`take`](Self::take) has something next; `None`: only an input can change that.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.next().into_iter().chain(self.gate_deadline()).min()
+    }
+
+    fn next(&self) -> Option<Instant> {
         match self.phase {
             Phase::Waiting { until, .. } => Some(until),
-            Phase::Verifying { at, asking: false, .. } | Phase::Leaving { at, removing: false, .. } => {
-                Some(at)
-            }
+            Phase::Verifying { at, asking: false, .. }
+            | Phase::Searching { at, asking: false }
+            | Phase::Leaving { at, removing: false, .. }
+            | Phase::Vanishing { at, asking: false, .. } => Some(at),
+            Phase::Draining(draining) => draining.deadline(),
             _ => None,
         }
     }
 
-    /// The call that is due, which counts as begun.
+    fn gate_deadline(&self) -> Option<Instant> {
+        let held = matches!(self.phase, Phase::Verifying { .. } | Phase::Kept);
+        self.gate.deadline().filter(|_| held)
+    }
+
+    /// The call that is due, which counts as begun. With none, it may have come to its next step.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Effect> {
-        self.deadline().filter(|at| *at <= now)?;
+        if self.gate_deadline().is_some() && self.gate.take(now) {
+            // What a sweep saw before is not to be kept.
+            self.epoch = self.epoch.wrapping_add(1);
+            return Some(Effect::Announce);
+        }
+        self.next().filter(|at| *at <= now)?;
         match &mut self.phase {
             Phase::Waiting { reason, .. } => {
                 let reason = *reason;
@@ -134,11 +182,20 @@ impl Machine {
             }
             Phase::Verifying { asking, .. } => {
                 *asking = true;
-                Some(Effect::Verify)
+                Some(Effect::Look)
             }
+            Phase::Searching { asking, .. } => {
+                *asking = true;
+                Some(Effect::Search)
+            }
+            Phase::Draining(draining) => draining.take(now),
             Phase::Leaving { removing, .. } => {
                 *removing = true;
                 Some(Effect::Remove)
+            }
+            Phase::Vanishing { asking, .. } => {
+                *asking = true;
+                Some(Effect::Look)
             }
             _ => None,
         }
@@ -147,110 +204,37 @@ impl Machine {
     pub(crate) fn on(&mut self, input: Input, now: Instant, roll: u64) {
         match input {
             Input::SweepFound(held) => self.found(held, now, roll),
-            Input::SweepMissing => self.missing("the agent does not have it any more", now, roll),
-            Input::Lost => self.missing("the agent does not know its check any more", now, roll),
-            Input::SweepFailed(kind, text) => self.sweep_failed(kind, text),
+            Input::SweepMissing => self.missing("the agent does not have it any more".to_owned(), now, roll),
+            Input::OtherAgent => self.other_agent(now),
+            Input::LivesThere(text) => self.lives_there(text),
+            Input::LivesNowhere(text) => self.lives_nowhere(text, now, roll),
+            Input::SearchFailed(text) => self.search_failed(text, now),
+            Input::SweepFailed(kind, text) => self.sweep_failed(kind, text, now),
             Input::Sent => self.sent(now),
             Input::SendFailed(kind, text) => self.send_failed(kind, text, now, roll),
-            Input::Seen => self.seen(),
-            Input::NotSeen => self.not_seen(now, roll),
-            Input::Close => self.close(now),
-            Input::Removed => self.phase = Phase::Gone,
+            Input::Looked(look) => self.looked(look, now, roll),
+            Input::Announce => self.gate.announce(now),
+            Input::Announced(done) => self.gate.lifted(done, now, roll),
+            Input::Drain(settle) => self.close(Closing::Drain(settle), now),
+            Input::Maintained(outcome) => {
+                if let Phase::Draining(draining) = &mut self.phase {
+                    draining.maintained(outcome, now, roll);
+                }
+            }
+            Input::Close => self.close(Closing::Now, now),
+            Input::Removed => self.removed(now),
             Input::RemoveFailed(kind, text) => self.remove_failed(kind, &text, now, roll),
             Input::Restarted => self.restarted(now),
         }
     }
 
-    fn found(&mut self, held: Held, now: Instant, roll: u64) {
-        self.blind = 0;
-        match (self.phase, held) {
-            (Phase::Leaving { .. } | Phase::Gone | Phase::Sending { .. }, _) => {}
-            (_, Held::Same) => self.found_same(now),
-            (Phase::Looking, Held::Differs(_)) => self.wait(Reason::New, now),
-            (Phase::Looking | Phase::Waiting { reason: Reason::New, .. }, Held::Foreign(text)) => {
-                let text = format!("id: it is held by another instance that works ({text}); use another id");
-                self.refusal = Some((Kind::Conflict, text));
-                self.phase = Phase::Looking;
-                self.touched = false;
-            }
-            (Phase::Waiting { .. }, _) => {}
-            (Phase::Verifying { .. } | Phase::Kept, Held::Differs(text) | Held::Foreign(text)) => {
-                self.drifted(text, now, roll);
-            }
-        }
-    }
-
-    fn found_same(&mut self, now: Instant) {
-        self.refusal = None;
-        self.failures = 0;
-        self.drift = None;
-        match self.phase {
-            Phase::Kept if self.verified => self.repair = None,
-            // One look a sweep: it may still come, but it is no reason to ask all the time.
-            Phase::Kept => {
-                self.phase = Phase::Verifying { at: now, looks: LOOKS.saturating_sub(1), asking: false }
-            }
-            Phase::Verifying { .. } => {}
-            _ => {
-                self.touched = true;
-                self.phase = Phase::Verifying { at: now, looks: 0, asking: false };
-            }
-        }
-    }
-
-    fn drifted(&mut self, text: String, now: Instant, roll: u64) {
-        let times = match &self.drift {
-            Some((known, times)) if *known == text => *times,
-            _ => 0,
-        };
-        if times >= REPAIRS {
-            let reason = format!("drift: {text}, also after {times} repairs; find out who changes it");
-            self.refusal = Some((Kind::Conflict, reason));
-            self.phase = Phase::Kept;
-            return;
-        }
-        self.drift = Some((text.clone(), times.saturating_add(1)));
-        self.repair_for(Reason::Drift, text, now, roll);
-    }
-
-    fn missing(&mut self, why: &str, now: Instant, roll: u64) {
-        self.blind = 0;
-        match self.phase {
-            Phase::Looking => self.wait(Reason::New, now),
-            Phase::Verifying { .. } | Phase::Kept => {
-                self.repair_for(Reason::Missing, why.to_owned(), now, roll);
-            }
-            // It was to be changed, and now it is not there at all.
-            Phase::Waiting { until, reason: Reason::Drift } => {
-                self.phase = Phase::Waiting { until, reason: Reason::Missing };
-            }
-            Phase::Waiting { .. } | Phase::Sending { .. } | Phase::Leaving { .. } | Phase::Gone => {}
-        }
-    }
-
-    /// At once the first time; after a rest when the last repair did not hold.
-    fn repair_for(&mut self, reason: Reason, why: String, now: Instant, roll: u64) {
-        self.refusal = None;
-        self.verified = false;
-        self.repair = Some(why);
-        self.epoch = self.epoch.wrapping_add(1);
-        let until = after(now, SENDING.rest(self.failures, roll));
-        self.failures = self.failures.saturating_add(1);
-        self.phase = Phase::Waiting { until, reason };
-    }
-
-    fn wait(&mut self, reason: Reason, now: Instant) {
-        self.refusal = None;
-        self.phase = Phase::Waiting { until: now, reason };
-    }
-
-    fn sweep_failed(&mut self, kind: Kind, text: String) {
+    fn sweep_failed(&mut self, kind: Kind, text: String, now: Instant) {
         self.blind = self.blind.saturating_add(1);
         let final_word = !retryable(kind);
         match self.phase {
             Phase::Looking if final_word => self.refusal = Some((kind, text)),
             Phase::Kept | Phase::Verifying { .. } if self.blind >= BLIND => {
-                self.repair = Some(format!("the agent does not say whether it has it: {text}"));
+                self.repair_since(format!("the agent does not say whether it has it: {text}"), now);
             }
             _ => {}
         }
@@ -281,11 +265,23 @@ impl Machine {
         self.leave_if_closing(now);
     }
 
-    fn seen(&mut self) {
-        if let Phase::Verifying { .. } = self.phase {
-            self.phase = Phase::Kept;
-            self.verified = true;
-            self.repair = None;
+    fn looked(&mut self, look: Look, now: Instant, roll: u64) {
+        match (&mut self.phase, look) {
+            (Phase::Verifying { .. }, Look::Usable | Look::Unusable) => {
+                self.phase = Phase::Kept;
+                self.verified = true;
+                self.repair = None;
+            }
+            (Phase::Verifying { .. }, Look::Absent | Look::Failed(_)) => self.not_seen(now, roll),
+            (Phase::Draining(draining), look) => {
+                let usable = match look {
+                    Look::Failed(kind) => Err(kind),
+                    look => Ok(look == Look::Usable),
+                };
+                draining.looked(usable, now, roll);
+            }
+            (Phase::Vanishing { .. }, look) => self.vanish(look, now, roll),
+            _ => {}
         }
     }
 
@@ -300,43 +296,17 @@ impl Machine {
         };
     }
 
-    fn close(&mut self, now: Instant) {
-        self.closing = true;
-        self.leave_if_closing(now);
-    }
-
-    fn leave_if_closing(&mut self, now: Instant) {
-        // A send that is under way is awaited first: the agent might take it after the removal.
-        let busy = matches!(self.phase, Phase::Sending { .. } | Phase::Leaving { .. } | Phase::Gone);
-        if self.closing && !busy {
-            self.refusal = None;
-            self.epoch = self.epoch.wrapping_add(1);
-            self.phase = if self.touched {
-                Phase::Leaving { at: now, tries: 0, removing: false }
-            } else {
-                Phase::Gone
-            };
-        }
-    }
-
-    fn remove_failed(&mut self, kind: Kind, text: &str, now: Instant, roll: u64) {
-        let Phase::Leaving { tries, .. } = self.phase else { return };
-        let tries = tries.saturating_add(1);
-        self.phase = if tries >= REMOVALS {
-            self.refusal = Some((kind, format!("it could not be removed in {tries} tries: {text}")));
-            Phase::Gone
-        } else {
-            Phase::Leaving { at: after(now, LEAVING.rest(tries, roll)), tries, removing: false }
-        };
-    }
-
     fn restarted(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Sending { reason } => self.phase = Phase::Waiting { until: now, reason: *reason },
             Phase::Verifying { asking, .. } => *asking = false,
+            Phase::Searching { asking, .. } => *asking = false,
+            Phase::Draining(draining) => draining.restarted(now),
             Phase::Leaving { removing, .. } => *removing = false,
+            Phase::Vanishing { asking, .. } => *asking = false,
             _ => {}
         }
+        self.gate.restarted();
         self.leave_if_closing(now);
     }
 
@@ -347,9 +317,12 @@ impl Machine {
         }
         match self.phase {
             Phase::Gone => RegistrationState::Gone,
-            _ if self.closing => RegistrationState::Draining,
+            Phase::Draining(draining) => RegistrationState::Draining { step: draining.step() },
+            _ if self.is_closing() => RegistrationState::Draining { step: DrainStep::Removing },
             _ => match (&self.repair, self.phase) {
-                (Some(reason), _) => RegistrationState::Repairing { reason: reason.clone() },
+                (Some((reason, since)), _) => {
+                    RegistrationState::Repairing { since: *since, reason: reason.clone() }
+                }
                 (None, Phase::Kept | Phase::Verifying { .. }) if self.verified => {
                     RegistrationState::Registered
                 }
@@ -379,7 +352,13 @@ fn after(now: Instant, rest: Duration) -> Instant {
     now.checked_add(rest).unwrap_or(now)
 }
 
+mod drain;
+mod elsewhere;
+mod found;
+mod gate;
 mod input;
+mod leave;
+mod repair;
 
 #[cfg(test)]
 mod tests;

@@ -9,19 +9,20 @@
 //! Rules from Consul: COMPATIBILITY.md numbers them. Proof: the contract suite on a real Consul
 //! (`tests/contract_consul.rs`) and `tests/transport_rules.rs`.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use self::{
     call::{Call, Lane},
     target::Target,
     transport::{Reply as Received, Transport},
-    wire::{AgentSelf, Text},
+    wire::{AgentSelf, ServiceHash, Text},
 };
 use super::{
-    AgentInfo, Answer, CatalogQuery, Definition, Registered, Registry, Reply, Report, ServiceQuery,
+    AgentInfo, Answer, Block, CatalogQuery, Definition, Registered, Registry, Reply, Report, ServiceQuery,
     ServiceTags,
 };
 use crate::{
+    duration::format_duration,
     error::{Error, Kind},
     model::{Instance, ServiceId},
     telemetry,
@@ -142,6 +143,19 @@ impl Consul {
         }
     }
 
+    /// Holds a read at the agent that ends when what it holds of the id changes. Consul: agent/agent_endpoint.go
+    /// (`AgentService`: blocks by the hash of the content, not by an index).
+    async fn held_on_to(&self, id: &ServiceId, wait: Duration) -> Result<(), Error> {
+        let target = || Target::new("/v1/agent/service").segment(id.as_str());
+        let received = self.transport.exchange(Call::get("tether", target(), None)).await?;
+        let now: ServiceHash<'_> =
+            serde_json::from_slice(&received.body).map_err(|cause| not_json(&received, cause))?;
+        let until = target().pair("hash", now.hash.as_str()).pair("wait", &format_duration(wait));
+        let block = Some(Block { index: 0, wait });
+        let held = Call { block, lane: Lane::Watch, ..Call::get("tether", until, None) };
+        self.transport.exchange(held).await.map(|_changed| ())
+    }
+
     async fn send(&self, definition: &Definition) -> Result<(), Error> {
         let body = agent::register_body(definition)?;
         let target = Target::new("/v1/agent/service/register").pair("replace-existing-checks", "true");
@@ -229,6 +243,10 @@ impl Registry for Consul {
 
     fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
         Box::pin(self.held(ids))
+    }
+
+    fn tether<'a>(&'a self, id: &'a ServiceId, wait: Duration) -> Reply<'a, ()> {
+        Box::pin(self.held_on_to(id, wait))
     }
 
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {

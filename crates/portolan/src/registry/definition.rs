@@ -51,6 +51,10 @@ pub struct Definition {
     pub weights: Weights,
     /// Its checks, each with an id and a whole target.
     pub checks: Vec<CheckDefinition>,
+    /// Whether its tags belong to the catalogue once it is registered: whoever writes there may change them.
+    pub enable_tag_override: bool,
+    /// Why it is out of service from the first moment on; `None`: it is in service.
+    pub maintenance: Option<String>,
 }
 
 impl Definition {
@@ -66,6 +70,8 @@ impl Definition {
             meta: BTreeMap::new(),
             weights: Weights::default(),
             checks: Vec::new(),
+            enable_tag_override: false,
+            maintenance: None,
         }
     }
 }
@@ -110,6 +116,8 @@ pub struct Registered {
     pub weights: Weights,
     /// The checks of this instance by id, maintenance among them.
     pub checks: BTreeMap<String, RegisteredCheck>,
+    /// Whether its tags belong to the catalogue.
+    pub enable_tag_override: bool,
 }
 
 /// What an agent holds of one check.
@@ -122,6 +130,8 @@ pub struct RegisteredCheck {
     pub kind: Arc<str>,
     /// What it said last.
     pub output: Box<str>,
+    /// What was noted when it was registered; for maintenance, the reason.
+    pub notes: Box<str>,
 }
 
 impl Registered {
@@ -137,7 +147,15 @@ impl Registered {
             meta: BTreeMap::new(),
             weights: Weights::default(),
             checks: BTreeMap::new(),
+            enable_tag_override: false,
         }
+    }
+
+    /// Why it is out of service; `None`: it is in service.
+    #[must_use]
+    pub fn maintenance(&self) -> Option<&str> {
+        let check = self.checks.values().find(|check| check.status == Status::Maintenance);
+        check.map(|check| &*check.notes)
     }
 
     /// The worst status over its own checks; the node's are not among them.
@@ -148,10 +166,17 @@ impl Registered {
 }
 
 impl RegisteredCheck {
-    /// A check by status, kind and output.
+    /// A check by status, kind and output, without notes.
     #[must_use]
     pub fn new(status: Status, kind: &str, output: &str) -> Self {
-        Self { status, kind: kind.into(), output: output.into() }
+        Self { status, kind: kind.into(), output: output.into(), notes: "".into() }
+    }
+
+    /// The same with these notes.
+    #[must_use]
+    pub fn with_notes(mut self, notes: &str) -> Self {
+        self.notes = notes.into();
+        self
     }
 }
 

@@ -298,6 +298,20 @@ impl Registry for Memory {
         Box::pin(async move { self.shared.call(|catalog| Ok((Changes::default(), catalog.registered(ids)))) })
     }
 
+    fn tether<'a>(&'a self, id: &'a ServiceId, wait: Duration) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let mut ring = self.shared.any.subscribe();
+            let give_up = Instant::now() + wait.min(MAX_WAIT);
+            let held = || self.shared.call(|catalog| Ok((Changes::default(), catalog.definition(id))));
+            let before = held()?;
+            while held()? == before && Instant::now() < give_up {
+                // Which of the two it was makes no difference: the catalogue is looked at again.
+                let _woken = tokio::time::timeout_at(give_up, ring.changed()).await;
+            }
+            Ok(())
+        })
+    }
+
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
         Box::pin(async move {
             self.shared.call(|catalog| Ok(catalog.register(definition, Instant::now().into_std())))

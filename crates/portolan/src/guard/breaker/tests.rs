@@ -9,7 +9,7 @@ const OPEN_AFTER: u32 = 5;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn start() -> (Breaker, Instant) {
-    (Breaker::new(OPEN_AFTER), tokio::time::Instant::now().into_std())
+    (Breaker::new(OPEN_AFTER, RESTS), tokio::time::Instant::now().into_std())
 }
 
 fn call(breaker: &mut Breaker, kind: Kind, now: Instant) -> Option<Change> {
@@ -19,7 +19,7 @@ fn call(breaker: &mut Breaker, kind: Kind, now: Instant) -> Option<Change> {
 
 /// One that is open since `now`, and until the longest first rest is over.
 fn open(now: Instant) -> Breaker {
-    let mut breaker = Breaker::new(OPEN_AFTER);
+    let mut breaker = Breaker::new(OPEN_AFTER, RESTS);
     for _ in 0..OPEN_AFTER {
         call(&mut breaker, Kind::Unreachable, now);
     }

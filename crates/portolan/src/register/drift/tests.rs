@@ -85,6 +85,7 @@ fn another_address_is_somebody_else_only_while_it_works() {
             found.checks.get_mut("service:web-1").unwrap().status = status;
             let held = compare(&sent(), &found);
             assert_eq!(matches!(held, Held::Foreign(_)), foreign, "{status}: {held:?}");
+            assert_eq!(matches!(held, Held::Critical(_)), !foreign, "{status}: {held:?}");
             assert_ne!(held, Held::Same);
         }
     }

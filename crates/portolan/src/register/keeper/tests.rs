@@ -10,9 +10,14 @@ use crate::registry::Registry;
 use crate::{
     check::Check,
     model::{CheckId, Instance, Status},
-    register::{Address, RegistrationState as State},
-    registry::{AgentInfo, Answer, CatalogQuery, Report, ServiceTags, memory::Memory},
+    register::{Address, DrainStep, RegistrationState as State},
+    registry::{
+        AgentInfo, Answer, CatalogQuery, Registered, Reply, Report, ServiceQuery, ServiceTags, memory::Memory,
+    },
 };
+
+mod elsewhere;
+mod leave;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -28,6 +33,8 @@ struct Scripted {
     refuse: std::sync::Mutex<BTreeMap<&'static str, Kind>>,
     slow: std::sync::Mutex<Option<(CheckId, Duration)>>,
     blind_catalogue: AtomicBool,
+    /// Another agent, which answers what is asked of the agent; the catalogue is the first one's.
+    other: std::sync::Mutex<Option<Memory>>,
 }
 
 impl Scripted {
@@ -37,6 +44,10 @@ impl Scripted {
             Some(kind) => refuse.insert(operation, kind),
             None => refuse.remove(operation),
         };
+    }
+
+    fn agent(&self) -> Memory {
+        self.other.lock().unwrap().clone().unwrap_or_else(|| self.memory.clone())
     }
 
     fn allowed(&self, operation: &'static str) -> Result<(), Error> {
@@ -64,13 +75,16 @@ impl Registry for Scripted {
     }
 
     fn agent(&self) -> Reply<'_, AgentInfo> {
+        if self.other.lock().unwrap().is_some() {
+            return Box::pin(async { Ok(AgentInfo::new("another", "dc1", "1")) });
+        }
         self.memory.agent()
     }
 
     fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
         Box::pin(async move {
             self.allowed("registered")?;
-            self.memory.registered(ids).await
+            self.agent().registered(ids).await
         })
     }
 
@@ -78,7 +92,7 @@ impl Registry for Scripted {
         Box::pin(async move {
             self.registers.fetch_add(1, SeqCst);
             self.allowed("register")?;
-            self.memory.register(definition).await
+            self.agent().register(definition).await
         })
     }
 
@@ -86,7 +100,7 @@ impl Registry for Scripted {
         Box::pin(async move {
             self.deregisters.fetch_add(1, SeqCst);
             self.allowed("deregister")?;
-            self.memory.deregister(id).await
+            self.agent().deregister(id).await
         })
     }
 
@@ -98,12 +112,19 @@ impl Registry for Scripted {
                 tokio::time::sleep(delay).await;
             }
             self.allowed("report")?;
-            self.memory.report(report).await
+            self.agent().report(report).await
         })
     }
 
     fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
-        self.memory.maintenance(id, reason)
+        Box::pin(async move {
+            self.allowed("maintenance")?;
+            self.agent().maintenance(id, reason).await
+        })
+    }
+
+    fn tether<'a>(&'a self, id: &'a ServiceId, wait: Duration) -> Reply<'a, ()> {
+        Box::pin(async move { self.agent().tether(id, wait).await })
     }
 }
 
@@ -230,7 +251,7 @@ async fn what_somebody_changed_is_repaired_and_refused_when_it_does_not_hold() {
 
     rig.registry.refuse("register", Some(Kind::Unavailable));
     rig.memory().register(&other).await.unwrap();
-    let State::Repairing { reason } =
+    let State::Repairing { reason, .. } =
         reach(&mut handle, |state| matches!(state, State::Repairing { .. })).await
     else {
         panic!("repairing")
@@ -286,7 +307,10 @@ async fn an_agent_that_does_not_answer_shows_in_the_state_until_it_does() {
     let mut handle = rig.keeper.register(&web()).await.unwrap();
     rig.memory().set_reachable(false);
     let state = reach(&mut handle, |state| *state != State::Registered).await;
-    assert!(matches!(&state, State::Repairing { reason } if reason.contains("not reachable")), "{state:?}");
+    assert!(
+        matches!(&state, State::Repairing { reason, .. } if reason.contains("not reachable")),
+        "{state:?}"
+    );
     rig.memory().set_reachable(true);
     reach(&mut handle, |state| *state == State::Registered).await;
     assert_eq!(rig.registers(), 1, "it was there all the time");
@@ -398,7 +422,7 @@ async fn closing_the_keeper_removes_every_instance_or_says_that_it_could_not() {
     let handle = rig.keeper.register(&web()).await.unwrap();
     rig.memory().set_reachable(false);
     assert_eq!(rig.keeper.close(SECOND).await.unwrap_err().kind(), Kind::Timeout);
-    assert_eq!(handle.state(), State::Draining);
+    assert_eq!(handle.state(), State::Draining { step: DrainStep::Removing });
     rig.memory().set_reachable(true);
     rig.keeper.close(10 * SECOND).await.unwrap();
     assert_eq!(rig.status("web").await, None);

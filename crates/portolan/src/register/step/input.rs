@@ -2,6 +2,8 @@
 //!
 //! Proof: `step/tests.rs`.
 
+use std::time::Duration;
+
 use crate::{error::Kind, register::drift::Held};
 
 /// Why an instance is sent to the agent.
@@ -28,9 +30,27 @@ pub(crate) enum Effect {
     /// Send the definition to the agent.
     Send(Reason),
     /// Look for the instance in the catalogue.
-    Verify,
+    Look,
+    /// Look in the catalogue whether it lives on the agent that it was sent to before.
+    Search,
+    /// Put the instance into service.
+    Announce,
+    /// Take the instance out of service.
+    Maintain,
     /// Remove the instance from the agent, if it is ours.
     Remove,
+}
+
+/// What the catalogue shows of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It is there, and callers may choose it.
+    Usable,
+    /// It is there, critical or in maintenance.
+    Unusable,
+    Absent,
+    /// The catalogue did not say.
+    Failed(Kind),
 }
 
 /// What happened.
@@ -44,12 +64,24 @@ pub(crate) enum Input {
     SweepFailed(Kind, String),
     Sent,
     SendFailed(Kind, String),
-    /// The catalogue has it.
-    Seen,
-    /// The catalogue does not have it, or did not answer.
-    NotSeen,
-    /// The agent does not know a check of it.
-    Lost,
+    /// What the catalogue shows.
+    Looked(Look),
+    /// A sweep found nothing, on another agent than the one it was sent to.
+    OtherAgent,
+    /// It lives on the first agent; the text says what to do.
+    LivesThere(String),
+    /// It does not live on the first agent, which the text says.
+    LivesNowhere(String),
+    /// Nobody says whether it lives on the first agent.
+    SearchFailed(String),
+    /// The service is ready to take requests.
+    Announce,
+    /// Whether it was put into service.
+    Announced(bool),
+    /// It is to leave so that no caller notices, who has so long to see it.
+    Drain(Duration),
+    /// How taking it out of service ended.
+    Maintained(Result<(), Kind>),
     /// The handle was closed or dropped.
     Close,
     Removed,

@@ -11,19 +11,34 @@ use crate::{
     model::{CheckId, ServiceId, ServiceName},
     register::{
         RegistrationState,
-        step::{Input, Reason},
+        step::{Input, Look, Reason},
     },
     registry::{Definition, Registered, Report},
 };
 
+/// The name of an agent's node.
+pub(crate) type Node = Arc<str>;
+
 /// A call to be made.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Ask what the agent holds of these ids; each with its machine's epoch.
-    Sweep(Vec<(ServiceId, u64)>),
+    /// Ask what the agent holds of these ids, each with its machine's epoch; and who it is: if some are not there, or
+    /// if `who`.
+    Sweep {
+        asked: Vec<(ServiceId, u64)>,
+        who: bool,
+    },
+    /// Wait until the agent goes away, or what it holds of this id changes.
+    Tether(ServiceId),
     Send(Box<Definition>, Reason),
-    Verify(Arc<Definition>),
+    Look(Arc<Definition>),
+    /// Look whether it lives on the agent of this node. Another one answers, of the second node.
+    Search(Arc<Definition>, Node, Node),
+    Announce(ServiceId),
+    Maintain(ServiceId),
     Remove(Arc<Definition>),
+    /// Remove the instance that was here before this one, and is dead.
+    Evict(ServiceId),
     Report {
         id: ServiceId,
         service: ServiceName,
@@ -35,9 +50,22 @@ pub(crate) enum Job {
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) enum Done {
-    Swept(Vec<(ServiceId, u64)>, Result<Vec<Registered>, Error>),
+    Swept {
+        asked: Vec<(ServiceId, u64)>,
+        outcome: Result<Vec<Registered>, Error>,
+        /// Who the agent is; `None` when that was not asked.
+        who: Option<Result<Node, Error>>,
+    },
+    Untied(Result<(), Error>),
     Called(ServiceId, Input),
-    Reported { id: ServiceId, check: CheckId, outcome: Result<(), Error> },
+    /// What the catalogue shows of it, and which instances were here before it.
+    Looked(ServiceId, Look, Vec<ServiceId>),
+    Evicted,
+    Reported {
+        id: ServiceId,
+        check: CheckId,
+        outcome: Result<(), Error>,
+    },
 }
 
 /// Whether an id was free.

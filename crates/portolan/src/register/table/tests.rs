@@ -1,7 +1,15 @@
 //! What is under way at once, and whose answer counts.
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::{check::Check, registry::CheckDefinition};
+use crate::{
+    check::Check,
+    error::{Error, Kind},
+    model::Status,
+    register::step::Look,
+    registry::{CheckDefinition, Registered, RegisteredCheck},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,10 +37,14 @@ fn table_of(count: usize, now: Instant) -> Table {
 
 fn the_sweep(jobs: Vec<Job>) -> Vec<(ServiceId, u64)> {
     let mut asked = jobs.into_iter().filter_map(|job| match job {
-        Job::Sweep(asked) => Some(asked),
+        Job::Sweep { asked, .. } => Some(asked),
         _ => None,
     });
     asked.next().expect("a sweep is due")
+}
+
+fn swept(asked: Vec<(ServiceId, u64)>, outcome: Result<Vec<Registered>, Error>) -> Done {
+    Done::Swept { asked, outcome, who: None }
 }
 
 fn id(n: usize) -> ServiceId {
@@ -43,7 +55,7 @@ fn id(n: usize) -> ServiceId {
 fn registered(count: usize, now: Instant) -> Table {
     let mut table = table_of(count, now);
     let asked = the_sweep(table.take(now));
-    table.done(Done::Swept(asked, Ok(Vec::new())), now);
+    table.done(swept(asked, Ok(Vec::new())), now);
     let mut sent = 0;
     while sent < count {
         let jobs = table.take(now);
@@ -54,9 +66,10 @@ fn registered(count: usize, now: Instant) -> Table {
                     sent += 1;
                     Done::Called(definition.id, Input::Sent)
                 }
-                Job::Verify(definition) => Done::Called(definition.id.clone(), Input::Seen),
+                Job::Look(definition) => Done::Looked(definition.id.clone(), Look::Usable, Vec::new()),
                 Job::Report { id, report, .. } => Done::Reported { id, check: report.check, outcome: Ok(()) },
-                Job::Sweep(_) | Job::Remove(_) => panic!("not due"),
+                Job::Tether(_) => continue,
+                other => panic!("not due: {other:?}"),
             };
             table.done(done, now);
         }
@@ -80,7 +93,7 @@ fn so_many_sends_are_under_way_at_once_and_no_more() {
     let now = start();
     let mut table = table_of(100, now);
     let asked = the_sweep(table.take(now));
-    table.done(Done::Swept(asked, Ok(Vec::new())), now);
+    table.done(swept(asked, Ok(Vec::new())), now);
     assert_eq!(table.take(now).len(), CALLS);
     assert!(table.take(now).is_empty());
     let next = table.deadline().unwrap();
@@ -104,13 +117,13 @@ fn a_sweep_that_began_before_a_send_says_nothing_about_it() {
     let now = start();
     let mut table = table_of(1, now);
     let asked = the_sweep(table.take(now));
-    table.done(Done::Swept(asked, Ok(Vec::new())), now);
+    table.done(swept(asked, Ok(Vec::new())), now);
     let later = now + 10 * SECOND;
     let jobs = table.take(later);
     assert!(jobs.iter().any(|job| matches!(job, Job::Send(..))));
     let stale = the_sweep(jobs);
     table.done(Done::Called(id(0), Input::Sent), later);
-    table.done(Done::Swept(stale, Ok(Vec::new())), later);
+    table.done(swept(stale, Ok(Vec::new())), later);
     let jobs = table.take(later);
     assert!(!jobs.iter().any(|job| matches!(job, Job::Send(..))), "{jobs:?}");
 }
@@ -122,7 +135,7 @@ fn one_that_comes_during_a_sweep_gets_one_of_its_own_right_after() {
     let asked = the_sweep(table.take(now));
     table.insert(definition("web-9"), now);
     assert!(table.take(now).is_empty());
-    table.done(Done::Swept(asked, Ok(Vec::new())), now);
+    table.done(swept(asked, Ok(Vec::new())), now);
     assert_eq!(the_sweep(table.take(now)).len(), 2);
 }
 
@@ -131,10 +144,10 @@ fn a_handle_whose_id_has_passed_to_another_changes_nothing() {
     let now = start();
     let mut table = table_of(1, now);
     assert!(matches!(table.insert(definition("web-0"), now), Insert::Held));
-    table.close(&id(0), 1, now);
+    table.tell(&id(0), 1, Input::Close, now);
     assert!(table.is_empty());
     let Insert::Done(number, state) = table.insert(definition("web-0"), now) else { panic!("free") };
-    table.close(&id(0), 1, now);
+    table.tell(&id(0), 1, Input::Close, now);
     assert!(!table.say(&id(0), 1, (Status::Warning, ""), now));
     assert!(table.say(&id(0), number, (Status::Warning, ""), now));
     assert_eq!(*state.borrow(), RegistrationState::Pending);
@@ -149,4 +162,203 @@ fn calls_that_were_lost_with_their_task_are_made_again() {
     table.restarted(later);
     let again = table.take(later);
     assert_eq!(again.len(), lost, "{again:?}");
+}
+
+/// When the first call and the first report are due, by a look at every registration.
+fn searched(table: &Table) -> (Option<Instant>, Option<Instant>) {
+    let calls = table.slots.values().filter_map(|slot| slot.machine.deadline()).min();
+    let held = table.slots.values().filter(|slot| slot.machine.is_held());
+    (calls, held.flat_map(|slot| &slot.beats).filter_map(Beat::deadline).min())
+}
+
+/// A call that went well, or did not.
+fn ended(job: Job, well: bool) -> Done {
+    let failed = || Error::new(Kind::NotFound, "it was planted");
+    let called = |id: ServiceId, good, bad| Done::Called(id, if well { good } else { bad });
+    let text = String::new();
+    match job {
+        Job::Sweep { asked, .. } => swept(asked, if well { Ok(Vec::new()) } else { Err(failed()) }),
+        Job::Tether(_) => Done::Untied(if well { Ok(()) } else { Err(failed()) }),
+        Job::Search(lost, ..) => {
+            called(lost.id.clone(), Input::LivesNowhere(text), Input::LivesThere("there".to_owned()))
+        }
+        Job::Announce(id) => called(id, Input::Announced(true), Input::Announced(false)),
+        Job::Maintain(id) => called(id, Input::Maintained(Ok(())), Input::Maintained(Err(Kind::Busy))),
+        Job::Evict(_) => Done::Evicted,
+        Job::Send(sent, _) => called(sent.id, Input::Sent, Input::SendFailed(Kind::Busy, text)),
+        Job::Look(seen) => {
+            Done::Looked(seen.id.clone(), if well { Look::Usable } else { Look::Absent }, Vec::new())
+        }
+        Job::Remove(gone) => called(gone.id.clone(), Input::Removed, Input::RemoveFailed(Kind::Busy, text)),
+        Job::Report { id, report, .. } => {
+            let outcome = if well { Ok(()) } else { Err(failed()) };
+            Done::Reported { id, check: report.check, outcome }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_due_next_is_what_a_look_at_all_would_find(
+        steps in prop::collection::vec((0u8..9, 0usize..4, any::<bool>()), 0..120),
+    ) {
+        let mut now = start();
+        let mut table = table_of(0, now);
+        let mut numbers = BTreeMap::new();
+        let mut under_way: Vec<Job> = Vec::new();
+        for (step, n, well) in steps {
+            let number = numbers.get(&n).copied().unwrap_or_default();
+            match step {
+                0 => {
+                    if let Insert::Done(number, _) = table.insert(definition(&format!("web-{n}")), now) {
+                        numbers.insert(n, number);
+                    }
+                }
+                1 => table.tell(&id(n), number, Input::Close, now),
+                2 => drop(table.say(&id(n), number, (Status::Warning, "slow"), now)),
+                3 if n == 0 => {
+                    under_way.clear();
+                    table.restarted(now);
+                }
+                4 => now += Duration::from_millis(700),
+                5 | 6 => under_way.extend(table.take(now)),
+                _ if under_way.is_empty() => {}
+                _ => {
+                    let job = under_way.remove(n % under_way.len());
+                    table.done(ended(job, well), now);
+                }
+            }
+            prop_assert_eq!((table.calls_due.next(), table.reports_due.next()), searched(&table));
+        }
+    }
+}
+
+#[test]
+fn each_check_of_an_instance_has_its_report() {
+    let now = start();
+    let mut both = Arc::unwrap_or_clone(definition("web-0"));
+    let second = CheckDefinition::new("service:web-0:2".parse().unwrap(), "another", Check::ttl(9 * SECOND));
+    both.checks.push(second);
+    let mut table = table_of(0, now);
+    table.insert(Arc::new(both), now);
+    let asked = the_sweep(table.take(now));
+    table.done(swept(asked, Ok(Vec::new())), now);
+    table.take(now);
+    table.done(Done::Called(id(0), Input::Sent), now);
+    let reports = |jobs: Vec<Job>| jobs.into_iter().filter(|job| matches!(job, Job::Report { .. })).count();
+    assert_eq!(reports(table.take(now)), 2);
+}
+
+fn tethers(jobs: &[Job]) -> usize {
+    jobs.iter().filter(|job| matches!(job, Job::Tether(_))).count()
+}
+
+fn sweeps(jobs: &[Job]) -> usize {
+    jobs.iter().filter(|job| matches!(job, Job::Sweep { .. })).count()
+}
+
+/// What an agent holds of so many, as they were sent.
+fn held(count: usize) -> Vec<Registered> {
+    let one = |n: usize| {
+        let mut held = Registered::new(id(n), "web", "10.0.0.1", 80);
+        let check = RegisteredCheck::new(Status::Passing, "ttl", "");
+        held.checks.insert(format!("service:web-{n}"), check);
+        held
+    };
+    (0..count).map(one).collect()
+}
+
+fn unreachable() -> Error {
+    Error::new(Kind::Unreachable, "reset")
+}
+
+#[test]
+fn a_call_waits_at_the_agent_once_it_holds_something_and_its_end_brings_a_sweep() {
+    let now = start();
+    let mut table = table_of(1, now);
+    let asked = the_sweep(table.take(now));
+    table.done(swept(asked, Ok(Vec::new())), now);
+    assert_eq!(tethers(&table.take(now)), 0, "it holds nothing yet");
+    table.done(Done::Called(id(0), Input::Sent), now);
+    assert_eq!(tethers(&table.take(now)), 1);
+
+    let later = now + 2 * SECOND;
+    assert_eq!(sweeps(&table.take(later)), 0);
+    table.done(Done::Untied(Err(unreachable())), later);
+    let jobs = table.take(later);
+    assert_eq!((tethers(&jobs), sweeps(&jobs)), (0, 1), "it is seen at once");
+    // While the agent does not answer, nothing waits at it.
+    table.done(swept(the_sweep(jobs), Err(unreachable())), later);
+    let next = table.sweep_at.unwrap();
+    assert!(next - later <= SECOND / 2, "its return is to be noticed soon: {:?}", next - later);
+    let jobs = table.take(next);
+    assert_eq!((tethers(&jobs), sweeps(&jobs)), (0, 1));
+    table.done(swept(the_sweep(jobs), Ok(held(1))), next);
+    assert_eq!(tethers(&table.take(next)), 1);
+    // One that breaks at once tells nothing.
+    table.done(Done::Untied(Err(unreachable())), next + SECOND / 2);
+    let jobs = table.take(next + SECOND / 2);
+    assert_eq!((tethers(&jobs), sweeps(&jobs)), (0, 0));
+}
+
+#[test]
+fn an_agent_that_refuses_is_not_pressed() {
+    let now = start();
+    let mut table = table_of(1, now);
+    let asked = the_sweep(table.take(now));
+    table.done(swept(asked, Err(Error::new(Kind::Denied, "token"))), now);
+    assert_eq!(table.sweep_at, Some(now + 5 * SECOND));
+}
+
+#[test]
+fn who_the_agent_is_is_asked_until_it_is_known_or_refused() {
+    let now = start();
+    let mut table = table_of(1, now);
+    let who = |jobs: Vec<Job>| match jobs.into_iter().next() {
+        Some(Job::Sweep { asked, who }) => (asked, who),
+        other => panic!("a sweep is due: {other:?}"),
+    };
+    let (asked, asks) = who(table.take(now));
+    assert!(asks);
+    let denied = Some(Err(Error::new(Kind::Denied, "agent:read")));
+    table.done(Done::Swept { asked, outcome: Ok(held(1)), who: denied }, now);
+    let later = now + 10 * SECOND;
+    let (asked, asks) = who(table.take(later));
+    assert!(!asks, "it was refused");
+    table.done(Done::Swept { asked, outcome: Ok(held(1)), who: Some(Ok("node-a".into())) }, later);
+    assert_eq!(table.slots[&id(0)].home.as_deref(), Some("node-a"));
+    let (_, asks) = who(table.take(later + 10 * SECOND));
+    assert!(!asks, "it is known");
+}
+
+#[test]
+fn after_a_standstill_everything_is_looked_at_and_every_report_is_due() {
+    let now = start();
+    let mut table = registered(3, now);
+    for job in table.take(now) {
+        if let Job::Report { id, report, .. } = job {
+            table.done(Done::Reported { id, check: report.check, outcome: Ok(()) }, now);
+        }
+    }
+    let soon = now + SECOND / 10;
+    let due =
+        |jobs: &[Job]| (sweeps(jobs), jobs.iter().filter(|job| matches!(job, Job::Report { .. })).count());
+    assert_eq!(due(&table.take(soon)), (0, 0));
+    table.suspended(soon);
+    assert_eq!(due(&table.take(soon)), (1, 3));
+}
+
+#[test]
+fn a_dead_predecessor_is_removed_once_and_never_one_of_ours() {
+    let now = start();
+    let mut table = table_of(2, now);
+    let mut evicted = |look, before: &[usize]| {
+        let before = before.iter().map(|n| id(*n)).collect();
+        table.looked(&id(0), look, before, now);
+        let jobs = table.take(now);
+        jobs.into_iter().filter(|job| matches!(job, Job::Evict(_))).count()
+    };
+    assert_eq!(evicted(Look::Absent, &[7]), 0);
+    assert_eq!(evicted(Look::Usable, &[1, 7, 8]), 2);
+    assert_eq!(evicted(Look::Usable, &[9]), 0, "once");
 }

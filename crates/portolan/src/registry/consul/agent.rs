@@ -8,16 +8,16 @@
 //! Rules from Consul: agent/agent_endpoint.go, agent/structs/check_type.go.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use super::{
     health,
-    wire::{CheckEntry, Register, RegisterCheck, Service, Text, Update, WeightsEntry},
+    wire::{Held, HeldCheck, Register, RegisterCheck, Text, Update, WeightsEntry},
 };
 use crate::{
     duration::format_duration,
     error::{Error, Kind},
-    model::{CheckScope, CheckState, ServiceId, Status},
+    model::{CheckState, ServiceId, Status},
     registry::{CheckDefinition, Definition, Registered, RegisteredCheck, Report},
 };
 
@@ -25,6 +25,8 @@ mod kind;
 
 /// How many ids are put into a filter; for more, everything is read.
 const FILTER_IDS: usize = 16;
+/// A TTL that nothing waits for: ten years.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// How much of a report's output is sent: Consul keeps as much.
 const OUTPUT: usize = 4096;
 
@@ -33,6 +35,9 @@ pub(super) fn register_body(definition: &Definition) -> Result<Vec<u8>, Error> {
         passing: definition.weights.passing.into(),
         warning: definition.weights.warning.into(),
     };
+    let maintenance_id = CheckState::maintenance_id(&definition.id);
+    let maintenance = definition.maintenance.as_deref().map(|reason| maintenance(&maintenance_id, reason));
+    let checks = definition.checks.iter().map(|check| register_check(definition, check));
     let body = Register {
         id: definition.id.as_str(),
         name: definition.name.as_str(),
@@ -41,13 +46,23 @@ pub(super) fn register_body(definition: &Definition) -> Result<Vec<u8>, Error> {
         tags: &definition.tags,
         meta: &definition.meta,
         weights,
-        checks: definition
-            .checks
-            .iter()
-            .map(|check| register_check(definition, check))
-            .collect::<Result<_, _>>()?,
+        enable_tag_override: definition.enable_tag_override,
+        checks: checks.chain(maintenance.map(Ok)).collect::<Result<_, _>>()?,
     };
     to_json(&body)
+}
+
+/// Consul's maintenance is a check by its id. One that is registered as a TTL check is taken for it and ended like it,
+/// and is there in the same moment as the instance: seen with 1.8.7 and 1.21.4.
+fn maintenance<'a>(id: &'a str, reason: &'a str) -> RegisterCheck<'a> {
+    RegisterCheck {
+        id,
+        name: "Service Maintenance Mode",
+        notes: Some(reason),
+        ttl: Some(format_duration(FOREVER)),
+        status: Some(Status::Critical.as_str()),
+        ..RegisterCheck::default()
+    }
 }
 
 fn register_check<'a>(
@@ -110,17 +125,22 @@ pub(super) fn registered(
     services: &[u8],
     checks: &[u8],
 ) -> Result<(Vec<Registered>, Vec<String>), serde_json::Error> {
-    let services: Option<BTreeMap<Cow<'_, str>, Service<'_>>> = serde_json::from_slice(services)?;
-    let checks: Option<BTreeMap<Cow<'_, str>, CheckEntry<'_>>> = serde_json::from_slice(checks)?;
+    let services: Option<BTreeMap<Cow<'_, str>, Held<'_>>> = serde_json::from_slice(services)?;
+    let checks: Option<BTreeMap<Cow<'_, str>, HeldCheck<'_>>> = serde_json::from_slice(checks)?;
     let (services, checks) = (services.unwrap_or_default(), checks.unwrap_or_default());
+    // A process may keep ten thousand on one agent: each list is gone through once.
+    let by_id: BTreeMap<&str, &Held<'_>> =
+        services.values().map(|service| (service.id.as_str(), service)).collect();
+    let mut own: BTreeMap<&str, Vec<&HeldCheck<'_>>> = BTreeMap::new();
+    for check in checks.values() {
+        own.entry(check.service_id.as_str()).or_default().push(check);
+    }
     let (mut held, mut unreadable) = (Vec::new(), Vec::new());
     for id in ids {
-        let Some(service) = services.values().find(|service| service.id.as_str() == id.as_str()) else {
-            continue;
-        };
+        let Some(service) = by_id.get(id.as_str()) else { continue };
         match one(id, service) {
             Ok(mut registered) => {
-                let own = checks.values().filter(|check| check.service_id.as_str() == id.as_str());
+                let own = own.get(id.as_str()).into_iter().flatten();
                 registered.checks =
                     own.map(|check| (check.id.as_str().to_owned(), registered_check(check))).collect();
                 held.push(registered);
@@ -131,20 +151,23 @@ pub(super) fn registered(
     Ok((held, unreadable))
 }
 
-fn one(id: &ServiceId, service: &Service<'_>) -> Result<Registered, String> {
-    let port = health::port(service)?;
+fn one(id: &ServiceId, service: &Held<'_>) -> Result<Registered, String> {
+    let port = health::port(service.port)?;
     let mut registered = Registered::new(id.clone(), service.name.as_str(), service.address.as_str(), port);
     registered.weights = health::weights(service.weights)?;
     registered.tags = service.tags.iter().map(|tag| tag.as_str().to_owned()).collect();
     registered.meta = service.meta.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    registered.enable_tag_override = service.enable_tag_override;
     Ok(registered)
 }
 
-fn registered_check(check: &CheckEntry<'_>) -> RegisteredCheck {
+fn registered_check(check: &HeldCheck<'_>) -> RegisteredCheck {
     let status = Status::of_check(check.status.as_str());
     // Told by its id, as in the catalogue: Consul before 1.7 leaves the type out.
-    let status = CheckState::new(check.id.as_str(), "", status, CheckScope::Service).status;
+    let maintenance = CheckState::is_maintenance(check.id.as_str());
+    let status = if maintenance { Status::Maintenance } else { status };
     RegisteredCheck::new(status, Text::as_str(&check.kind), check.output.as_str())
+        .with_notes(check.notes.as_str())
 }
 
 #[cfg(test)]

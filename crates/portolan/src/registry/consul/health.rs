@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::wire::{CheckEntry, Entry, Service, Text, WeightsEntry};
+use super::wire::{CheckEntry, Entry, Text, WeightsEntry};
 use crate::{
     model::{self, CheckScope, CheckState, Identity, Instance, Status, Weights, aggregate},
     registry::{CheckOutput, recall::Strings},
@@ -72,7 +72,7 @@ pub(super) fn instance(
     if address.is_empty() {
         return Err("neither the service nor its node has an address".to_owned());
     }
-    let (port, weights) = (port(service)?, weights(service.weights)?);
+    let (port, weights) = (port(service.port)?, weights(service.weights)?);
     let mut text = |text: &Text<'_>| strings.text(text.as_str());
     let identity = Identity {
         datacenter: text(&node.datacenter),
@@ -102,8 +102,7 @@ pub(super) fn instance(
 }
 
 /// The port of a service, where it can be one.
-pub(super) fn port(service: &Service<'_>) -> Result<u16, String> {
-    let found = service.port;
+pub(super) fn port(found: i64) -> Result<u16, String> {
     u16::try_from(found).map_err(|_cause| format!("port {found} is not from 0 to 65535"))
 }
 

@@ -201,6 +201,49 @@ pub(super) struct CheckEntry<'a> {
     pub(super) output: Text<'a>,
     #[serde(borrow, rename = "ServiceID", default)]
     pub(super) service_id: Text<'a>,
+}
+
+/// A service in `/v1/agent/services`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Held<'a> {
+    #[serde(borrow, rename = "ID")]
+    pub(super) id: Text<'a>,
+    #[serde(borrow, rename = "Service")]
+    pub(super) name: Text<'a>,
+    #[serde(borrow, rename = "Address", default)]
+    pub(super) address: Text<'a>,
+    #[serde(rename = "Port", default)]
+    pub(super) port: i64,
+    #[serde(borrow, rename = "Tags", default, deserialize_with = "null_is_default")]
+    pub(super) tags: Vec<Text<'a>>,
+    #[serde(borrow, rename = "Meta", default, deserialize_with = "null_is_default")]
+    pub(super) meta: Pairs<'a>,
+    #[serde(rename = "Weights", default)]
+    pub(super) weights: Option<WeightsEntry>,
+    #[serde(rename = "EnableTagOverride", default)]
+    pub(super) enable_tag_override: bool,
+}
+
+/// `/v1/agent/service/:id`, which holds much more.
+#[derive(Debug, Deserialize)]
+pub(super) struct ServiceHash<'a> {
+    #[serde(borrow, rename = "ContentHash", default)]
+    pub(super) hash: Text<'a>,
+}
+
+/// A check in `/v1/agent/checks`.
+#[derive(Debug, Deserialize)]
+pub(super) struct HeldCheck<'a> {
+    #[serde(borrow, rename = "CheckID")]
+    pub(super) id: Text<'a>,
+    #[serde(borrow, rename = "Status")]
+    pub(super) status: Text<'a>,
+    #[serde(borrow, rename = "Output", default)]
+    pub(super) output: Text<'a>,
+    #[serde(borrow, rename = "Notes", default)]
+    pub(super) notes: Text<'a>,
+    #[serde(borrow, rename = "ServiceID", default)]
+    pub(super) service_id: Text<'a>,
     #[serde(borrow, rename = "Type", default)]
     pub(super) kind: Text<'a>,
 }
@@ -241,6 +284,8 @@ pub(super) struct Register<'a> {
     pub(super) meta: &'a BTreeMap<String, String>,
     #[serde(rename = "Weights")]
     pub(super) weights: WeightsEntry,
+    #[serde(rename = "EnableTagOverride", skip_serializing_if = "is_false")]
+    pub(super) enable_tag_override: bool,
     #[serde(rename = "Checks")]
     pub(super) checks: Vec<RegisterCheck<'a>>,
 }
@@ -252,6 +297,8 @@ pub(super) struct RegisterCheck<'a> {
     pub(super) id: &'a str,
     #[serde(rename = "Name")]
     pub(super) name: &'a str,
+    #[serde(rename = "Notes", skip_serializing_if = "Option::is_none")]
+    pub(super) notes: Option<&'a str>,
     #[serde(rename = "HTTP", skip_serializing_if = "Option::is_none")]
     pub(super) http: Option<&'a str>,
     #[serde(rename = "Method", skip_serializing_if = "Option::is_none")]

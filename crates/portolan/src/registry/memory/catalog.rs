@@ -111,6 +111,10 @@ impl Catalog {
             .collect()
     }
 
+    pub(super) fn definition(&self, id: &ServiceId) -> Option<Definition> {
+        self.entries.get(id).map(|entry| entry.definition.clone())
+    }
+
     pub(super) fn registered(&self, ids: &[ServiceId]) -> Vec<Registered> {
         ids.iter().filter_map(|id| self.entries.get(id)).map(Entry::registered).collect()
     }
@@ -254,9 +258,10 @@ impl Entry {
         let Some(mut old) = old else {
             let fresh = |check: &CheckDefinition| (check.id.as_str().to_owned(), Checked::new(check, now));
             let checks = definition.checks.iter().map(fresh).collect();
-            return (Self { definition: definition.clone(), checks, maintenance: None }, true);
+            let maintenance = definition.maintenance.clone();
+            return (Self { definition: definition.clone(), checks, maintenance }, true);
         };
-        if same(&old.definition, definition) && old.maintenance.is_none() {
+        if same(&old.definition, definition) && old.maintenance == definition.maintenance {
             return (old, false);
         }
         let checks = definition
@@ -271,7 +276,7 @@ impl Entry {
                 (check.id.as_str().to_owned(), fresh)
             })
             .collect();
-        (Self { definition: definition.clone(), checks, maintenance: None }, true)
+        (Self { definition: definition.clone(), checks, maintenance: definition.maintenance.clone() }, true)
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -279,7 +284,7 @@ impl Entry {
     }
 
     fn maintenance_id(&self) -> String {
-        format!("_service_maintenance:{}", self.definition.id)
+        CheckState::maintenance_id(&self.definition.id)
     }
 
     fn instance(&self) -> Instance {
@@ -312,23 +317,24 @@ impl Entry {
         held.tags.clone_from(tags);
         held.meta.clone_from(meta);
         held.weights = *weights;
+        held.enable_tag_override = self.definition.enable_tag_override;
         held.checks = self
             .checks
             .iter()
             .map(|(id, check)| (id.clone(), RegisteredCheck::new(check.status, check.kind(), &check.output)))
             .collect();
         if let Some(reason) = &self.maintenance {
-            let check = RegisteredCheck::new(Status::Maintenance, "maintenance", reason);
+            let check = RegisteredCheck::new(Status::Maintenance, "maintenance", "").with_notes(reason);
             held.checks.insert(self.maintenance_id(), check);
         }
         held
     }
 }
 
-/// Whether nothing that is kept differs. The status that a check starts with is not kept.
+/// Whether nothing that is kept differs. The status that a check starts with is not kept; maintenance is kept apart.
 fn same(old: &Definition, new: &Definition) -> bool {
     let plain = |definition: &Definition| {
-        let mut plain = definition.clone();
+        let mut plain = Definition { maintenance: None, ..definition.clone() };
         for check in &mut plain.checks {
             check.check.initial = None;
         }

@@ -106,8 +106,7 @@ impl Field {
             Self::Meta(at) => meta.value_mut(usize::from(at)),
             Self::Locality => locality.as_mut().map(|Locality { zone }| zone),
             Self::Check(at, field) => {
-                let CheckEntry { id, name, status, output, service_id, kind: _ } =
-                    checks.get_mut(usize::from(at))?;
+                let CheckEntry { id, name, status, output, service_id } = checks.get_mut(usize::from(at))?;
                 Some(match field {
                     CheckField::Id => id,
                     CheckField::Name => name,
