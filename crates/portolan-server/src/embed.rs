@@ -13,7 +13,10 @@ use portolan::{
         Report, ServiceQuery, ServiceTags,
     },
 };
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 mod convert;
 
@@ -121,6 +124,28 @@ impl Embedded {
         self.apply(Command::RegisterService { service, checks, others: OtherChecks::Remove })
     }
 
+    /// Waits until what is held of an id is other than it was.
+    async fn changed(&self, id: &ServiceId, wait: Duration) -> Result<(), Error> {
+        let look = || {
+            let mut held = self.held(std::slice::from_ref(id)).pop();
+            // Consul's hash is of the instance without its checks.
+            held.iter_mut().for_each(|one| one.checks.clear());
+            held
+        };
+        let Some(before) = look() else {
+            return Err(self.failed(Kind::NotFound, format!("unknown service id {id:?}")));
+        };
+        let key = Key::Service(Arc::clone(&before.name));
+        loop {
+            // Before the look, so that no change between the two is missed.
+            let index = self.core.look(|state| state.index(&key));
+            if look().as_ref() != Some(&before) {
+                return Ok(());
+            }
+            self.wait(&key, Some(Block { index, wait })).await?;
+        }
+    }
+
     fn held(&self, ids: &[ServiceId]) -> Vec<Registered> {
         let found = |id: &ServiceId| {
             self.core.look(|state| {
@@ -170,6 +195,13 @@ impl Registry for Embedded {
 
     fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
         Box::pin(async move { Ok(self.held(ids)) })
+    }
+
+    fn tether<'a>(&'a self, id: &'a ServiceId, wait: Duration) -> Reply<'a, ()> {
+        Box::pin(async move {
+            // That the time is over is as good an end as any.
+            timeout(wait, self.changed(id, wait)).await.unwrap_or(Ok(()))
+        })
     }
 
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {

@@ -302,8 +302,18 @@ impl Registry for Memory {
         Box::pin(async move {
             let mut ring = self.shared.any.subscribe();
             let give_up = Instant::now() + wait.min(MAX_WAIT);
-            let held = || self.shared.call(|catalog| Ok((Changes::default(), catalog.definition(id))));
+            let held = || {
+                self.shared.call(|catalog| {
+                    let mut held = catalog.registered(std::slice::from_ref(id));
+                    // Consul's hash is of the instance without its checks.
+                    held.iter_mut().for_each(|one| one.checks.clear());
+                    Ok((Changes::default(), held))
+                })
+            };
             let before = held()?;
+            if before.is_empty() {
+                return Err(Error::new(Kind::NotFound, format!("service id {id:?}: not registered")));
+            }
             while held()? == before && Instant::now() < give_up {
                 // Which of the two it was makes no difference: the catalogue is looked at again.
                 let _woken = tokio::time::timeout_at(give_up, ring.changed()).await;

@@ -72,7 +72,11 @@ macro_rules! contract_rules {
             the_worst_check_is_the_status,
             the_output_is_kept_only_where_it_is_asked_for,
             maintenance_takes_an_instance_out_and_back,
-            maintenance_of_what_is_not_there_is_not_found
+            maintenance_of_what_is_not_there_is_not_found,
+            an_instance_can_come_in_maintenance,
+            a_registration_ends_the_maintenance_that_it_does_not_name,
+            tags_can_belong_to_the_catalogue,
+            a_tether_ends_when_the_instance_is_changed
         }
     };
 }

@@ -111,10 +111,6 @@ impl Catalog {
             .collect()
     }
 
-    pub(super) fn definition(&self, id: &ServiceId) -> Option<Definition> {
-        self.entries.get(id).map(|entry| entry.definition.clone())
-    }
-
     pub(super) fn registered(&self, ids: &[ServiceId]) -> Vec<Registered> {
         ids.iter().filter_map(|id| self.entries.get(id)).map(Entry::registered).collect()
     }

@@ -114,3 +114,46 @@ pub(crate) async fn maintenance_of_what_is_not_there_is_not_found(registry: &dyn
     assert_eq!(error.kind(), Kind::NotFound, "{error}");
     Ok(())
 }
+
+/// The whole of the answers in which the instance was seen: in none of them callers could choose it.
+pub(crate) async fn an_instance_can_come_in_maintenance(registry: &dyn Registry) -> Outcome {
+    let (mut definition, check) = with_ttl("warming", Some(Status::Passing))?;
+    definition.maintenance = Some("warming up".to_owned());
+    registry.register(&definition).await?;
+    settled(registry, "warming", |instances| {
+        assert!(instances.iter().all(|one| one.status == Status::Maintenance), "{instances:?}");
+        !instances.is_empty()
+    })
+    .await?;
+    let ids = std::slice::from_ref(&definition.id);
+    let held = registry.registered(ids).await?;
+    assert_eq!(held.first().and_then(|held| held.maintenance()), Some("warming up"));
+    // Sent again, as a repair is, it stays; and its own check keeps its status.
+    registry.report(&report(&check, Status::Warning, "")).await?;
+    definition.tags.push("repaired".to_owned());
+    registry.register(&definition).await?;
+    let held = registry.registered(ids).await?;
+    assert_eq!(held.first().map(|held| (held.status(), held.checks.len())), Some((Status::Maintenance, 2)));
+    registry.maintenance(&definition.id, None).await?;
+    settled(registry, "warming", one_is(Status::Warning)).await?;
+    clean(registry, &[&definition]).await
+}
+
+pub(crate) async fn a_registration_ends_the_maintenance_that_it_does_not_name(
+    registry: &dyn Registry,
+) -> Outcome {
+    let (mut definition, _check) = with_ttl("ended", Some(Status::Passing))?;
+    registry.register(&definition).await?;
+    registry.maintenance(&definition.id, Some("new disks")).await?;
+    settled(registry, "ended", one_is(Status::Maintenance)).await?;
+    definition.tags.push("changed".to_owned());
+    registry.register(&definition).await?;
+    settled(registry, "ended", one_is(Status::Passing)).await?;
+    registry.maintenance(&definition.id, Some("new disks")).await?;
+    definition.tags.push("again".to_owned());
+    definition.maintenance = Some("new disks".to_owned());
+    registry.register(&definition).await?;
+    let held = registry.registered(std::slice::from_ref(&definition.id)).await?;
+    assert_eq!(held.first().and_then(|held| held.maintenance()), Some("new disks"));
+    clean(registry, &[&definition]).await
+}

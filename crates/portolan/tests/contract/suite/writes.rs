@@ -218,3 +218,44 @@ pub(crate) async fn the_agent_holds_what_was_sent(registry: &dyn Registry) -> Ou
     settled_with(registry, query("kept")?, |instances| instances.is_empty()).await?;
     Ok::<_, Failure>(())
 }
+
+pub(crate) async fn tags_can_belong_to_the_catalogue(registry: &dyn Registry) -> Outcome {
+    let mut definition = plain("labelled")?;
+    for theirs in [false, true, false] {
+        definition.enable_tag_override = theirs;
+        registry.register(&definition).await?;
+        let held = registry.registered(std::slice::from_ref(&definition.id)).await?;
+        assert_eq!(held.first().map(|held| held.enable_tag_override), Some(theirs));
+    }
+    clean(registry, &[&definition]).await
+}
+
+pub(crate) async fn a_tether_ends_when_the_instance_is_changed(registry: &dyn Registry) -> Outcome {
+    let (mut definition, check) = with_ttl("tethered", Some(Status::Passing))?;
+    registry.register(&definition).await?;
+    settled(registry, "tethered", one_is(Status::Passing)).await?;
+    let changed = definition.clone();
+    definition.tags.push("changed".to_owned());
+    let id = changed.id.clone();
+    let tethered = registry.tether(&id, Duration::from_secs(60));
+    let meddling = async {
+        // It does not end for what its health says; and it may not have begun when this does.
+        registry.report(&report(&check, Status::Warning, "")).await?;
+        for turn in 0..1_000_000 {
+            definition.tags = vec![turn.to_string()];
+            registry.register(&definition).await?;
+            tokio::task::yield_now().await;
+        }
+        Ok::<_, Failure>(())
+    };
+    let ended = async {
+        tokio::select! {
+            biased;
+            ended = tethered => Ok(ended?),
+            ended = meddling => ended,
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended).await??;
+    assert!(registry.tether(&ServiceId::new("never-tethered")?, Duration::from_secs(60)).await.is_err());
+    clean(registry, &[&changed]).await
+}
