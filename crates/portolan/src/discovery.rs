@@ -36,6 +36,8 @@ mod kept;
 mod services;
 mod suspend;
 mod views;
+#[cfg(unix)]
+mod watchdog;
 
 pub use config::{CacheConfig, Config, GuardConfig, ViewConfig};
 pub use dump::{Dump, ResolverDump, ViewDump};

@@ -29,6 +29,7 @@
 //! - [`Services`] tells which services there are, and which come and go.
 //! - [`RegistrationHandle`] keeps an instance registered while it lives, and says why not when it cannot be.
 //! - [`HealthEndpoint`] answers how the program is, from named [`Probe`]s, for the registry and for an orchestrator.
+//! - [`systemd`] is told that the program is ready, that it stops, and that it lives.
 //! - [`Registry`] is the only door to a catalogue: Consul, the embedded registry, one in this process, or your own.
 
 mod backoff;
@@ -48,6 +49,8 @@ mod resolve;
 mod roll;
 mod snapshot;
 mod sync;
+#[cfg(unix)]
+pub mod systemd;
 mod tasks;
 mod telemetry;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -32,6 +32,8 @@ struct Shared {
     stop: CancellationToken,
     #[expect(clippy::disallowed_types, reason = "cold path: once per task")]
     set: std::sync::Mutex<JoinSet<()>>,
+    /// How many have panicked, and have not yet run for [`RESTART_PAUSE`] since.
+    down: watch::Sender<usize>,
 }
 
 impl Drop for Shared {
@@ -42,8 +44,8 @@ impl Drop for Shared {
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        let set = Default::default();
-        Self { shared: Arc::new(Shared { stop: CancellationToken::new(), set }) }
+        let (stop, set, down) = (CancellationToken::new(), Default::default(), watch::Sender::new(0));
+        Self { shared: Arc::new(Shared { stop, set, down }) }
     }
 
     /// A token that is cancelled when the set is closed or dropped.
@@ -54,6 +56,12 @@ impl Tasks {
     /// Whether the set was closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.shared.stop.is_cancelled()
+    }
+
+    /// How many are down: from a panic until they have run for 1 s again.
+    #[cfg(unix)]
+    pub(crate) fn down(&self) -> watch::Receiver<usize> {
+        self.shared.down.subscribe()
     }
 
     /// How many run now.
@@ -69,13 +77,13 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let stop = self.stop();
+        let (stop, down) = (self.stop(), self.shared.down.clone());
         let mut set = self.shared.set.lock().unwrap_or_else(PoisonError::into_inner);
         while set.try_join_next().is_some() {} // forget those that ended
         set.spawn(async move {
             tokio::select! {
                 biased;
-                () = supervise(name, make) => {}
+                () = supervise(name, make, down) => {}
                 () = ended(&stop) => {}
             }
         });
@@ -106,15 +114,44 @@ async fn ended(stop: &CancellationToken) {
     tokio::time::sleep(LAST_WORDS).await;
 }
 
-async fn supervise<F>(name: &'static str, make: impl Fn() -> F)
+/// A task that counts as down until this is dropped.
+struct Down(watch::Sender<usize>);
+
+impl Down {
+    fn new(down: &watch::Sender<usize>) -> Self {
+        down.send_modify(|down| *down = down.saturating_add(1));
+        Self(down.clone())
+    }
+}
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        self.0.send_modify(|down| *down = down.saturating_sub(1));
+    }
+}
+
+async fn supervise<F>(name: &'static str, make: impl Fn() -> F, down: watch::Sender<usize>)
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    let mut is_down = None;
     loop {
         let mut one = JoinSet::new();
         one.spawn(make());
-        match one.join_next().await {
+        let early = match &is_down {
+            Some(_) => timeout(RESTART_PAUSE, one.join_next()).await.ok(),
+            None => None,
+        };
+        let ended = match early {
+            Some(ended) => ended,
+            None => {
+                is_down = None;
+                one.join_next().await
+            }
+        };
+        match ended {
             Some(Err(failed)) if failed.is_panic() => {
+                is_down.get_or_insert_with(|| Down::new(&down));
                 metrics::counter!(telemetry::TASK_PANICS, "task" => name).increment(1);
                 tracing::error!(task = name, "a task panicked and is started again; please report this bug");
                 rethrow_in_tests(failed);

@@ -22,7 +22,8 @@ pub(super) const MODULES: &[(&str, &[&str])] = &[
     ("depend", &["resolve"]),
     ("integrate", &["depend", "register"]),
     ("register", &["guard"]),
-    ("discovery", &["integrate", "register", "cache"]),
+    ("systemd", &[]),
+    ("discovery", &["integrate", "register", "cache", "systemd"]),
 ];
 
 /// A trait object that only some modules may hold, so that the others go through one of them.
