@@ -14,14 +14,11 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use self::{
     combine::Part,
@@ -57,9 +54,10 @@ const ON_THE_WAY: Duration = Duration::from_secs(1);
 /// it is asked, and not before.
 ///
 /// How it is served: `router()` for axum (feature `axum`), `service()` for tower and for hyper (features `tower`,
-/// `hyper`), `serve(addr)` on a port of its own (feature `health-server`), or [`respond`](Self::respond) in any other
-/// server. The question is in the path, `/livez`, `/readyz` or `/health` unless set; the answer is text, or JSON
-/// (`application/health+json`) where `Accept` names it or the query is `format=json`.
+/// `hyper`), `grpc()` for a gRPC server of tonic (feature `tonic`), `serve(addr)` on a port of its own (feature
+/// `health-server`), or [`respond`](Self::respond) in any other server. The question is in the path, `/livez`, `/readyz`
+/// or `/health` unless set; the answer is text, or JSON (`application/health+json`) where `Accept` names it or the query is
+/// `format=json`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -90,7 +88,7 @@ struct Inner {
     slots: Vec<Arc<Slot>>,
     paths: Paths,
     about: Arc<About>,
-    ready: AtomicBool,
+    ready: watch::Sender<bool>,
     #[expect(clippy::disallowed_types, reason = "cold path: once per run of a probe")]
     runs: std::sync::Mutex<JoinSet<()>>,
 }
@@ -115,14 +113,14 @@ impl HealthEndpoint {
         config.validate()?;
         let HealthConfig { paths, about, probes, ready } = config;
         let slots = probes.into_iter().map(|probe| Arc::new(Slot::new(probe))).collect();
-        let (ready, runs) = (AtomicBool::new(ready), Default::default());
+        let (ready, runs) = (watch::Sender::new(ready), Default::default());
         Ok(Self { inner: Arc::new(Inner { slots, paths, about: Arc::new(about), ready, runs }) })
     }
 
     /// Says whether the program may be sent requests. While it is not ready, readiness and the registry's check fail,
     /// whatever the probes find; liveness does not change.
     pub fn set_ready(&self, ready: bool) {
-        if self.inner.ready.swap(ready, Ordering::AcqRel) != ready {
+        if self.inner.ready.send_replace(ready) != ready {
             tracing::info!(ready, "readiness");
         }
     }
@@ -130,7 +128,7 @@ impl HealthEndpoint {
     /// Whether the program says that it may be sent requests. The probes may say otherwise.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.inner.ready.load(Ordering::Acquire)
+        *self.inner.ready.borrow()
     }
 
     /// The check that has a registry ask this endpoint on the instance's own port, each 10 s; its timeout is 5 s, or 1 s
@@ -188,6 +186,27 @@ impl HealthEndpoint {
     #[cfg(feature = "axum")]
     pub(crate) fn paths(&self) -> &Paths {
         &self.inner.paths
+    }
+
+    /// Whether there is a probe of this name.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn has_probe(&self, name: &str) -> bool {
+        self.inner.slots.iter().any(|slot| *slot.probe.name == *name)
+    }
+
+    /// What the probe of this name finds; the others are not asked.
+    #[cfg(feature = "tonic")]
+    pub(crate) async fn find(&self, name: &str) -> Option<Finding> {
+        let asked = Instant::now();
+        let slot = self.inner.slots.iter().find(|slot| *slot.probe.name == *name)?;
+        let ticket = slot.ask(|landing| self.begin(landing));
+        Some(slot.told(ticket, asked).await.finding)
+    }
+
+    /// Tells when [`set_ready`](Self::set_ready) is called.
+    #[cfg(feature = "tonic")]
+    pub(crate) fn readiness(&self) -> watch::Receiver<bool> {
+        self.inner.ready.subscribe()
     }
 
     fn begin(&self, landing: Landing) {

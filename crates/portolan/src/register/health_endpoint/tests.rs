@@ -1,7 +1,7 @@
 //! The endpoint with its runs: once at a time, within the deadline, and nothing left behind. Time is paused where it matters.
 
 use std::{
-    sync::atomic::{AtomicU8, AtomicUsize},
+    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
     time::Duration,
 };
 
