@@ -10,6 +10,7 @@ pub(crate) mod demo;
 pub(crate) mod discover;
 pub(crate) mod faults;
 pub(crate) mod filter;
+pub(crate) mod instance;
 pub(crate) mod outage;
 pub(crate) mod register;
 pub(crate) mod serve;

@@ -10,6 +10,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod cmd;
 mod config;
+mod definition;
 mod exit;
 mod output;
 
@@ -35,7 +36,7 @@ enum Command {
     /// Watch services come, die and move while a caller loses no request.
     Demo(cmd::demo::Args),
     /// Register an instance with the agent, once, and print its id.
-    Register(cmd::register::Args),
+    Register(Box<cmd::register::Args>),
     /// Remove an instance from the agent.
     Deregister(cmd::register::DeregisterArgs),
     /// List the names of all services, with their tags.
@@ -80,7 +81,7 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Serve(args) => cmd::serve::run(args, shell).await,
         Command::Faults(args) => cmd::faults::run(args, shell).await,
         Command::Demo(args) => cmd::demo::run(args, shell).await,
-        Command::Register(args) => cmd::register::run(args, shell).await,
+        Command::Register(args) => cmd::register::run(*args, shell).await,
         Command::Deregister(args) => cmd::register::deregister(args, shell).await,
         Command::Services(args) => cmd::services::run(args, shell).await,
         Command::Discover(args) => cmd::discover::run(args, shell).await,

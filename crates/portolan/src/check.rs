@@ -34,6 +34,8 @@ pub struct Check {
     pub id: Option<CheckId>,
     /// Its name for people. `None`: `Service 'NAME' check`, as Consul names it.
     pub name: Option<String>,
+    /// A word to people about it, which the registry keeps. Default none.
+    pub notes: Option<String>,
     /// What is checked, and how.
     pub kind: CheckKind,
     /// From one run to the next, at least 1 s; default 10 s. TTL and alias checks have none.
@@ -174,6 +176,7 @@ impl Check {
         Self {
             id: None,
             name: None,
+            notes: None,
             kind,
             interval: DEFAULT_INTERVAL,
             timeout: DEFAULT_TIMEOUT,
@@ -296,6 +299,13 @@ impl Check {
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// A word to people about it.
+    #[must_use]
+    pub fn with_notes(mut self, notes: impl Into<String>) -> Self {
+        self.notes = Some(notes.into());
         self
     }
 

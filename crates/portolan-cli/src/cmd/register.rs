@@ -1,100 +1,104 @@
-//! `portolan register` and `portolan deregister`: one instance, by hand or from a script.
+//! `portolan register` and `portolan deregister`: instances, by hand or from a script.
 //!
-//! In:  flags. Out: one call to the agent, and the id on stdout.
+//! In:  flags, or definition files. Out: a call to the agent for each instance, and its id on stdout.
 //!
 //! It registers once and ends: from then on the agent runs the checks. A service that shall come back by itself after
-//! its agent lost it holds a registration of the library instead.
+//! its agent lost it is run by `portolan run`, or holds a registration of the library instead.
+//!
+//! Never: sends anything of a file before all files are found to be right.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use anyhow::Context;
 use clap::Args as ClapArgs;
 use portolan::{
-    Address, Check, Config, Registration, ServiceId, ServiceName, Status, Weights,
+    Config, Discovery, Error, Registration, Registry, ServiceId, ServiceName, Status,
     registry::{Definition, Registered},
 };
 use tokio::time::Instant;
 
-use super::{ask, explain};
+use super::{
+    ask, explain,
+    instance::{CHECKS, InstanceArgs},
+};
 use crate::{
-    config::{Pair, RegistryArgs, Shell, duration, version},
-    exit::{Exit, Usage},
+    config::{RegistryArgs, Shell},
+    definition::{self, Syntax},
+    exit::Exit,
     output,
 };
+
+/// The largest file that is read: nobody writes a larger one by hand.
+const FILE_LIMIT: u64 = 1 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
   portolan register web --port 8080 --check http:/health
   portolan register db --port 5432 --address 10.0.0.7 --check tcp --tag primary --meta zone=eu-1
   portolan register job --port 9000 --id job-1 --check ttl:15s
+  portolan register api --port 50051 --check grpc:/pkg.Orders --tls --failures-before-critical 3
+  portolan register --file /etc/consul.d/web.hcl
 
-Checks: http:/PATH or http:URL (a GET, 2xx is passing), tcp or tcp:HOST:PORT (a connection), ttl:DURATION (the service
-reports, by PUT /v1/agent/check/pass/CHECK-ID). Without --check it is passing for as long as its node is.";
+Without --check it is passing for as long as its node is.
 
-#[derive(Debug, ClapArgs)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
-    /// The service's name.
-    name: ServiceName,
-    /// The port it listens on.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    port: u16,
-    /// Where it can be reached: an address, `interface:NAME`, or `auto`, which is the address that the way to the
-    /// registry leaves from.
-    #[arg(long, value_name = "auto|interface:NAME|ADDRESS", default_value = "auto")]
-    address: Address,
-    /// Its id on the agent. Default: name, host, port and a random part.
-    #[arg(long)]
-    id: Option<ServiceId>,
-    /// A tag; may be given several times.
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
-    /// A pair of its meta; may be given several times.
-    #[arg(long = "meta", value_name = "KEY=VALUE")]
-    meta: Vec<Pair>,
-    /// Its version, kept as meta `version`.
-    #[arg(long = "version", value_name = "VERSION", value_parser = version)]
-    version: Option<semver::Version>,
-    /// Its zone, kept as meta `zone`.
-    #[arg(long)]
-    zone: Option<String>,
-    /// Its share of requests against the others, 0 to 65535.
-    #[arg(long, default_value_t = 1)]
-    weight: u16,
-    /// A health check; may be given several times.
-    #[arg(long = "check", value_name = "CHECK", value_parser = check, help_heading = "Checks")]
-    checks: Vec<Check>,
-    /// From one run of a check to the next, at least 1s. Default 10s.
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Checks")]
-    interval: Option<Duration>,
-    /// How long a run may take. Default 5s.
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Checks")]
-    timeout: Option<Duration>,
-    /// How long it may be critical before the agent removes it, at least 1m. Default 10m.
-    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Checks")]
-    deregister_after: Option<Duration>,
-    #[command(flatten)]
-    registry: RegistryArgs,
+";
+
+const FILES: &str = "
+
+Files: what `consul services register FILE` takes, in JSON (.json), HCL (.hcl) or TOML (.toml) of the same shape, and
+the body of PUT /v1/agent/service/register. As there, an instance without an id has the service's name for it, and
+replaces what the agent holds under it. Nothing is sent unless all files are right.";
+
+fn after_help() -> String {
+    format!("{EXAMPLES}{CHECKS}{FILES}")
 }
 
-/// Reads `http:/health`, `tcp`, `tcp:host:port`, `ttl:15s`.
-fn check(text: &str) -> Result<Check, Usage> {
-    let (kind, target) = text.split_once(':').unwrap_or((text, ""));
-    let check = match (kind, target) {
-        ("http", "") => Check::http("/health"),
-        // `http://host/path` is what people write first.
-        ("http", rest) if rest.starts_with("//") => Check::http(text),
-        ("https", rest) if rest.starts_with("//") => Check::http(text),
-        ("http", target) => Check::http(target),
-        ("tcp", "") => Check::tcp(),
-        ("tcp", target) => Check::tcp_at(target),
-        ("ttl", "") => Check::ttl(portolan::check::DEFAULT_TTL),
-        ("ttl", target) => Check::ttl(duration(target).map_err(|error| Usage(error.to_string()))?),
-        _ => {
-            return Err(Usage("write http:/PATH, http:URL, tcp, tcp:HOST:PORT or ttl:DURATION".to_owned()));
-        }
-    };
-    check.validate("check").map_err(|error| Usage(error.to_string()))?;
-    Ok(check)
+/// What a file says instead.
+const FLAGS: [&str; 22] = [
+    "name",
+    "port",
+    "address",
+    "id",
+    "tags",
+    "meta",
+    "version",
+    "zone",
+    "weight",
+    "checks",
+    "interval",
+    "timeout",
+    "deregister_after",
+    "initial",
+    "success_before_passing",
+    "failures_before_warning",
+    "failures_before_critical",
+    "method",
+    "headers",
+    "tls",
+    "tls_skip_verify",
+    "tls_server_name",
+];
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = after_help())]
+pub(crate) struct Args {
+    /// The service's name.
+    #[arg(required_unless_present = "files")]
+    name: Option<ServiceName>,
+    /// The port it listens on.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), required_unless_present = "files")]
+    port: Option<u16>,
+    /// A definition file of Consul's, in place of all of this; may be given several times.
+    #[arg(long = "file", value_name = "FILE", conflicts_with_all = FLAGS)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    instance: InstanceArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -111,9 +115,10 @@ pub(crate) struct DeregisterArgs {
 pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let discovery = args.registry.discovery(Config::default())?;
     let registry = discovery.registry();
-    let begun = Instant::now();
-    let defined = discovery.define(&registration(&args)).await;
-    let definition = defined.map_err(|error| explain(error, &registry.describe(), begun.elapsed()))?;
+    let (Some(name), Some(port)) = (&args.name, args.port) else {
+        return register_files(&args.files, &discovery, shell).await;
+    };
+    let definition = define(&discovery, &args.instance.registration(name.as_str(), port)?).await?;
     let id = &definition.id;
     let held = ask(&registry, registry.registered(std::slice::from_ref(id))).await?;
     if let Some(other) = held.first().filter(|held| is_alive_elsewhere(&definition, held)) {
@@ -122,49 +127,57 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
             "--id: {id} is held by an instance at {place} that works; give another id, or deregister that one"
         );
     }
-    ask(&registry, registry.register(&definition)).await?;
+    send(&registry, &definition, shell).await?;
+    Ok(Exit::Fine)
+}
+
+async fn register_files(files: &[PathBuf], discovery: &Discovery, shell: &Shell) -> anyhow::Result<Exit> {
+    let registry = discovery.registry();
+    let mut all = Vec::new();
+    let mut seen: BTreeMap<ServiceId, &Path> = BTreeMap::new();
+    for path in files {
+        for registration in read_file(path).with_context(|| path.display().to_string())? {
+            let definition = define(discovery, &registration).await?;
+            if let Some(other) = seen.insert(definition.id.clone(), path) {
+                let (id, path, other) = (&definition.id, path.display(), other.display());
+                let what = format!("{path}: id: {id:?} stands in {other} already; give each its own");
+                return Err(Error::config(what).into());
+            }
+            all.push(definition);
+        }
+    }
+    for definition in &all {
+        send(&registry, definition, shell).await?;
+    }
+    Ok(Exit::Fine)
+}
+
+fn read_file(path: &Path) -> Result<Vec<Registration>, Error> {
+    let syntax = Syntax::of(path)?;
+    let unreadable = |cause| Error::config("it cannot be read; give a file that can be").caused_by(cause);
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > FILE_LIMIT {
+        return Err(Error::config(format!("it has {size} bytes; {FILE_LIMIT} are allowed")));
+    }
+    definition::read(&std::fs::read_to_string(path).map_err(unreadable)?, syntax)
+}
+
+async fn define(discovery: &Discovery, registration: &Registration) -> anyhow::Result<Definition> {
+    let begun = Instant::now();
+    let defined = discovery.define(registration).await;
+    defined.map_err(|error| explain(error, &discovery.registry().describe(), begun.elapsed()))
+}
+
+/// Sends it, and says its id.
+async fn send(registry: &Arc<dyn Registry>, definition: &Definition, shell: &Shell) -> anyhow::Result<()> {
+    let id = &definition.id;
+    ask(registry, registry.register(definition)).await.with_context(|| id.to_string())?;
     output::print(&format!("{id}\n"))?;
     for check in definition.checks.iter().filter(|check| check.check.is_ttl()) {
         let url = format!("/v1/agent/check/pass/{}", check.id);
         shell.hint(&format!("{id}: it is critical until the service reports, by PUT {url}"));
     }
-    Ok(Exit::Fine)
-}
-
-/// The flags as the library takes them.
-fn registration(args: &Args) -> Registration {
-    let weights = Weights { passing: args.weight, ..Weights::default() };
-    let mut registration = Registration::new(args.name.as_str(), args.port)
-        .address(args.address.clone())
-        .tags(args.tags.iter().cloned())
-        .weights(weights);
-    for pair in &args.meta {
-        registration = registration.meta(&pair.key, &pair.value);
-    }
-    if let Some(id) = &args.id {
-        registration = registration.id(id.as_str());
-    }
-    if let Some(version) = &args.version {
-        registration = registration.version(version.to_string());
-    }
-    if let Some(zone) = &args.zone {
-        registration = registration.zone(zone);
-    }
-    registration.checks(args.checks.iter().map(|check| scheduled(check.clone(), args)))
-}
-
-/// A check with what was said for all of them.
-fn scheduled(mut check: Check, args: &Args) -> Check {
-    if let Some(interval) = args.interval {
-        check = check.every(interval);
-    }
-    if let Some(timeout) = args.timeout {
-        check = check.timeout(timeout);
-    }
-    match args.deregister_after {
-        Some(after) => check.deregister_after(Some(after)),
-        None => check,
-    }
+    Ok(())
 }
 
 /// Whether the id belongs to another instance that is not known to be dead.
@@ -187,31 +200,4 @@ pub(crate) async fn deregister(args: DeregisterArgs, shell: &Shell) -> anyhow::R
     }
     ask(&registry, registry.deregister(id)).await?;
     Ok(Exit::Fine)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn checks_are_read_as_people_write_them() {
-        for (text, expected) in [
-            ("http:/health", Some(Check::http("/health"))),
-            ("http", Some(Check::http("/health"))),
-            ("http:http://127.0.0.1:1/x", Some(Check::http("http://127.0.0.1:1/x"))),
-            ("http://127.0.0.1:1/x", Some(Check::http("http://127.0.0.1:1/x"))),
-            ("https://a.b/", Some(Check::http("https://a.b/"))),
-            ("tcp", Some(Check::tcp())),
-            ("tcp:[::1]:80", Some(Check::tcp_at("[::1]:80"))),
-            ("ttl:15s", Some(Check::ttl(Duration::from_secs(15)))),
-            ("ttl:15", None),
-            ("ttl:1ms", None),
-            ("tcp:db", None),
-            ("http:health", None),
-            ("grpc:x", None),
-            ("", None),
-        ] {
-            assert_eq!(check(text).ok(), expected, "{text:?}");
-        }
-    }
 }

@@ -16,7 +16,10 @@ use crate::{
     config::{NO_SCRIPTS, Scripts},
     state::{
         AgentCheck, Entry, LEAST_DEREGISTER_AFTER,
-        rows::{Ask, CheckSpec, Health, HttpProbe, Pairs, Probe, ServiceRow, ServiceSpec, Text, Trust},
+        rows::{
+            Ask, CheckSpec, Health, HttpProbe, Pairs, Probe, ServiceRow, ServiceSpec, TaggedAddress, Text,
+            Trust,
+        },
     },
 };
 
@@ -105,6 +108,13 @@ pub(super) fn definition(
     spec.meta = given.meta.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect();
     (spec.passing_weight, spec.warning_weight) = (given.weights.passing, given.weights.warning);
     spec.enable_tag_override = given.enable_tag_override;
+    spec.tagged = given
+        .tagged_addresses
+        .iter()
+        .map(|(tag, (address, port))| {
+            (tag.as_str().into(), TaggedAddress { address: address.as_str().into(), port: *port })
+        })
+        .collect();
     let mut checks = given.checks.iter().map(|given| check(given, scripts)).collect::<Result<Vec<_>, _>>()?;
     checks.extend(given.maintenance.as_deref().map(|reason| maintenance(&given.id, reason)));
     Ok((spec, checks))
@@ -123,6 +133,7 @@ fn check(given: &CheckDefinition, scripts: Scripts) -> Result<CheckSpec, String>
     let id = given.id.as_str();
     given.check.validate(&format!("check {id}")).map_err(|wrong| wrong.to_string())?;
     let mut spec = CheckSpec::new(id, &given.name, probe(&given.check, scripts)?);
+    spec.notes = given.check.notes.as_deref().unwrap_or_default().into();
     spec.initial = given.check.initial.and_then(health);
     spec.success_before_passing = given.check.success_before_passing.into();
     spec.failures_before_warning = given.check.failures_before_warning.into();

@@ -32,6 +32,7 @@ const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 pub(crate) async fn find(wanted: &Address, endpoint: Option<&str>) -> Result<String, Error> {
     match (wanted, endpoint) {
         (Address::Given(address), _) => Ok(address.clone()),
+        (Address::Node, _) => Ok(String::new()),
         (Address::Auto, None) => Ok(Ipv4Addr::LOCALHOST.to_string()),
         (Address::Auto, Some(endpoint)) => {
             let (local, registry) = route(endpoint).await?;

@@ -81,6 +81,7 @@ pub(crate) fn define(spec: &Registration, id: ServiceId, address: &str) -> Resul
     definition.weights = spec.weights;
     definition.enable_tag_override = spec.enable_tag_override;
     definition.maintenance.clone_from(&spec.maintenance);
+    definition.tagged_addresses.clone_from(&spec.tagged_addresses);
     let mut ids = BTreeSet::new();
     for (place, check) in (1usize..).zip(&spec.checks) {
         let id = match &check.id {

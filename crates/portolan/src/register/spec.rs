@@ -55,6 +55,7 @@ pub struct Registration {
     pub(crate) tags: Vec<String>,
     pub(crate) meta: BTreeMap<String, String>,
     pub(crate) weights: Weights,
+    pub(crate) tagged_addresses: BTreeMap<String, (String, u16)>,
     pub(crate) checks: Vec<Check>,
     pub(crate) enable_tag_override: bool,
     pub(crate) maintenance: Option<String>,
@@ -72,16 +73,20 @@ pub enum Address {
     Given(String),
     /// The first global address of this network interface, IPv4 before IPv6.
     Interface(String),
+    /// The address of the agent's node: none is sent, as in a definition file of Consul's that names none. Its checks
+    /// need whole targets.
+    Node,
 }
 
 impl FromStr for Address {
     type Err = Error;
 
-    /// Reads `auto`, `interface:eth0`, or an address.
+    /// Reads `auto`, `node`, `interface:eth0`, or an address.
     fn from_str(text: &str) -> Result<Self, Error> {
         let address = match text.split_once(':') {
             Some(("interface", name)) => Self::Interface(name.to_owned()),
             _ if text == "auto" => Self::Auto,
+            _ if text == "node" => Self::Node,
             _ => Self::Given(text.to_owned()),
         };
         address.validate()?;
@@ -95,6 +100,7 @@ impl fmt::Display for Address {
             Self::Auto => f.write_str("auto"),
             Self::Given(address) => f.write_str(address),
             Self::Interface(name) => write!(f, "interface:{name}"),
+            Self::Node => f.write_str("node"),
         }
     }
 }
@@ -123,7 +129,7 @@ impl Address {
                     return Ok(());
                 }
             }
-            Self::Auto | Self::Interface(_) => return Ok(()),
+            Self::Auto | Self::Interface(_) | Self::Node => return Ok(()),
         };
         Err(Error::config(format!("address: {shown:?} {problem}")))
     }
@@ -140,6 +146,7 @@ impl Registration {
             tags: Vec::new(),
             meta: BTreeMap::new(),
             weights: Weights::default(),
+            tagged_addresses: BTreeMap::new(),
             checks: Vec::new(),
             enable_tag_override: false,
             maintenance: None,
@@ -216,6 +223,13 @@ impl Registration {
         self
     }
 
+    /// Another address and port under which it can be reached, by its tag: `lan`, `wan`, `wan_ipv6`, … Port 0: the
+    /// instance's own. Consul adds some by itself; see its `tagged_addresses`.
+    pub fn tagged_address(mut self, tag: impl Into<String>, address: impl Into<String>, port: u16) -> Self {
+        self.tagged_addresses.insert(tag.into(), (address.into(), port));
+        self
+    }
+
     /// One more check. At most 64.
     pub fn check(mut self, check: Check) -> Self {
         self.checks.push(check);
@@ -255,6 +269,14 @@ impl Registration {
         self.address.validate()?;
         self.validate_tags()?;
         self.validate_meta()?;
+        for (tag, (address, _)) in &self.tagged_addresses {
+            if tag.is_empty() || tag.contains(char::is_control) || address.contains(char::is_control) {
+                let what = format!(
+                    "tagged_addresses: {tag:?} is empty or holds a control character; write it as \"lan\" or \"wan\""
+                );
+                return Err(Error::config(what));
+            }
+        }
         if self.weights.passing == 0 {
             let what = "weights.passing: 0 is under 1, Consul's least; to take no requests, use maintenance";
             return Err(Error::config(what));
@@ -322,6 +344,12 @@ impl Registration {
             if self.port == 0 && check.kind.asks_own_port() {
                 return Err(Error::config(format!(
                     "port: 0 cannot be checked by {field}; give the port it listens on, or the check a whole target"
+                )));
+            }
+            if self.address == Address::Node && check.kind.asks_own_port() {
+                return Err(Error::config(format!(
+                    "address: {field} asks the instance's own address, which only the agent knows; give the address, or \
+                     the check a whole target"
                 )));
             }
         }

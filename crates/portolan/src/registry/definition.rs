@@ -49,6 +49,8 @@ pub struct Definition {
     pub meta: BTreeMap<String, String>,
     /// Its share of requests.
     pub weights: Weights,
+    /// Other addresses and ports under which it can be reached, by tag; port 0: its own.
+    pub tagged_addresses: BTreeMap<String, (String, u16)>,
     /// Its checks, each with an id and a whole target.
     pub checks: Vec<CheckDefinition>,
     /// Whether its tags belong to the catalogue once it is registered: whoever writes there may change them.
@@ -69,6 +71,7 @@ impl Definition {
             tags: Vec::new(),
             meta: BTreeMap::new(),
             weights: Weights::default(),
+            tagged_addresses: BTreeMap::new(),
             checks: Vec::new(),
             enable_tag_override: false,
             maintenance: None,

@@ -142,7 +142,7 @@ impl Agent {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where Consul is")]
-fn binary() -> Result<PathBuf, Failure> {
+pub(crate) fn binary() -> Result<PathBuf, Failure> {
     if let Ok(path) = std::env::var("PORTOLAN_TEST_CONSUL") {
         let path = PathBuf::from(path);
         if path.is_file() {

@@ -45,6 +45,9 @@ fn what_is_wrong_is_named_with_its_field() {
         (web().checks(vec![Check::tcp(); 65]), "checks: 65 are given"),
         (Registration::http("web", 0), "port: 0 cannot be checked by check[0]"),
         (Registration::tcp("web", 0), "port: 0 cannot be checked by check[0]"),
+        (web().address(Address::Node), "address: check[0] asks the instance's own address"),
+        (web().tagged_address("", "10.0.0.1", 0), "tagged_addresses: \"\" is empty"),
+        (web().tagged_address("wan", "a\n", 0), "tagged_addresses: \"wan\""),
     ] {
         let error = spec.validate().unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
@@ -75,6 +78,7 @@ fn what_consul_takes_is_taken() {
 fn an_address_reads_from_text_and_writes_back() {
     for (text, expected) in [
         ("auto", Address::Auto),
+        ("node", Address::Node),
         ("interface:eth0", Address::Interface("eth0".into())),
         ("10.0.0.1", Address::Given("10.0.0.1".into())),
         ("fd00::1", Address::Given("fd00::1".into())),

@@ -12,7 +12,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use super::{
     health,
-    wire::{Held, HeldCheck, Register, RegisterCheck, Text, Update, WeightsEntry},
+    wire::{Held, HeldCheck, Register, RegisterCheck, TaggedAddress, Text, Update, WeightsEntry},
 };
 use crate::{
     duration::format_duration,
@@ -47,6 +47,11 @@ pub(super) fn register_body(definition: &Definition) -> Result<Vec<u8>, Error> {
         meta: &definition.meta,
         weights,
         enable_tag_override: definition.enable_tag_override,
+        tagged_addresses: definition
+            .tagged_addresses
+            .iter()
+            .map(|(tag, (address, port))| (tag.as_str(), TaggedAddress { address, port: *port }))
+            .collect(),
         checks: checks.chain(maintenance.map(Ok)).collect::<Result<_, _>>()?,
     };
     to_json(&body)
@@ -72,6 +77,7 @@ fn register_check<'a>(
     let mut body = RegisterCheck {
         id: id.as_str(),
         name,
+        notes: check.notes.as_deref(),
         status: check.initial.map(Status::as_str),
         success_before_passing: check.success_before_passing,
         failures_before_warning: check.failures_before_warning,

@@ -286,8 +286,18 @@ pub(super) struct Register<'a> {
     pub(super) weights: WeightsEntry,
     #[serde(rename = "EnableTagOverride", skip_serializing_if = "is_false")]
     pub(super) enable_tag_override: bool,
+    #[serde(rename = "TaggedAddresses", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) tagged_addresses: BTreeMap<&'a str, TaggedAddress<'a>>,
     #[serde(rename = "Checks")]
     pub(super) checks: Vec<RegisterCheck<'a>>,
+}
+
+/// One of its other addresses.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TaggedAddress<'a> {
+    pub(super) address: &'a str,
+    pub(super) port: u16,
 }
 
 /// A check in that body. What is unset is left out: an older agent refuses a field that it does not know.

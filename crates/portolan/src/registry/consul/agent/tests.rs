@@ -26,7 +26,9 @@ fn sent(definition: &Definition) -> Value {
 
 #[test]
 fn a_definition_is_sent_whole_and_what_is_unset_is_left_out() {
-    let mut whole = definition(vec![Check::ttl(Duration::from_secs(90)).deregister_after(None)]);
+    let ttl = Check::ttl(Duration::from_secs(90)).deregister_after(None).with_notes("n");
+    let mut whole = definition(vec![ttl]);
+    whole.tagged_addresses = [("wan".to_owned(), ("198.51.100.7".to_owned(), 443))].into();
     whole.tags = vec!["b".to_owned(), "a".to_owned()];
     whole.meta = [("k".to_owned(), "v".to_owned())].into();
     whole.weights = Weights { passing: 5, warning: 0 };
@@ -35,7 +37,8 @@ fn a_definition_is_sent_whole_and_what_is_unset_is_left_out() {
         json!({
             "ID": "web-1", "Name": "web", "Address": "10.0.0.1", "Port": 80, "Tags": ["b", "a"], "Meta": {"k": "v"},
             "Weights": {"Passing": 5, "Warning": 0},
-            "Checks": [{"CheckID": "c", "Name": "name", "TTL": "1m30s"}],
+            "TaggedAddresses": {"wan": {"Address": "198.51.100.7", "Port": 443}},
+            "Checks": [{"CheckID": "c", "Name": "name", "Notes": "n", "TTL": "1m30s"}],
         })
     );
 }
