@@ -1,6 +1,5 @@
 //! The order is that of a plain list which is searched whole.
-
-#![expect(clippy::arithmetic_side_effects, reason = "a test's own times")]
+#![expect(clippy::arithmetic_side_effects, reason = "a test's numbers are small")]
 
 use std::time::Duration;
 
