@@ -68,7 +68,7 @@ pub use model::{
     aggregate,
 };
 pub use register::{
-    Address, Drain, DrainStep, Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse,
+    Address, Drain, DrainStep, Finding, HealthConfig, HealthEndpoint, HealthFn, HealthReport, HealthResponse,
     HealthView, Probe, Registration, RegistrationHandle, RegistrationState,
 };
 pub use registry::{Registry, consul::ConsulConfig};

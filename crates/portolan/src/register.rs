@@ -14,14 +14,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use tokio::{
     sync::watch,
     time::{Instant, timeout, timeout_at},
 };
+use tokio_util::sync::DropGuard;
 
 pub use self::health_endpoint::{
     Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse, HealthView, Probe,
 };
+pub use self::health_fn::HealthFn;
 pub(crate) use self::keeper::Keeper;
 pub use self::{
     drain::Drain,
@@ -41,6 +44,7 @@ mod drain;
 mod drift;
 mod due;
 mod health_endpoint;
+mod health_fn;
 mod heartbeat;
 mod keeper;
 mod spec;
@@ -86,6 +90,8 @@ pub struct RegistrationHandle {
     number: u64,
     definition: Arc<Definition>,
     state: watch::Receiver<RegistrationState>,
+    /// Ends the health function, if there is one, when it is dropped.
+    health: ArcSwapOption<DropGuard>,
 }
 
 impl Drop for RegistrationHandle {
@@ -101,7 +107,7 @@ impl RegistrationHandle {
         definition: Arc<Definition>,
         state: watch::Receiver<RegistrationState>,
     ) -> Self {
-        Self { keeper, number, definition, state }
+        Self { keeper, number, definition, state, health: ArcSwapOption::empty() }
     }
 
     /// The handle once there is a first word about it, or when `limit` has passed; an error where no retry can help.
@@ -241,23 +247,6 @@ impl RegistrationHandle {
     /// the agent holds it. The keeper goes on until it is done. Nothing for one that is in service.
     pub fn announce(&self) {
         self.keeper.announce(self.id(), self.number);
-    }
-
-    /// Reports the health of its TTL checks: at once, and with each heartbeat until the next call.
-    ///
-    /// # Errors
-    /// [`Kind::Config`] when it has no TTL check, or for [`Status::Maintenance`], which is no health.
-    pub fn report(&self, status: Status, output: &str) -> Result<(), Error> {
-        if status == Status::Maintenance {
-            let what = "report: maintenance is no health; report passing, warning or critical";
-            return Err(Error::new(Kind::Config, what));
-        }
-        if self.keeper.say(self.id(), self.number, status, output) {
-            return Ok(());
-        }
-        let id = self.id();
-        let what = format!("report: {id:?} has no TTL check, or is gone; add one with Registration::ttl");
-        Err(Error::new(Kind::Config, what))
     }
 }
 

@@ -78,7 +78,8 @@ pub(crate) const REGISTRATION_STATE: &str = "portolan_registration_state";
 pub(crate) const REGISTRATIONS: &str = "portolan_registrations_total";
 /// Health reports sent for TTL checks. Labels: `service`, `outcome` (`ok` or the kind of error).
 pub(crate) const REPORTS: &str = "portolan_check_reports_total";
-/// How long a health report took, in seconds. Labels: `service`. Over half the TTL: the agent is too slow.
+/// How long a health report took from when it was sent, in seconds. Labels: `service`. Near a quarter of the TTL, where it
+/// is given up and sent again: the agent is too slow.
 pub(crate) const REPORT_SECONDS: &str = "portolan_check_report_seconds";
 /// How long a run of a probe of the health endpoint took, in seconds; one that is late counts with its deadline. Labels:
 /// `probe`. Near the deadline: raise it, or look at the component.
@@ -86,6 +87,12 @@ pub(crate) const HEALTH_PROBE_SECONDS: &str = "portolan_health_probe_seconds";
 /// Runs of probes that were critical. Labels: `probe`, `reason` (`critical`: it said so, `deadline`, `panic`). `panic` at
 /// all: a bug in the probe; see the log.
 pub(crate) const HEALTH_PROBE_FAILURES: &str = "portolan_health_probe_failures_total";
+/// How long a run of a registration's health function took, in seconds; one that is late counts with its deadline. Labels:
+/// `service`. Near the deadline: raise it, or look at what it asks.
+pub(crate) const HEALTH_FUNCTION_SECONDS: &str = "portolan_health_function_seconds";
+/// Runs of health functions that were critical. Labels: `service`, `reason` (`critical`: it said so, `deadline`, `panic`).
+/// `panic` at all: a bug in the function; see the log.
+pub(crate) const HEALTH_FUNCTION_FAILURES: &str = "portolan_health_function_failures_total";
 /// Tasks that panicked and were started again. Labels: `task`. Any is a bug: report it.
 pub(crate) const TASK_PANICS: &str = "portolan_task_panics_total";
 

@@ -32,6 +32,10 @@ pub use self::{
     probe::{Finding, Probe},
     route::HealthResponse,
 };
+pub(super) use self::{
+    probe::{Call, DEFAULT_DEADLINE, LONGEST_DEADLINE, call_of},
+    run::once,
+};
 use crate::{
     check::{Check, DEFAULT_INTERVAL, DEFAULT_TIMEOUT},
     error::Error,

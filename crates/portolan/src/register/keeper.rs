@@ -20,10 +20,10 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    KeeperSettings, RegistrationHandle, address, define,
+    Finding, KeeperSettings, RegistrationHandle, address, define, health_fn,
     spec::Registration,
     step::Input,
     table::{Insert, Table},
@@ -186,6 +186,31 @@ impl Keeper {
         let reports = self.shared.table().say(id, number, (status, output), now());
         self.shared.bell.notify_one();
         reports
+    }
+
+    /// Lets a function say what the TTL checks of a registration report, until the token is cancelled that this gives.
+    pub(super) fn say_by(
+        &self,
+        definition: &Arc<Definition>,
+        number: u64,
+        runs: health_fn::Runs,
+    ) -> DropGuard {
+        let (shared, over) = (Arc::clone(&self.shared), self.tasks.stop());
+        let (definition, until) = (Arc::clone(definition), over.clone());
+        let say = move |finding: &Finding| {
+            let mut table = shared.table();
+            // Under the lock: whoever speaks after this function has ended it first, and is not spoken over.
+            let said = !until.is_cancelled()
+                && table.found(&definition.id, number, (finding.status(), finding.output()), now());
+            drop(table);
+            shared.bell.notify_one();
+            said
+        };
+        let (runs, until, say) = (Arc::new(runs), over.clone(), Arc::new(say));
+        self.tasks.spawn("health function", move || {
+            health_fn::run(Arc::clone(&runs), Arc::clone(&say), until.clone())
+        });
+        over.drop_guard()
     }
 
     /// Removes all registrations from the agent.

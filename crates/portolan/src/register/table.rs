@@ -9,7 +9,7 @@
 //! Proof: `table/tests.rs`, and `keeper/tests.rs`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -65,6 +65,8 @@ pub(crate) struct Table {
     evictions: Vec<ServiceId>,
     calls: usize,
     reports: usize,
+    /// Registrations with a report that is late.
+    late: BTreeSet<ServiceId>,
     count: u64,
 }
 
@@ -86,6 +88,7 @@ impl Table {
             evictions: Vec::new(),
             calls: 0,
             reports: 0,
+            late: BTreeSet::new(),
             count: 0,
         }
     }
@@ -177,6 +180,7 @@ impl Table {
         let slot = self.slots.get(id);
         self.calls_due.set(id, slot.and_then(|slot| slot.machine.deadline()));
         self.reports_due.set(id, slot.and_then(Slot::next_report));
+        self.note_late(id);
     }
 
     /// When [`take`](Self::take) has something next; `None`: only a call that ends, or a handle, can change that.

@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// How long a run may take unless set: 2 s, so that the answer is there before the registry's own 5 s are over.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);
+pub(in crate::register) const DEFAULT_DEADLINE: Duration = Duration::from_secs(2);
 /// How long a finding is good for unless set: 1 s.
 const DEFAULT_CACHE: Duration = Duration::from_secs(1);
 /// The longest deadline. Whoever asks does not wait for longer.
-const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
+pub(in crate::register) const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
 /// The longest cache time. What is older says little about now.
 const LONGEST_CACHE: Duration = Duration::from_secs(3600);
 /// The longest name, in bytes.
@@ -30,9 +30,21 @@ const NAME: usize = 255;
 const OUTPUT: usize = 4096;
 
 /// A run of a probe.
-pub(super) type Run = Pin<Box<dyn Future<Output = Finding> + Send>>;
+pub(in crate::register) type Run = Pin<Box<dyn Future<Output = Finding> + Send>>;
 /// What begins a run.
-pub(super) type Call = Arc<dyn Fn() -> Run + Send + Sync>;
+pub(in crate::register) type Call = Arc<dyn Fn() -> Run + Send + Sync>;
+
+/// A function as it is kept: whatever it returns becomes a finding.
+pub(in crate::register) fn call_of<F, R>(call: F) -> Call
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: Future<Output: Into<Finding>> + Send + 'static,
+{
+    Arc::new(move || {
+        let run = call();
+        Box::pin(async move { run.await.into() })
+    })
+}
 
 /// What one run of a [`Probe`] found: a status, a sentence about it, and a value if there is one.
 ///
@@ -192,13 +204,9 @@ impl Probe {
         F: Fn() -> R + Send + Sync + 'static,
         R: Future<Output: Into<Finding>> + Send + 'static,
     {
-        let call: Call = Arc::new(move || {
-            let run = call();
-            Box::pin(async move { run.await.into() })
-        });
         Self {
             name: name.into().into(),
-            call,
+            call: call_of(call),
             deadline: DEFAULT_DEADLINE,
             cache: Some(DEFAULT_CACHE),
             weight: Weight::Required,

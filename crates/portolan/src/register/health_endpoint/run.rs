@@ -3,7 +3,8 @@
 //! In:  a request's wish to know. Out: the finding of this run, of the one under way, or of the one before.
 //!
 //! The run is a task of the endpoint, so a caller that goes away takes nothing with it; the probe's own function runs in a
-//! task below that, so that its panic ends there. What decides is `flight`.
+//! task below that, so that its panic ends there. What decides is `flight`. A registration's health function is run by the
+//! same [`once`].
 //!
 //! Never: waits for a probe beyond its deadline; begins a run while an earlier one still holds a thread.
 //!
@@ -22,7 +23,7 @@ use tokio::{
 
 use super::{
     flight::{Ask, Flight, Taken},
-    probe::{Finding, Probe},
+    probe::{Call, Finding, Probe},
 };
 use crate::{duration::format_duration, model::Status, telemetry};
 
@@ -113,21 +114,7 @@ pub(super) async fn run(landing: Landing) {
     let Probe { name, call, deadline, .. } = landing.slot.probe.clone();
     let began = Instant::now();
     let mut own = JoinSet::new();
-    // The function is called in the task, too: it may panic before there is a future.
-    own.spawn(async move { call().await });
-    let ended = timeout(deadline, own.join_next()).await;
-    let (finding, failure) = match ended {
-        Ok(Some(Ok(finding))) => {
-            let failed = finding.status() == Status::Critical;
-            (finding, failed.then_some("critical"))
-        }
-        Ok(Some(Err(failed))) => (broken(&failed), Some("panic")),
-        Ok(None) => (Finding::critical("the probe's run was cut off"), Some("panic")),
-        Err(_late) => {
-            let deadline = format_duration(deadline);
-            (Finding::critical(format!("no answer within the deadline of {deadline}")), Some("deadline"))
-        }
-    };
+    let (finding, failure) = once("the probe", call, deadline, &mut own).await;
     let label = || name.to_string();
     metrics::histogram!(telemetry::HEALTH_PROBE_SECONDS, "probe" => label()).record(began.elapsed());
     if let Some(reason) = failure {
@@ -139,14 +126,37 @@ pub(super) async fn run(landing: Landing) {
     own.shutdown().await;
 }
 
+/// Runs a function, named `what`, as a task of `own`: what it found, at the deadline at the latest, and what was wrong as
+/// a label. One that is late still runs: whoever owns `own` ends it.
+///
+/// # Cancel safety
+/// The task is in `own` then; nothing is lost but its finding.
+pub(in crate::register) async fn once(
+    what: &str,
+    call: Call,
+    deadline: Duration,
+    own: &mut JoinSet<Finding>,
+) -> (Finding, Option<&'static str>) {
+    // The function is called in the task, too: it may panic before there is a future.
+    own.spawn(async move { call().await });
+    match timeout(deadline, own.join_next()).await {
+        Ok(Some(Ok(finding))) => {
+            let failed = finding.status() == Status::Critical;
+            (finding, failed.then_some("critical"))
+        }
+        Ok(Some(Err(failed))) => (broken(what, &failed), Some("panic")),
+        Ok(None) => (Finding::critical(format!("{what} was cut off")), Some("panic")),
+        Err(_late) => {
+            let deadline = format_duration(deadline);
+            (Finding::critical(format!("no answer within the deadline of {deadline}")), Some("deadline"))
+        }
+    }
+}
+
 /// A panic's message may hold anything, and an output is shown to everybody: it stays in the program's own log.
-fn broken(failed: &JoinError) -> Finding {
-    let panicked = failed.is_panic();
-    Finding::critical(if panicked {
-        "the probe panicked; its message is in the program's log"
-    } else {
-        "the probe's run was cut off"
-    })
+fn broken(what: &str, failed: &JoinError) -> Finding {
+    let how = if failed.is_panic() { "panicked; its message is in the program's log" } else { "was cut off" };
+    Finding::critical(format!("{what} {how}"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time of day is for people; nothing is decided by it")]

@@ -94,6 +94,47 @@ fn a_failed_report_is_repeated_soon_but_not_at_once() {
     }
 }
 
+#[test]
+fn a_report_that_is_not_acknowledged_within_half_the_ttl_is_late_until_one_is_in_time() {
+    let start = start();
+    let mut beat = ttl(start);
+    let mut now = start;
+    while now <= start + TTL / 2 {
+        assert!(!beat.is_late(), "{:?}", now - start);
+        beat.take(now).unwrap();
+        beat.done(Err(Kind::Timeout), now, 0);
+        now = beat.deadline().unwrap();
+    }
+    beat.take(now).unwrap();
+    beat.done(Err(Kind::Timeout), now, 0);
+    assert!(beat.is_late(), "it need not be acknowledged to be late");
+    now = beat.deadline().unwrap();
+    beat.take(now).unwrap();
+    beat.done(Ok(()), now, 0);
+    assert!(beat.is_late(), "it was acknowledged, too late");
+    now = beat.deadline().unwrap();
+    beat.take(now).unwrap();
+    beat.done(Err(Kind::Timeout), now, 0);
+    assert!(beat.is_late());
+    now = beat.deadline().unwrap();
+    beat.take(now).unwrap();
+    beat.done(Ok(()), now, 0);
+    assert!(!beat.is_late());
+}
+
+#[test]
+fn a_report_of_a_check_that_was_registered_anew_waits_from_then_on() {
+    let now = start();
+    let mut beat = ttl(now);
+    beat.take(now).unwrap();
+    beat.done(Err(Kind::NotFound), now, 0);
+    let later = now + 10 * TTL;
+    beat.now(later);
+    beat.take(later).unwrap();
+    beat.done(Ok(()), later, 0);
+    assert!(!beat.is_late());
+}
+
 proptest! {
     #[test]
     fn whatever_happens_the_next_report_is_within_a_third_of_the_ttl(

@@ -19,10 +19,17 @@ use crate::{
 impl Table {
     /// What the TTL checks of a registration report from now on; false when it has none.
     pub(crate) fn say(&mut self, id: &ServiceId, number: u64, said: (Status, &str), now: Instant) -> bool {
+        self.tell_beats(id, number, |beat| beat.say(said.0, said.1, now))
+    }
+
+    /// The same, of a function that looks again and again; it is told at once only when its status is another one.
+    pub(crate) fn found(&mut self, id: &ServiceId, number: u64, said: (Status, &str), now: Instant) -> bool {
+        self.tell_beats(id, number, |beat| beat.found(said.0, said.1, now))
+    }
+
+    fn tell_beats(&mut self, id: &ServiceId, number: u64, tell: impl FnMut(&mut Beat)) -> bool {
         let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.number == number) else { return false };
-        for beat in &mut slot.beats {
-            beat.say(said.0, said.1, now);
-        }
+        slot.beats.iter_mut().for_each(tell);
         let reports = !slot.beats.is_empty();
         self.plan(id);
         reports
@@ -37,6 +44,29 @@ impl Table {
             let Some(job) = job else { break };
             self.reports = self.reports.saturating_add(1);
             jobs.push(job);
+        }
+    }
+
+    /// Says so when reports begin to be late, and when none is any more: once for all, for an agent that is slow is slow to
+    /// all of them.
+    pub(super) fn note_late(&mut self, id: &ServiceId) {
+        let late = self.slots.get(id).filter(|slot| slot.beats.iter().any(Beat::is_late));
+        match late {
+            Some(slot) if self.late.is_empty() => {
+                let service = &slot.definition.name;
+                tracing::warn!(
+                    %service, %id,
+                    "a health report was not acknowledged within half of its TTL: the agent is slow or refuses it, and \
+                     the check may expire"
+                );
+                self.late.insert(id.clone());
+            }
+            Some(_) => drop(self.late.insert(id.clone())),
+            None => {
+                if self.late.remove(id) && self.late.is_empty() {
+                    tracing::info!("health reports are acknowledged in time again");
+                }
+            }
         }
     }
 

@@ -362,3 +362,75 @@ fn a_dead_predecessor_is_removed_once_and_never_one_of_ours() {
     assert_eq!(evicted(Look::Usable, &[1, 7, 8]), 2);
     assert_eq!(evicted(Look::Usable, &[9]), 0, "once");
 }
+
+/// Counts the lines of this file at `info` or above.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::atomic::AtomicUsize>);
+
+impl tracing::Subscriber for Lines {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().ends_with("table::reports") && *metadata.level() <= tracing::Level::INFO
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn late_reports_are_warned_of_once_for_all_and_so_is_their_end() {
+    let lines = Lines::default();
+    let _logs = tracing::subscriber::set_default(lines.clone());
+    let said = || lines.0.load(std::sync::atomic::Ordering::SeqCst);
+    let mut now = start();
+    let mut table = registered(20, now);
+    // Every report is answered, for as long as `well` says so; then as long none is.
+    let run = |table: &mut Table, now: &mut Instant, well: bool| {
+        for _ in 0..40 {
+            *now += SECOND / 4;
+            for job in table.take(*now) {
+                let well = well || !matches!(job, Job::Report { .. });
+                let done = match ended(job, well) {
+                    Done::Reported { id, check, outcome: Err(_) } => {
+                        let late = Error::new(Kind::Timeout, "planted");
+                        Done::Reported { id, check, outcome: Err(late) }
+                    }
+                    Done::Swept { asked, .. } => swept(asked, Err(Error::new(Kind::Timeout, "planted"))),
+                    done => done,
+                };
+                table.done(done, *now);
+            }
+        }
+    };
+    run(&mut table, &mut now, true);
+    assert_eq!((table.late.len(), said()), (0, 0));
+    run(&mut table, &mut now, false);
+    assert_eq!((table.late.len(), said()), (20, 1));
+    run(&mut table, &mut now, true);
+    assert_eq!((table.late.len(), said()), (0, 2));
+    run(&mut table, &mut now, false);
+    assert_eq!((table.late.len(), said()), (20, 3));
+    let numbers: Vec<(ServiceId, u64)> =
+        table.slots.iter().map(|(id, slot)| (id.clone(), slot.number)).collect();
+    for (id, number) in numbers {
+        table.tell(&id, number, Input::Close, now);
+    }
+    run(&mut table, &mut now, true);
+    assert_eq!(
+        (table.late.len(), table.is_empty(), said()),
+        (0, true, 4),
+        "those that are gone are not late"
+    );
+}
