@@ -47,6 +47,8 @@ use views::{Begun, ViewKey, Views, Warm};
 
 pub use services::Services;
 
+/// Why an instance is in maintenance that was registered before it was ready, for people.
+const STARTING: &str = "starting: its service is not ready yet";
 /// The time in which tasks end that were told to.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// How often it is looked for views that nobody uses, at least.
@@ -200,6 +202,29 @@ impl Discovery {
         self.inner.keeper.register(&registration).await
     }
 
+    /// Registers an instance in maintenance, so that nobody chooses it, and puts it into service when `ready` has ended:
+    /// its caches are warm, its own dependencies are there.
+    ///
+    /// The keeper goes on until it is in service; [`wait_healthy`](RegistrationHandle::wait_healthy) waits for that.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register).
+    ///
+    /// # Cancel safety
+    /// As [`register`](Self::register), also while `ready` goes on.
+    pub async fn announce_when(
+        &self,
+        registration: Registration,
+        ready: impl Future<Output = ()>,
+    ) -> Result<RegistrationHandle, Error> {
+        let given = registration.maintenance.is_some();
+        let registration = if given { registration } else { registration.in_maintenance(STARTING) };
+        let handle = self.register(registration).await?;
+        ready.await;
+        handle.announce();
+        Ok(handle)
+    }
+
     /// Checks the settings, and whether the caches that they name can be used. The first lookup and the first
     /// registration do so too; call it where a program reads its settings, to fail there.
     ///
@@ -247,7 +272,8 @@ impl Discovery {
         self.inner.guard.state()
     }
 
-    /// Removes every registration from its agent, then ends every task.
+    /// Removes every registration from its agent, then ends every task. Nothing is drained: close the handles before, and
+    /// no caller notices.
     ///
     /// # Errors
     /// [`Kind::Timeout`] when an instance was still registered, or a task still ran, after `within`; the tasks are

@@ -23,6 +23,7 @@ mod link;
 mod many;
 mod node;
 mod outage;
+mod promises;
 mod scenes;
 mod stage;
 mod table;
@@ -39,6 +40,10 @@ const TRIALS: &[(&str, &str)] = &[
     ("write-to-pick", "from an acknowledged write to pick(), beside a bare blocking query"),
     ("many", "five thousand services watched: connections, and changes beside a dedicated watch"),
     ("down", "a registry gone for five minutes under a thousand views: requests and log lines"),
+    (
+        "promises",
+        "what a keeper does after each fault: until the catalogue is right again, and what checks showed",
+    ),
     ("churn", "an hour of churn in simulated time: memory and tasks"),
 ];
 
@@ -152,6 +157,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "write-to-pick" => write::trial(&setting).await,
         "many" => many::trial(&setting).await,
         "down" => down::trial(&setting).await,
+        "promises" => promises::trial(&setting).await,
         "cluster" => cluster::trial(&setting).await,
         other => bail!("{other} is in the list, and nowhere else"),
     }

@@ -217,6 +217,16 @@ impl Node {
         Ok(kill_process(pid, signal)?)
     }
 
+    /// Gives the Consul another node name, from its next start on.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn rename(&mut self, name: &str) -> anyhow::Result<()> {
+        let Kind::Consul { config, .. } = &mut self.kind else { bail!("not a Consul") };
+        merge(config, json!({ "node_name": name }));
+        Ok(())
+    }
+
     /// Removes its data. It must not run.
     ///
     /// # Errors

@@ -119,7 +119,7 @@ impl Stage {
     pub(crate) async fn deregister(&mut self, name: &str, number: u16, crowd: &Crowd) -> anyhow::Result<()> {
         let id = format!("{name}-{number}");
         if let Some(handle) = self.handles.remove(&id) {
-            handle.close().await?;
+            handle.remove().await?;
         }
         if let Some(ids) = self.expected.get_mut(name) {
             ids.remove(&id);
