@@ -48,7 +48,8 @@ pub struct ServerConfig {
     pub max_watchers: usize,
     /// How many health checks run at once; others wait for a place. 1 to 65,536; default 256.
     pub max_checks: usize,
-    /// Whether script checks are accepted. Default no: whoever may register could run any program as this user.
+    /// Whether script checks are accepted. Default no: whoever may register could run any program as this user. On unix
+    /// systems only: elsewhere it is refused.
     pub enable_script_checks: bool,
     /// What checks over TLS trust. `None`, the default: the system's root certificates.
     pub check_tls: Option<Tls>,
@@ -224,6 +225,12 @@ impl ServerConfig {
             }
         }
         let hour = Duration::from_secs(3600);
+        if self.enable_script_checks && !cfg!(unix) {
+            return Err(Error::config(
+                "enable_script_checks: script checks are run on unix systems only, where a program is ended with all \
+                 that it started; leave it off",
+            ));
+        }
         for (name, found, least, most) in [
             ("header_timeout", self.header_timeout, Duration::from_secs(1), hour),
             ("body_timeout", self.body_timeout, Duration::from_secs(1), hour),
@@ -274,5 +281,11 @@ mod tests {
             let error = config.validate().unwrap_err();
             assert!(error.to_string().starts_with(says), "{error}");
         }
+    }
+
+    #[test]
+    fn scripts_are_allowed_where_a_program_can_be_ended_with_all_that_it_started() {
+        let allowed = ServerConfig::default().enable_script_checks(true).validate();
+        assert_eq!(allowed.is_ok(), cfg!(unix), "{allowed:?}");
     }
 }

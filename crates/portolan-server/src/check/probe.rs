@@ -19,6 +19,7 @@ mod h2_ping;
 mod http;
 mod message;
 mod redirect;
+#[cfg(unix)]
 mod script;
 mod socket;
 mod tls;
@@ -51,13 +52,38 @@ pub(super) async fn run(ask: &Ask, limit: Option<Duration>, trusted: &Trusted) -
         Ask::Udp { target } => socket::udp(target, limit).await,
         Ask::Grpc { target, service, tls } => grpc::grpc(target, service, tls.as_ref(), limit, trusted).await,
         Ask::H2Ping { target, tls } => h2_ping::h2_ping(target, tls.as_ref(), limit, trusted).await,
+        #[cfg(unix)]
         Ask::Script { args } => script::script(args, limit).await,
+        // Refused where it is defined, for what a program started could not be ended with it.
+        #[cfg(not(unix))]
+        Ask::Script { .. } => Verdict::critical("script checks are run on unix systems only".to_owned()),
     }
 }
 
 /// What `work` gives within the limit; `None`: nothing.
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     timeout(limit, work).await.ok()
+}
+
+/// The answer that comes over a connection. The connection moves the bytes meanwhile; both are dropped together, whatever
+/// the other side still has to say.
+async fn beside<T, E: std::fmt::Display>(
+    connection: impl Future<Output = Result<(), E>>,
+    answer: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(connection, answer);
+    let mut open = true;
+    loop {
+        tokio::select! {
+            found = &mut answer => return found,
+            ended = &mut connection, if open => {
+                open = false;
+                if let Err(failed) = ended {
+                    tracing::debug!(%failed, "a checked service broke the connection");
+                }
+            }
+        }
+    }
 }
 
 fn plain(failed: &io::Error) -> String {

@@ -13,7 +13,7 @@ use h2::{RecvStream, client};
 use http::{HeaderMap, Method, Request, Version, header};
 use portolan::registry::consul::Offer;
 
-use super::{Trusted, Verdict, message, tls::Stream, within};
+use super::{Trusted, Verdict, beside, message, tls::Stream, within};
 use crate::state::rows::Trust;
 
 const PATH: &str = "/grpc.health.v1.Health/Check";
@@ -83,21 +83,7 @@ async fn converse(stream: Box<dyn Stream>, uri: &str, service: &str) -> Result<u
     builder.enable_push(false).max_header_list_size(HEADERS);
     let (sender, connection) =
         builder.handshake::<_, Bytes>(stream).await.map_err(|failed| unavailable(&failed.to_string()))?;
-    let answer = call(sender, uri, service);
-    // The connection moves the bytes; both are dropped together.
-    tokio::pin!(connection, answer);
-    let mut open = true;
-    loop {
-        tokio::select! {
-            found = &mut answer => return found,
-            ended = &mut connection, if open => {
-                open = false;
-                if let Err(failed) = ended {
-                    tracing::debug!(%failed, "a checked service broke the connection");
-                }
-            }
-        }
-    }
+    beside(connection, call(sender, uri, service)).await
 }
 
 async fn call(sender: client::SendRequest<Bytes>, uri: &str, service: &str) -> Result<u64, String> {

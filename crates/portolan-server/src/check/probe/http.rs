@@ -15,7 +15,7 @@ use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use portolan::registry::consul::Offer;
 
-use super::{Trusted, Verdict, redirect, tls::Stream, within};
+use super::{Trusted, Verdict, beside, redirect, tls::Stream, within};
 use crate::state::{
     OUTPUT_LIMIT,
     rows::{Health, HttpProbe},
@@ -84,20 +84,7 @@ async fn converse(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Res
         let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(Answer { status, location, body: start_of(response).await })
     };
-    // The connection moves the bytes; it is dropped with this future, whatever the answer still has to say.
-    tokio::pin!(connection, answer);
-    let mut open = true;
-    loop {
-        tokio::select! {
-            found = &mut answer => return found,
-            ended = &mut connection, if open => {
-                open = false;
-                if let Err(failed) = ended {
-                    tracing::debug!(%failed, "a checked service broke the connection");
-                }
-            }
-        }
-    }
+    beside(connection, answer).await
 }
 
 fn request(probe: &HttpProbe, uri: &Uri) -> Result<Request<Full<Bytes>>, String> {

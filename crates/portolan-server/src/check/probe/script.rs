@@ -4,7 +4,8 @@
 //!
 //! It runs in a process group of its own, with nothing to read. Its end is the end of its output too: who still holds
 //! that open is waited for, within the limit.
-//! Never: leaves the group running when the time is over or the run is dropped; keeps more of the output than is shown.
+//! Never: leaves the group running when the time is over or the run is dropped; keeps more of the output than is shown; is
+//! there where no process groups are: the setting that allows scripts is refused there.
 //!
 //! Rules from Consul: agent/checks/check.go `CheckMonitor`, agent/exec/exec_unix.go.
 
