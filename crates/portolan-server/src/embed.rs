@@ -7,10 +7,10 @@
 use std::{sync::Arc, time::Duration};
 
 use portolan::{
-    Error, Instance, Kind, Registry, ServiceId, Status,
+    Error, Instance, Kind, NodeName, Registry, ServiceId, Status,
     registry::{
-        AgentInfo, Answer, AnswerMeta, Block, CatalogQuery, Consistency, Definition, Registered, Reply,
-        Report, ServiceQuery, ServiceTags,
+        AgentInfo, Answer, AnswerMeta, Block, CatalogQuery, Consistency, Definition, NodeDefinition,
+        NodePart, Registered, Reply, Report, ServiceQuery, ServiceTags,
     },
 };
 use tokio::{
@@ -146,6 +146,19 @@ impl Embedded {
         }
     }
 
+    fn held_node(&self, name: &NodeName) -> Result<Option<NodeDefinition>, Error> {
+        let name = name.as_str();
+        let found =
+            self.core.look(|state| Some((state.node(name)?, state.node_checks(name, &Narrow::default()))));
+        let Some(((node, services), checks)) = found else { return Ok(None) };
+        convert::node(&node, &services, &checks).map(Some)
+    }
+
+    fn put_part(&self, part: &NodeDefinition) -> Result<(), Error> {
+        let entry = convert::catalog_entry(part).map_err(|why| self.failed(Kind::Rejected, why))?;
+        self.apply(Command::CatalogRegister(Box::new(entry)))
+    }
+
     fn held(&self, ids: &[ServiceId]) -> Vec<Registered> {
         let found = |id: &ServiceId| {
             self.core.look(|state| {
@@ -235,6 +248,26 @@ impl Registry for Embedded {
         Box::pin(async move {
             let service = Some(id.as_str().into());
             self.apply(Command::Maintenance { service, reason: reason.map(Into::into) })
+        })
+    }
+
+    fn catalog_node<'a>(&'a self, node: &'a NodeName) -> Reply<'a, Option<NodeDefinition>> {
+        Box::pin(async move { self.held_node(node) })
+    }
+
+    fn catalog_register<'a>(&'a self, part: &'a NodeDefinition) -> Reply<'a, ()> {
+        Box::pin(async move { self.put_part(part) })
+    }
+
+    fn catalog_deregister<'a>(&'a self, node: &'a NodeName, part: &'a NodePart) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let (service, check) = match part {
+                NodePart::Node => (None, None),
+                NodePart::Service(id) => (Some(id.as_str().into()), None),
+                NodePart::Check(id) => (None, Some(id.as_str().into())),
+                _ => return Err(self.failed(Kind::Rejected, "such a part of a node cannot be taken out")),
+            };
+            self.apply(Command::CatalogDeregister { node: node.as_str().into(), service, check })
         })
     }
 }

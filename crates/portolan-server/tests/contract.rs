@@ -7,6 +7,8 @@
 mod suite;
 #[path = "../../portolan/tests/contract/all.rs"]
 mod all;
+#[path = "../../portolan/tests/contract/external.rs"]
+mod external;
 #[path = "../../portolan/tests/contract/probes.rs"]
 mod probes;
 #[path = "../../portolan/tests/contract/services.rs"]
@@ -53,6 +55,17 @@ async fn checks_are_run_over_http() -> suite::Outcome {
 #[tokio::test]
 async fn checks_are_run_in_the_same_process() -> suite::Outcome {
     probes::checks_are_run(Arc::new(Embedded::start(ServerConfig::default())?)).await
+}
+
+#[tokio::test]
+async fn external_nodes_are_kept_over_http() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    external::external_nodes_are_kept(Arc::new(Consul::new(config))).await
+}
+
+#[tokio::test]
+async fn external_nodes_are_kept_in_the_same_process() -> suite::Outcome {
+    external::external_nodes_are_kept(Arc::new(Embedded::start(ServerConfig::default())?)).await
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ use crate::{
 
 mod config;
 mod dump;
+mod external;
 mod kept;
 mod services;
 mod suspend;

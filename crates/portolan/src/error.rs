@@ -45,7 +45,7 @@ pub enum Kind {
     Moved,
     /// The answer was cut short, too large, or not what the interface promises.
     Malformed,
-    /// The id is held by another instance that is alive.
+    /// The id, or the node, is held by another that is alive.
     Conflict,
     /// No instance can be picked; see [`NoInstance`](crate::NoInstance) for the reasons.
     NoInstance,

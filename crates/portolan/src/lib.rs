@@ -28,6 +28,7 @@
 //! - [`Reader`] tells every change of a service exactly once, however slow it is.
 //! - [`Services`] tells which services there are, and which come and go.
 //! - [`RegistrationHandle`] keeps an instance registered while it lives, and says why not when it cannot be.
+//! - [`ExternalNode`] is a thing without an agent, written into the catalogue with the health that you say it has.
 //! - [`HealthEndpoint`] answers how the program is, from named [`Probe`]s, for the registry and for an orchestrator.
 //! - [`systemd`] is told that the program is ready, that it stops, and that it lives.
 //! - [`Registry`] is the only door to a catalogue: Consul, the embedded registry, one in this process, or your own.
@@ -64,12 +65,13 @@ pub use duration::{format_duration, parse_duration};
 pub use error::{Error, Kind};
 pub use guard::{BreakerState, RegistryState};
 pub use model::{
-    CheckId, CheckScope, CheckState, Identity, Instance, Meta, ServiceId, ServiceName, Status, Weights,
-    aggregate,
+    CheckId, CheckScope, CheckState, Identity, Instance, Meta, NodeName, ServiceId, ServiceName, Status,
+    Weights, aggregate,
 };
 pub use register::{
-    Address, Drain, DrainStep, Finding, HealthConfig, HealthEndpoint, HealthFn, HealthReport, HealthResponse,
-    HealthView, Probe, Registration, RegistrationHandle, RegistrationState,
+    Address, Drain, DrainStep, ExternalCheck, ExternalNode, ExternalService, Finding, HealthConfig,
+    HealthEndpoint, HealthFn, HealthReport, HealthResponse, HealthView, Probe, Registration,
+    RegistrationHandle, RegistrationState,
 };
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{

@@ -108,6 +108,12 @@ name!(
     "check id"
 );
 
+name!(
+    /// The name of a node, unique in its datacenter.
+    NodeName,
+    "node name"
+);
+
 /// What makes an instance this instance and no other. A service id alone is unique on one agent only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]

@@ -21,6 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::DropGuard;
 
+pub use self::external::{ExternalCheck, ExternalNode, ExternalService};
 pub use self::health_endpoint::{
     Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse, HealthView, Probe,
 };
@@ -43,6 +44,7 @@ mod define;
 mod drain;
 mod drift;
 mod due;
+pub(crate) mod external;
 mod health_endpoint;
 mod health_fn;
 mod heartbeat;

@@ -10,18 +10,20 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
-    error::Error,
-    model::{Instance, ServiceId},
+    error::{Error, Kind},
+    model::{Instance, NodeName, ServiceId},
 };
 
 pub mod consul;
 mod definition;
 pub mod memory;
+mod node;
 mod query;
 mod recall;
 pub mod static_list;
 
 pub use definition::{AgentInfo, CheckDefinition, Definition, Registered, RegisteredCheck, Report};
+pub use node::{NodeCheck, NodeDefinition, NodePart, NodeService};
 pub use query::{
     Answer, AnswerMeta, Block, CatalogQuery, CheckOutput, Consistency, ServiceQuery, ServiceTags,
 };
@@ -89,4 +91,35 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
 
     /// Takes an instance out of service, with a reason, or back in (`None`).
     fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()>;
+
+    /// What the catalogue of the agent's own datacenter holds of a node, as the leader knows it; `None`: there is no such
+    /// node. By default refused.
+    ///
+    /// # Errors
+    /// [`Kind::Rejected`] where the registry keeps no nodes but its own.
+    fn catalog_node<'a>(&'a self, _node: &'a NodeName) -> Reply<'a, Option<NodeDefinition>> {
+        refused(&self.describe())
+    }
+
+    /// Writes a node, with at most one of its instances, straight into the catalogue; what else is on the node stays. For
+    /// nodes without an agent alone: an agent deletes what is not its own. By default refused.
+    ///
+    /// # Errors
+    /// [`Kind::Rejected`] where the registry keeps no nodes but its own, or for more than one instance.
+    fn catalog_register<'a>(&'a self, _part: &'a NodeDefinition) -> Reply<'a, ()> {
+        refused(&self.describe())
+    }
+
+    /// Takes a node, or a part of it, out of the catalogue. Removing what is not there is fine. By default refused.
+    ///
+    /// # Errors
+    /// [`Kind::Rejected`] where the registry keeps no nodes but its own.
+    fn catalog_deregister<'a>(&'a self, _node: &'a NodeName, _part: &'a NodePart) -> Reply<'a, ()> {
+        refused(&self.describe())
+    }
+}
+
+fn refused<'a, T: Send + 'a>(registry: &str) -> Reply<'a, T> {
+    let what = format!("{registry} keeps no external nodes; use Consul, or portolan serve");
+    Box::pin(std::future::ready(Err(Error::new(Kind::Rejected, what))))
 }

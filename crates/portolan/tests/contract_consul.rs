@@ -7,6 +7,8 @@
 mod suite;
 #[path = "contract/all.rs"]
 mod all;
+#[path = "contract/external.rs"]
+mod external;
 #[path = "contract/probes.rs"]
 mod probes;
 #[path = "contract/services.rs"]
@@ -53,6 +55,12 @@ async fn every_rule_holds_over_a_unix_socket() -> suite::Outcome {
 async fn checks_are_run() -> suite::Outcome {
     let agent = support::Agent::start().await?;
     probes::checks_are_run(Arc::new(Consul::new(agent.plain()?))).await
+}
+
+#[tokio::test]
+async fn external_nodes_are_kept() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    external::external_nodes_are_kept(Arc::new(Consul::new(agent.plain()?))).await
 }
 
 #[tokio::test]

@@ -7,18 +7,22 @@
 use std::sync::Arc;
 
 use portolan::{
-    Check, CheckKind, CheckScope, CheckState, CheckTls, Identity, Instance, ServiceId, Status, Weights,
-    registry::{CheckDefinition, CheckOutput, Definition, Registered, RegisteredCheck},
+    Check, CheckId, CheckKind, CheckScope, CheckState, CheckTls, Error, Identity, Instance, NodeName,
+    ServiceId, ServiceName, Status, Weights,
+    registry::{
+        CheckDefinition, CheckOutput, Definition, NodeCheck, NodeDefinition, NodeService, Registered,
+        RegisteredCheck,
+    },
 };
 
 use crate::{
     complete,
     config::{NO_SCRIPTS, Scripts},
     state::{
-        AgentCheck, Entry, LEAST_DEREGISTER_AFTER,
+        AgentCheck, CatalogCheck, CatalogEntry, Entry, LEAST_DEREGISTER_AFTER, cut,
         rows::{
-            Ask, CheckSpec, Health, HttpProbe, Pairs, Probe, ServiceRow, ServiceSpec, TaggedAddress, Text,
-            Trust,
+            Ask, CheckFacts, CheckRow, CheckSpec, Health, HttpProbe, NodeRow, NodeSpec, Pairs, Probe,
+            ServiceRow, ServiceSpec, TaggedAddress, Text, Trust,
         },
     },
 };
@@ -193,4 +197,94 @@ fn whole(field: &str, target: Option<&str>) -> Result<Text, String> {
 
 fn trust(tls: &CheckTls) -> Trust {
     Trust { skip_verify: tls.skip_verify, server_name: tls.server_name.as_deref().map(Into::into) }
+}
+
+/// A node of the catalogue with all that is on it.
+pub(super) fn node(
+    row: &NodeRow,
+    services: &[Arc<ServiceRow>],
+    checks: &[Arc<CheckRow>],
+) -> Result<NodeDefinition, Error> {
+    let texts =
+        |pairs: &Pairs| pairs.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    let mut node = NodeDefinition::new(NodeName::new(&row.spec.name)?, &row.spec.address);
+    node.meta = row.spec.meta.as_ref().map(texts).unwrap_or_default();
+    for row in services {
+        let spec = &row.spec;
+        let mut service = NodeService::new(ServiceName::new(&spec.name)?, spec.port);
+        service.address = spec.address.to_string();
+        service.tags = spec.tags.iter().map(|tag| tag.to_string()).collect();
+        service.meta = texts(&spec.meta);
+        service.weights = Weights { passing: spec.passing_weight, warning: spec.warning_weight };
+        node.services.insert(ServiceId::new(&spec.id)?, service);
+    }
+    for row in checks {
+        let facts = &row.facts;
+        let check = NodeCheck::new(&*facts.name, status(facts.status, ""), &*facts.output);
+        let of = facts.of.as_ref().map(|of| ServiceId::new(&of.id)).transpose()?;
+        let checks = match of.and_then(|id| node.services.get_mut(&id)) {
+            Some(service) => &mut service.checks,
+            None => &mut node.checks,
+        };
+        checks.insert(CheckId::new(&facts.id)?, check);
+    }
+    Ok(node)
+}
+
+/// A write into the catalogue as the state takes it.
+pub(super) fn catalog_entry(part: &NodeDefinition) -> Result<CatalogEntry, String> {
+    let pairs = |texts: &std::collections::BTreeMap<String, String>| -> Pairs {
+        texts.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect()
+    };
+    if part.services.len() > 1 {
+        return Err(format!("{} services in one write; send each alone", part.services.len()));
+    }
+    let node = NodeSpec {
+        name: part.name.as_str().into(),
+        id: "".into(),
+        address: part.address.as_str().into(),
+        tagged: None,
+        meta: Some(pairs(&part.meta)),
+    };
+    if node.address.is_empty() {
+        return Err("Must provide address if SkipNodeUpdate is not set".to_owned());
+    }
+    complete::check_meta(&pairs(&part.meta)).map_err(|why| format!("Invalid node metadata: {why}"))?;
+    let mut entry = CatalogEntry { node, skip_node_update: false, service: None, checks: Vec::new() };
+    for (id, check) in &part.checks {
+        entry.checks.push(catalog_check(id, check, None)?);
+    }
+    for (id, given) in &part.services {
+        let mut spec = ServiceSpec::new(given.name.as_str(), id.as_str());
+        spec.address = given.address.as_str().into();
+        spec.port = given.port;
+        spec.tags = given.tags.iter().map(|tag| tag.as_str().into()).collect();
+        spec.meta = pairs(&given.meta);
+        (spec.passing_weight, spec.warning_weight) = (given.weights.passing, given.weights.warning);
+        complete::sound(&spec)?;
+        for (check, state) in &given.checks {
+            entry.checks.push(catalog_check(check, state, Some(Text::clone(&spec.id)))?);
+        }
+        entry.service = Some(spec);
+    }
+    Ok(entry)
+}
+
+fn catalog_check(id: &CheckId, check: &NodeCheck, service: Option<Text>) -> Result<CatalogCheck, String> {
+    let status = health(check.status).ok_or_else(|| {
+        format!("check {id}: maintenance is no status of a check; use passing, warning or critical")
+    })?;
+    let empty = || Text::from("");
+    let facts = CheckFacts {
+        id: id.as_str().into(),
+        name: check.name.as_str().into(),
+        notes: empty(),
+        status,
+        output: cut(&check.output),
+        kind: empty(),
+        interval: empty(),
+        timeout: empty(),
+        of: None,
+    };
+    Ok(CatalogCheck { facts, service })
 }

@@ -8,10 +8,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Guard, Retry, Waiting, now};
 use crate::{
-    model::{Instance, ServiceId},
+    model::{Instance, NodeName, ServiceId},
     registry::{
-        AgentInfo, Answer, Block, CatalogQuery, Definition, Registered, Registry, Reply, Report,
-        ServiceQuery, ServiceTags,
+        AgentInfo, Answer, Block, CatalogQuery, Definition, NodeDefinition, NodePart, Registered, Registry,
+        Reply, Report, ServiceQuery, ServiceTags,
     },
 };
 
@@ -90,5 +90,18 @@ impl Registry for Guard {
 
     fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
         Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.maintenance(id, reason)))
+    }
+
+    fn catalog_node<'a>(&'a self, node: &'a NodeName) -> Reply<'a, Option<NodeDefinition>> {
+        Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.catalog_node(node)))
+    }
+
+    fn catalog_register<'a>(&'a self, part: &'a NodeDefinition) -> Reply<'a, ()> {
+        Box::pin(self.call(&self.writes, &self.places.writes, None, self.registry.catalog_register(part)))
+    }
+
+    fn catalog_deregister<'a>(&'a self, node: &'a NodeName, part: &'a NodePart) -> Reply<'a, ()> {
+        let deregistered = self.registry.catalog_deregister(node, part);
+        Box::pin(self.call(&self.writes, &self.places.writes, None, deregistered))
     }
 }

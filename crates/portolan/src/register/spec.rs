@@ -89,7 +89,7 @@ impl FromStr for Address {
             _ if text == "node" => Self::Node,
             _ => Self::Given(text.to_owned()),
         };
-        address.validate()?;
+        address.validate_as("address")?;
         Ok(address)
     }
 }
@@ -106,7 +106,8 @@ impl fmt::Display for Address {
 }
 
 impl Address {
-    fn validate(&self) -> Result<(), Error> {
+    /// The same, of the field it stands in.
+    pub(super) fn validate_as(&self, field: &str) -> Result<(), Error> {
         let (shown, problem) = match self {
             Self::Interface(name) if name.is_empty() => {
                 ("interface:", "names no interface; write \"interface:eth0\"")
@@ -131,7 +132,7 @@ impl Address {
             }
             Self::Auto | Self::Interface(_) | Self::Node => return Ok(()),
         };
-        Err(Error::config(format!("address: {shown:?} {problem}")))
+        Err(Error::config(format!("{field}: {shown:?} {problem}")))
     }
 }
 
@@ -266,9 +267,9 @@ impl Registration {
         if let Some(id) = &self.id {
             ServiceId::new(id)?;
         }
-        self.address.validate()?;
-        self.validate_tags()?;
-        self.validate_meta()?;
+        self.address.validate_as("address")?;
+        validate_tags("tags", &self.tags)?;
+        validate_meta("meta", &self.meta)?;
         for (tag, (address, _)) in &self.tagged_addresses {
             if tag.is_empty() || tag.contains(char::is_control) || address.contains(char::is_control) {
                 let what = format!(
@@ -277,10 +278,7 @@ impl Registration {
                 return Err(Error::config(what));
             }
         }
-        if self.weights.passing == 0 {
-            let what = "weights.passing: 0 is under 1, Consul's least; to take no requests, use maintenance";
-            return Err(Error::config(what));
-        }
+        validate_weights("weights", self.weights)?;
         self.validate_checks()
     }
 
@@ -288,41 +286,6 @@ impl Registration {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let checks = self.checks.iter().enumerate();
         checks.flat_map(|(place, check)| check.warnings(&format!("check[{place}]"))).collect()
-    }
-
-    fn validate_tags(&self) -> Result<(), Error> {
-        if self.tags.len() > TAGS {
-            return Err(Error::config(format!("tags: {} are given; {TAGS} are allowed", self.tags.len())));
-        }
-        match self.tags.iter().position(|tag| tag.is_empty() || tag.contains(char::is_control)) {
-            Some(place) => Err(Error::config(format!(
-                "tags[{place}]: it is empty or holds a control character; leave it out or write it in letters"
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    fn validate_meta(&self) -> Result<(), Error> {
-        if self.meta.len() > META_PAIRS {
-            let what = format!("meta: {} pairs are given; {META_PAIRS} are allowed", self.meta.len());
-            return Err(Error::config(what));
-        }
-        for (key, value) in &self.meta {
-            let shown: String = key.chars().take(META_KEY).collect();
-            let odd = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-');
-            if key.is_empty() || key.len() > META_KEY || key.contains(odd) {
-                return Err(Error::config(format!(
-                    "meta: the key {shown:?} is not 1 to {META_KEY} of A-Z a-z 0-9 _ -; rename it"
-                )));
-            }
-            if value.len() > META_VALUE {
-                let bytes = value.len();
-                return Err(Error::config(format!(
-                    "meta.{key}: the value has {bytes} bytes; {META_VALUE} are allowed"
-                )));
-            }
-        }
-        Ok(())
     }
 
     fn validate_checks(&self) -> Result<(), Error> {
@@ -355,6 +318,53 @@ impl Registration {
         }
         Ok(())
     }
+}
+
+/// Looks at the tags of a service.
+pub(super) fn validate_tags(field: &str, tags: &[String]) -> Result<(), Error> {
+    if tags.len() > TAGS {
+        return Err(Error::config(format!("{field}: {} are given; {TAGS} are allowed", tags.len())));
+    }
+    match tags.iter().position(|tag| tag.is_empty() || tag.contains(char::is_control)) {
+        Some(place) => Err(Error::config(format!(
+            "{field}[{place}]: it is empty or holds a control character; leave it out or write it in letters"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Looks at the pairs of a service or a node.
+pub(super) fn validate_meta(field: &str, meta: &BTreeMap<String, String>) -> Result<(), Error> {
+    if meta.len() > META_PAIRS {
+        let what = format!("{field}: {} pairs are given; {META_PAIRS} are allowed", meta.len());
+        return Err(Error::config(what));
+    }
+    for (key, value) in meta {
+        let shown: String = key.chars().take(META_KEY).collect();
+        let odd = |c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        if key.is_empty() || key.len() > META_KEY || key.contains(odd) {
+            return Err(Error::config(format!(
+                "{field}: the key {shown:?} is not 1 to {META_KEY} of A-Z a-z 0-9 _ -; rename it"
+            )));
+        }
+        if value.len() > META_VALUE {
+            let bytes = value.len();
+            return Err(Error::config(format!(
+                "{field}.{key}: the value has {bytes} bytes; {META_VALUE} are allowed"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the weights of a service.
+pub(super) fn validate_weights(field: &str, weights: Weights) -> Result<(), Error> {
+    if weights.passing == 0 {
+        let what =
+            format!("{field}.passing: 0 is under 1, Consul's least; to take no requests, use maintenance");
+        return Err(Error::config(what));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

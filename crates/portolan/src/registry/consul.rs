@@ -18,13 +18,13 @@ use self::{
     wire::{AgentSelf, ServiceHash, Text},
 };
 use super::{
-    AgentInfo, Answer, Block, CatalogQuery, Definition, Registered, Registry, Reply, Report, ServiceQuery,
-    ServiceTags,
+    AgentInfo, Answer, Block, CatalogQuery, Definition, NodeDefinition, NodePart, Registered, Registry,
+    Reply, Report, ServiceQuery, ServiceTags,
 };
 use crate::{
     duration::format_duration,
     error::{Error, Kind},
-    model::{Instance, ServiceId},
+    model::{Instance, NodeName, ServiceId},
     telemetry,
 };
 
@@ -32,6 +32,7 @@ mod agent;
 mod alike;
 mod body;
 mod call;
+mod catalog;
 mod config;
 mod connect;
 mod failover;
@@ -188,6 +189,22 @@ impl Consul {
         self.transport.exchange(Call::put("maintenance", target, None)).await.map(|_done| ())
     }
 
+    async fn held_node(&self, name: &NodeName) -> Result<Option<NodeDefinition>, Error> {
+        let read = |path| Call::get("catalog_node", Target::new(path).segment(name.as_str()), None);
+        // The leader answers both: what was written just now is there.
+        let node = self.transport.exchange(read("/v1/catalog/node")).await?;
+        let checks = self.transport.exchange(read("/v1/health/node")).await?;
+        let found = catalog::node(&node.body, &checks.body).map_err(|cause| not_json(&node, cause))?;
+        Ok(found.map(|(held, unreadable)| {
+            self.left_out(&unreadable, 0);
+            held
+        }))
+    }
+
+    async fn write(&self, operation: &'static str, path: &'static str, body: Vec<u8>) -> Result<(), Error> {
+        self.transport.exchange(Call::put(operation, Target::new(path), Some(body))).await.map(|_done| ())
+    }
+
     /// Counts what could not be read; tells of what could not be read for the first time.
     fn left_out(&self, unreadable: &[String], still: usize) {
         let count = unreadable.len().saturating_add(still) as u64;
@@ -263,5 +280,23 @@ impl Registry for Consul {
 
     fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
         Box::pin(self.maintain(id, reason))
+    }
+
+    fn catalog_node<'a>(&'a self, node: &'a NodeName) -> Reply<'a, Option<NodeDefinition>> {
+        Box::pin(self.held_node(node))
+    }
+
+    fn catalog_register<'a>(&'a self, part: &'a NodeDefinition) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let body = catalog::register_body(part)?;
+            self.write("catalog_register", "/v1/catalog/register", body).await
+        })
+    }
+
+    fn catalog_deregister<'a>(&'a self, node: &'a NodeName, part: &'a NodePart) -> Reply<'a, ()> {
+        Box::pin(async move {
+            let body = catalog::deregister_body(node, part)?;
+            self.write("catalog_deregister", "/v1/catalog/deregister", body).await
+        })
     }
 }

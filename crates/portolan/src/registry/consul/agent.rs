@@ -109,7 +109,7 @@ pub(super) fn update_body(report: &Report) -> Result<Vec<u8>, Error> {
     to_json(&Update { status: report.status.as_str(), output })
 }
 
-fn to_json(body: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+pub(super) fn to_json(body: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(body)
         .map_err(|cause| Error::new(Kind::Config, "the body cannot be written as JSON").caused_by(cause))
 }
