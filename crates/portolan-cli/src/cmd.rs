@@ -6,11 +6,14 @@ use anyhow::anyhow;
 use portolan::{Error, Kind, Registry, format_duration};
 use tokio::time::{Instant, timeout};
 
+pub(crate) mod checks;
 pub(crate) mod demo;
 pub(crate) mod discover;
 pub(crate) mod faults;
 pub(crate) mod filter;
+pub(crate) mod gc;
 pub(crate) mod instance;
+pub(crate) mod maint;
 pub(crate) mod outage;
 pub(crate) mod register;
 pub(crate) mod serve;
@@ -57,6 +60,11 @@ pub(crate) fn explain(error: Error, tried: &str, took: Duration) -> anyhow::Erro
     };
     // The chain is in the text already, so the error below it is kept for its kind alone.
     anyhow!(Told { what, error })
+}
+
+/// What is said of an id that the agent does not hold.
+pub(crate) fn held_by_another(id: &portolan::ServiceId, registry: &Arc<dyn Registry>) -> String {
+    format!("{id}: the agent of {} holds no such id; it may be held by another agent", registry.describe())
 }
 
 /// An error whose causes are part of its text.

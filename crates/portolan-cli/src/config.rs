@@ -185,7 +185,15 @@ impl RegistryArgs {
     /// # Errors
     /// Of the configuration.
     pub(crate) fn open(&self) -> anyhow::Result<Arc<dyn Registry>> {
-        Ok(Arc::new(Consul::new(self.consul()?)))
+        Ok(Arc::new(self.client()?))
+    }
+
+    /// The same, with what only an operator asks.
+    ///
+    /// # Errors
+    /// Of the configuration.
+    pub(crate) fn client(&self) -> anyhow::Result<Consul> {
+        Ok(Consul::new(self.consul()?))
     }
 
     /// A discovery on the registry.

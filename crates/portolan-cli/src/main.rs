@@ -39,10 +39,16 @@ enum Command {
     Register(Box<cmd::register::Args>),
     /// Remove an instance from the agent.
     Deregister(cmd::register::DeregisterArgs),
+    /// Take an instance, or the agent's whole node, out of service for a while, and back.
+    Maint(cmd::maint::Args),
+    /// Find instances that are dead, and with --yes remove them.
+    Gc(cmd::gc::Args),
     /// List the names of all services, with their tags.
     Services(cmd::services::Args),
     /// List the healthy instances of a service.
     Discover(cmd::discover::Args),
+    /// List the checks of each instance of a service: status, kind, output.
+    Checks(cmd::checks::Args),
     /// Print a line for each change of a service, as it happens.
     Watch(cmd::watch::Args),
     /// Tell what is known of a service, how fresh it is, and why an instance is left out.
@@ -83,6 +89,9 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Demo(args) => cmd::demo::run(args, shell).await,
         Command::Register(args) => cmd::register::run(*args, shell).await,
         Command::Deregister(args) => cmd::register::deregister(args, shell).await,
+        Command::Maint(args) => cmd::maint::run(args, shell).await,
+        Command::Gc(args) => cmd::gc::run(args, shell).await,
+        Command::Checks(args) => cmd::checks::run(args, shell).await,
         Command::Services(args) => cmd::services::run(args, shell).await,
         Command::Discover(args) => cmd::discover::run(args, shell).await,
         Command::Watch(args) => cmd::watch::run(args, shell).await,

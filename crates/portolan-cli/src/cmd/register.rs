@@ -192,10 +192,7 @@ pub(crate) async fn deregister(args: DeregisterArgs, shell: &Shell) -> anyhow::R
     let held = ask(&registry, registry.registered(&ids)).await?;
     let [id] = &ids;
     if held.is_empty() {
-        shell.hint(&format!(
-            "{id}: the agent of {} holds no such id; it may be held by another agent",
-            registry.describe()
-        ));
+        shell.hint(&super::held_by_another(id, &registry));
         return Ok(Exit::No);
     }
     ask(&registry, registry.deregister(id)).await?;

@@ -40,6 +40,7 @@ mod headers;
 mod health;
 #[doc(hidden)]
 pub mod inside;
+mod operate;
 mod pools;
 mod raw;
 mod refusal;
@@ -50,6 +51,7 @@ mod transport;
 mod wire;
 
 pub use config::{Compression, ConsulConfig, DEFAULT_ADDRESS, Http2};
+pub use operate::Inspected;
 pub use tls::{Offer, Tls, Verify};
 
 /// A Consul agent, or an embedded registry of Portolan, over HTTP. Clones share the connections.

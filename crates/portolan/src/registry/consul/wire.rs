@@ -375,6 +375,20 @@ fn is_zero(number: &u16) -> bool {
     *number == 0
 }
 
+/// The body of `/v1/catalog/deregister`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct CatalogDeregister<'a> {
+    pub(super) datacenter: &'a str,
+    pub(super) node: &'a str,
+    #[serde(rename = "ServiceID")]
+    pub(super) service_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) partition: Option<&'a str>,
+}
+
 /// The body of `/v1/agent/check/update/:id`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
