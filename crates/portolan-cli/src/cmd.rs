@@ -16,6 +16,8 @@ pub(crate) mod instance;
 pub(crate) mod maint;
 pub(crate) mod outage;
 pub(crate) mod register;
+#[cfg(unix)]
+pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod signal;

@@ -18,21 +18,32 @@ Exit codes:
   1  a negative answer: nothing found with --exit-code, no such id, a demo that lost a request; or a failure of this machine
   2  wrong usage or input; the line on stderr names the field, what was found and what is allowed
   3  the registry cannot be reached, or cannot answer; the line says what was tried, and for how long
-  4  the registry refused the token";
+  4  the registry refused the token
+`portolan run` ends with the code of its command, or 128 and the number of the signal that ended it; 127 and 126 when it
+cannot be found or started.";
 
 /// How the command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    Fine = 0,
-    No = 1,
-    Usage = 2,
-    Unreachable = 3,
-    Denied = 4,
+    Fine,
+    No,
+    Usage,
+    Unreachable,
+    Denied,
+    /// As another program ended.
+    Code(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::No => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::Denied => 4,
+            Exit::Code(code) => code,
+        })
     }
 }
 

@@ -35,6 +35,9 @@ enum Command {
     Faults(cmd::faults::Args),
     /// Watch services come, die and move while a caller loses no request.
     Demo(cmd::demo::Args),
+    /// Run a command as an instance: registered while it lives, drained before it ends.
+    #[cfg(unix)]
+    Run(Box<cmd::run::Args>),
     /// Register an instance with the agent, once, and print its id.
     Register(Box<cmd::register::Args>),
     /// Remove an instance from the agent.
@@ -87,6 +90,8 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Serve(args) => cmd::serve::run(args, shell).await,
         Command::Faults(args) => cmd::faults::run(args, shell).await,
         Command::Demo(args) => cmd::demo::run(args, shell).await,
+        #[cfg(unix)]
+        Command::Run(args) => cmd::run::run(*args, shell).await,
         Command::Register(args) => cmd::register::run(*args, shell).await,
         Command::Deregister(args) => cmd::register::deregister(args, shell).await,
         Command::Maint(args) => cmd::maint::run(args, shell).await,

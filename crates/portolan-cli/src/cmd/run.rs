@@ -1,0 +1,253 @@
+//! `portolan run`: a command as an instance of a service, from its start to its end.
+//!
+//! In:  what `register` takes, and a command. Out: the command's exit code; the registry knows it while it lives.
+//!
+//! ```text
+//! start the child -> register, and keep registered ---- the child ends -----------------> critical, deregistered
+//!                       \- SIGTERM, SIGINT -> drain: maintenance, gone from the list, settle
+//!                                               -> SIGTERM to the child, up to --drain -> SIGKILL -> deregistered
+//! ```
+//!
+//! Never: keeps the child from starting because the registry is down; registers a child that cannot be started; leaves
+//! the child running when it ends, unless it is killed itself; leaves the id behind, unless the registry is down: then
+//! deregister-after removes it.
+
+use std::{pin::pin, time::Duration};
+
+use clap::Args as ClapArgs;
+use portolan::{
+    Check, Config, Discovery, Kind, Registration, RegistrationHandle, ServiceName, Status, registry::Report,
+};
+use tokio::{
+    sync::OnceCell,
+    time::{sleep, timeout},
+};
+
+use super::instance::{CHECKS, InstanceArgs};
+use crate::{
+    config::{RegistryArgs, Shell, duration},
+    exit::{self, Exit},
+};
+
+mod child;
+mod drain;
+mod signals;
+
+use child::Child;
+use signals::{Signals, Told};
+
+/// How long the removal may take once the child has ended. The keeper has tried it several times by then.
+const REMOVAL: Duration = Duration::from_secs(5);
+/// How long the word about the child's death may take before the removal begins.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// The first and the longest rest between attempts to register where the library does not try by itself.
+const RESTS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+/// As good as without end: the child's end ends it.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+const EXAMPLES: &str = "\
+Examples:
+  portolan run --name web --port 8080 --check http:/health -- ./web --listen 8080
+  portolan run --name worker --port 9000 --ttl 15s --drain 30s -- ./worker
+  portolan run --name web --port 8080 --wait-healthy --tag blue -- python3 -m http.server 8080
+
+Signals: SIGTERM and SIGINT drain and end: it goes into maintenance until it is gone from the list of the healthy, then
+--settle passes for those who still hold the old list, then the command gets SIGTERM, and after --drain SIGKILL. A second
+one ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on. The command runs in a process group of its own, which
+SIGKILL is for; it gets no terminal to read from.
+
+Without --check the registry hears from us that the command lives (--ttl), and its death is known at once.
+
+";
+
+fn after_help() -> String {
+    format!("{EXAMPLES}{CHECKS}")
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = after_help())]
+pub(crate) struct Args {
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<std::ffi::OsString>,
+    /// The service's name.
+    #[arg(long)]
+    name: ServiceName,
+    /// The port that the command listens on.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// How long the command may take to end after SIGTERM, before SIGKILL.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]
+    drain: Duration,
+    /// The pause between the moment it is gone from the list of the healthy and SIGTERM.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s")]
+    settle: Duration,
+    /// Say that it is ready only once the catalogue shows it as passing.
+    #[arg(long)]
+    wait_healthy: bool,
+    /// Report that the command lives, by a TTL check. Default 15s, unless there is a --check.
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Checks")]
+    ttl: Option<Duration>,
+    #[command(flatten)]
+    instance: InstanceArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+impl Args {
+    fn registration(&mut self) -> anyhow::Result<Registration> {
+        let checks = &mut self.instance.checks;
+        match self.ttl {
+            Some(ttl) => checks.push(Check::ttl(ttl)),
+            None if checks.is_empty() => checks.push(Check::ttl(DEFAULT_TTL)),
+            None => {}
+        }
+        self.instance.registration(self.name.as_str(), self.port)
+    }
+}
+
+/// How often, at least, the registry hears that the command lives, unless it is said.
+const DEFAULT_TTL: Duration = Duration::from_secs(15);
+
+pub(crate) async fn run(mut args: Args, shell: &Shell) -> anyhow::Result<Exit> {
+    // All that can be wrong with the flags is wrong before the child exists.
+    let registration = args.registration()?;
+    let discovery = args.registry.discovery(Config::default())?;
+    let mut signals = Signals::listen()?;
+    let mut child = match Child::start(&args.command) {
+        Ok(child) => child,
+        Err(failed) => {
+            exit::say(&format!("error: {failed}"));
+            return Ok(Exit::Code(failed.code));
+        }
+    };
+    let slot = OnceCell::new();
+    let ended = {
+        let mut kept = pin!(keep(&discovery, &registration, &slot, args.wait_healthy, shell));
+        loop {
+            tokio::select! {
+                biased;
+                ended = child.ended() => break Some(ended),
+                told = signals.next() => match told {
+                    Told::End => break None,
+                    Told::PassOn(signal) => child.signal(signal),
+                },
+                // It goes on for as long as the child does.
+                () = &mut kept => {}
+            }
+        }
+    };
+    let handle = slot.into_inner();
+    match ended {
+        Some(ended) => {
+            shell.hint(&format!("{}: the command {ended}", args.name));
+            if let Some(handle) = handle {
+                died(&discovery, handle, &ended.to_string()).await;
+            }
+        }
+        None => stop(handle, &mut child, &mut signals, &args, shell).await,
+    }
+    // What was not removed yet, or is about to be registered, is removed now.
+    if let Err(late) = discovery.close(REMOVAL).await {
+        shell.hint(&format!(
+            "{}: {}; what is left of it is removed after --deregister-after",
+            args.name,
+            late.chain()
+        ));
+    }
+    Ok(Exit::Code(child.ended().await.code()))
+}
+
+/// Registers, and says so; returns never, for the library keeps the registration from then on.
+async fn keep(
+    discovery: &Discovery,
+    registration: &Registration,
+    slot: &OnceCell<RegistrationHandle>,
+    wait_healthy: bool,
+    shell: &Shell,
+) {
+    let handle = register(discovery, registration).await;
+    if let Some(handle) = handle {
+        let handle = slot.get_or_init(|| async { handle }).await;
+        let id = handle.id();
+        while let Err(error) = handle.wait_registered(FOREVER).await {
+            exit::say(&format!("{id}: not registered yet: {}", error.chain()));
+            sleep(RESTS[1]).await;
+        }
+        shell.hint(&format!("{id}: registered"));
+        if wait_healthy {
+            while let Err(error) = handle.wait_healthy(FOREVER).await {
+                exit::say(&format!("{id}: not passing yet: {}", error.chain()));
+                sleep(RESTS[1]).await;
+            }
+        }
+        shell.hint(&format!("{id}: ready"));
+    }
+    std::future::pending().await
+}
+
+/// The handle, however long that takes; `None` when the registry will never take it.
+async fn register(discovery: &Discovery, registration: &Registration) -> Option<RegistrationHandle> {
+    let [mut rest, longest] = RESTS;
+    loop {
+        match discovery.register(registration.clone()).await {
+            Ok(handle) => return Some(handle),
+            Err(error) if matches!(error.kind(), Kind::Config | Kind::Rejected | Kind::Closed) => {
+                exit::say(&format!("not registered, and not tried again: {}", error.chain()));
+                return None;
+            }
+            Err(error) => exit::say(&format!("not registered yet: {}", error.chain())),
+        }
+        sleep(rest).await;
+        rest = (rest * 2).min(longest);
+    }
+}
+
+/// Tells the registry that the child is dead, so that it is known even where the removal fails.
+async fn died(discovery: &Discovery, handle: RegistrationHandle, how: &str) {
+    let output = format!("the process {how}");
+    if handle.report(Status::Critical, &output).is_ok() {
+        let registry = discovery.registry();
+        for check in handle.definition().checks.iter().filter(|check| check.check.is_ttl()) {
+            let report = Report::new(check.id.clone(), Status::Critical, output.clone());
+            match timeout(LAST_WORD, registry.report(&report)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(error = error.chain(), "the last report failed"),
+                Err(_late) => tracing::debug!("the last report had no answer in time"),
+            }
+        }
+    }
+    // Dropped, it is removed; closing the discovery waits for that.
+    drop(handle);
+}
+
+/// Drains, and ends the child.
+async fn stop(
+    handle: Option<RegistrationHandle>,
+    child: &mut Child,
+    signals: &mut Signals,
+    args: &Args,
+    shell: &Shell,
+) {
+    shell.hint(&format!("{}: draining; a second signal ends it at once", args.name));
+    let (end, drain) = (child.ending(), args.drain);
+    let mut drained = pin!(async move {
+        let in_flight = end.asked_to(drain);
+        match handle {
+            Some(handle) => drain::drain(handle, args.settle, drain, in_flight, shell).await,
+            None => in_flight.await,
+        }
+    });
+    loop {
+        tokio::select! {
+            biased;
+            told = signals.next() => match told {
+                Told::End => break child.kill(),
+                Told::PassOn(signal) => child.signal(signal),
+            },
+            () = &mut drained => break child.kill(),
+            // Whether it was asked to or not: there is nothing left to wait for.
+            _ended = child.ended() => break,
+        }
+    }
+}
