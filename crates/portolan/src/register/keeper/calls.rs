@@ -173,8 +173,8 @@ async fn tell(registry: &Guard, service: &str, report: &Report, limit: Duration)
 async fn remove(registry: &Guard, definition: &Definition, limit: Duration) -> Result<(), Error> {
     let ids = [definition.id.clone()];
     let ours = |held: &Registered| *held.address == *definition.address && held.port == definition.port;
-    let before = within(limit, registry.registered(&ids)).await;
-    if before.is_ok_and(|held| !held.iter().any(ours)) {
+    // Not without having looked: a successor under the same id would go in place of us.
+    if !within(limit, registry.registered(&ids)).await?.iter().any(ours) {
         return Ok(());
     }
     match within(limit, registry.deregister(&definition.id)).await {

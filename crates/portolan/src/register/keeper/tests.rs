@@ -363,6 +363,24 @@ async fn an_id_that_works_elsewhere_is_not_taken_and_a_critical_one_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_could_not_be_looked_at_is_not_removed() {
+    let rig = rig();
+    let ours = rig.keeper.register(&web()).await.unwrap();
+    rig.memory().set_check(&ours.definition().checks[0].id, Status::Critical, "").unwrap();
+    let successor = web().address(Address::Given("10.0.0.9".into()));
+    let elsewhere = Keeper::new(Arc::clone(rig.keeper.registry()), &rig.tasks, KeeperSettings::default());
+    let theirs = elsewhere.register(&successor).await.unwrap();
+    rig.registry.refuse("registered", Some(Kind::Busy));
+    drop(ours);
+    pass(SECOND).await;
+    assert_eq!(rig.registry.deregisters.load(SeqCst), 0, "nobody knows whose it is");
+    rig.registry.refuse("registered", None);
+    pass(MINUTE).await;
+    assert_eq!(rig.registry.deregisters.load(SeqCst), 0, "it is another's");
+    assert_eq!(theirs.state(), State::Registered);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_handles_of_one_process_cannot_hold_one_id_but_one_can_follow_the_other() {
     let rig = rig();
     let first = rig.keeper.register(&web()).await.unwrap();
