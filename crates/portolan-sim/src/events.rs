@@ -12,6 +12,7 @@ use crate::{
     chance::Chance,
     play::Play,
     stage::{Net, Stage},
+    troubles,
 };
 
 /// The kinds of error that a registry, or the way to it, gives for a while.
@@ -57,7 +58,8 @@ pub(crate) fn change(play: &mut Play) {
         }
         1 | 2 => {
             stage.note(format_args!("{id} is deregistered"));
-            stage.change(|inner| inner.model.set(service, &id, None));
+            let identity = Identity::new("dc1", "node", &id);
+            stage.change(|inner| inner.model.set(service, &identity, None));
         }
         3 => {
             let returned = stage.change(|inner| inner.model.return_one());
@@ -66,7 +68,8 @@ pub(crate) fn change(play: &mut Play) {
         _ => {
             let instance = roll_instance(chance, service, &id);
             stage.note(format_args!("{id} is {} on port {}", instance.status, instance.port));
-            stage.change(|inner| inner.model.set(service, &id, Some(instance)));
+            let identity = instance.identity.clone();
+            stage.change(|inner| inner.model.set(service, &identity, Some(instance)));
         }
     }
 }
@@ -216,6 +219,7 @@ fn reset(play: &mut Play) {
 /// All faults end.
 pub(crate) fn mend(stage: &Stage) {
     stage.change(|inner| {
+        troubles::mend(inner);
         (inner.disk.trouble, inner.shared.trouble) = Default::default();
         let epoch = inner.net.epoch + u64::from(inner.net.hang || inner.net.lose);
         inner.net = Net { epoch, slow: Duration::ZERO, ..Net::default() };

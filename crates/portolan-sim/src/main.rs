@@ -33,16 +33,21 @@ use std::{
 
 use clap::Parser;
 
+mod agency;
+mod agent;
 mod caches;
+mod calls;
 mod chance;
 mod consumer;
 mod events;
 mod laws;
 mod model;
 mod play;
+mod registrants;
 mod registry;
 mod stage;
 mod trace;
+mod troubles;
 mod user;
 
 use play::Outcome;

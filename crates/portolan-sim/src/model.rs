@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use portolan::Instance;
+use portolan::{Identity, Instance};
 use tokio::time::Instant;
 
 /// What a service holds, ordered by identity.
@@ -21,7 +21,7 @@ const LOGGED: usize = 64;
 /// One service.
 #[derive(Clone, Debug)]
 struct Entry {
-    instances: BTreeMap<Arc<str>, Arc<Instance>>,
+    instances: BTreeMap<Identity, Arc<Instance>>,
     content: Content,
     index: u64,
 }
@@ -68,17 +68,17 @@ impl Model {
     }
 
     /// Creates, replaces or (with `None`) removes one instance.
-    pub(crate) fn set(&mut self, name: &str, id: &str, to: Option<Instance>) {
+    pub(crate) fn set(&mut self, name: &str, identity: &Identity, to: Option<Instance>) {
         self.log();
         self.raft += 1;
         let Some(entry) = self.services.get_mut(name) else { return };
         match to {
             Some(instance) => {
                 let instance = Arc::new(instance);
-                entry.instances.insert(Arc::clone(&instance.identity.id), instance);
+                entry.instances.insert(instance.identity.clone(), instance);
             }
             None => {
-                entry.instances.remove(id);
+                entry.instances.remove(identity);
             }
         }
         entry.index = self.raft;
@@ -142,10 +142,10 @@ impl Model {
     /// An owner whose instance was lost registers it again. Says whether there was one.
     pub(crate) fn return_one(&mut self) -> bool {
         let Some((name, instance)) = self.lost.pop() else { return false };
-        let id = Arc::clone(&instance.identity.id);
-        let there = self.services.get(&name).is_some_and(|entry| entry.instances.contains_key(&id));
+        let identity = &instance.identity;
+        let there = self.services.get(&name).is_some_and(|entry| entry.instances.contains_key(identity));
         if !there {
-            self.set(&name, &id, Some((*instance).clone()));
+            self.set(&name, identity, Some((*instance).clone()));
         }
         true
     }

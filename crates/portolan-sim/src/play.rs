@@ -25,8 +25,10 @@ use crate::{
     consumer::{Consumer, Pace},
     events,
     laws::Judge,
+    registrants::Registrants,
     registry::Scripted,
     stage::{Broken, Stage},
+    troubles,
     user::{User, Wish},
 };
 
@@ -36,6 +38,9 @@ const NAMES: [&str; 3] = ["web", "api", "db"];
 const PATIENCE: Duration = Duration::from_secs(150);
 /// A round trip in calm, and the limit on the rate.
 const PROMPT: Duration = Duration::from_millis(1_100);
+
+/// After so long, every registration is as it should be, and that is judged.
+const KEPT: Duration = Duration::from_secs(62);
 
 /// The time between two looks at everything.
 const STEP: Duration = Duration::from_millis(500);
@@ -56,6 +61,7 @@ pub(crate) struct Play {
     config: Config,
     pub(crate) chance: Chance,
     pub(crate) users: Vec<User>,
+    pub(crate) keep: Registrants,
     consumers: Vec<Consumer>,
     judges: Vec<Judge>,
     tasks: JoinSet<()>,
@@ -92,11 +98,12 @@ impl Play {
         let hold = chance.one_of(&[0, 2, 10, 30]).map_or(Duration::ZERO, |secs| Duration::from_secs(*secs));
         let max_stale = chance.one_of(&[None, Some(1), Some(10)]).copied().flatten();
         let view = ViewConfig::default().wait(wait).hold(hold).max_stale(max_stale.map(Duration::from_secs));
+        let keep = Registrants::new(chance.split());
         let stage = Stage::new(&NAMES, chance.split(), connections, keep_trace);
         let config = Config::default().view(view).connections(connections).seed(chance.next());
         // The machine's own clocks are no part of a run.
         let config = config.slept(|| Duration::ZERO).cache(roll_caches(&stage, &mut chance));
-        let discovery = Discovery::with_registry(Arc::new(Scripted(stage.clone())), config.clone());
+        let discovery = Discovery::with_registry(Arc::new(Scripted::new(&stage)), config.clone());
         stage.note(format_args!(
             "seed {seed}: wait {wait:?}, hold {hold:?}, max_stale {max_stale:?}, {connections} connections"
         ));
@@ -108,6 +115,7 @@ impl Play {
             config,
             chance,
             users,
+            keep,
             consumers,
             judges,
             tasks,
@@ -125,6 +133,9 @@ impl Play {
     async fn acts(&mut self) {
         for _ in 0..self.chance.below(12) {
             events::change(self);
+        }
+        for _ in 0..self.keep.chance.below(4) {
+            self.keep.hire(&self.stage, &self.discovery);
         }
         for _ in 0..=self.chance.below(2) {
             self.hire_user();
@@ -156,6 +167,9 @@ impl Play {
     async fn chaos(&mut self) {
         for _ in 0..self.chance.below(40) {
             events::event(self);
+            if self.keep.chance.one_in(2) {
+                troubles::event(self);
+            }
             let most = self.chance.one_of(&[3, 50, 500, 5_000, 40_000]).copied().unwrap_or(50);
             let pause = self.chance.millis(0, most);
             self.pass(pause).await;
@@ -170,6 +184,7 @@ impl Play {
         if self.chance.one_in(60) {
             self.stage.note(format_args!("the clock jumps by {pause:?}"));
             advance(pause).await;
+            self.stage.with(|inner| inner.agency.disturbed(Instant::now()));
             sleep(Duration::from_millis(2)).await; // what is due runs now
         } else {
             // Looked at often enough that nothing comes and goes between two looks.
@@ -186,6 +201,7 @@ impl Play {
     fn look(&mut self) {
         self.judges.iter_mut().for_each(|judge| judge.look(&self.stage));
         self.users.iter().for_each(|user| user.look(&self.stage));
+        self.keep.look(&self.stage);
     }
 
     /// All faults end; law 1 for every view.
@@ -217,6 +233,17 @@ impl Play {
             }
         }
         self.consumers.iter().for_each(|consumer| consumer.judge(&self.stage));
+        if self.keep.chance.one_in(2) {
+            self.pass_calmly(KEPT).await;
+        }
+    }
+
+    async fn pass_calmly(&mut self, long: Duration) {
+        let end = Instant::now() + long;
+        while Instant::now() < end && !self.is_over() {
+            sleep(STEP).await;
+            self.look();
+        }
     }
 
     /// How long a view may wait until its turn among the others comes.
@@ -236,8 +263,9 @@ impl Play {
                 return;
             }
             let pause = self.chance.millis(0, 20_000);
-            sleep(pause).await;
+            self.pass_calmly(pause).await;
             events::change(self);
+            troubles::ordinary(self);
             let rest = self.judges.iter().map(|judge| judge.rest(&self.stage)).max();
             sleep(PROMPT + self.turn() + rest.unwrap_or_default()).await;
             self.look();
@@ -307,12 +335,13 @@ impl Play {
         if killed {
             // A killed program leaves nothing behind; tasks that were told to end take their time.
             self.stage.with(|inner| inner.views.clear());
+            self.keep.killed(&self.stage).await;
         } else {
             self.close().await;
         }
         self.users.clear();
         self.judges.clear();
-        let next = Discovery::with_registry(Arc::new(Scripted(self.stage.clone())), self.config.clone());
+        let next = Discovery::with_registry(Arc::new(Scripted::new(&self.stage)), self.config.clone());
         self.discovery = next;
         self.consumers.iter().for_each(|consumer| consumer.stop.cancel());
         self.consumers.clear();
@@ -360,6 +389,7 @@ impl Play {
     }
 
     async fn close(&mut self) {
+        self.stage.with(|inner| inner.agency.closing());
         let closed = self.discovery.close(Duration::from_secs(10)).await;
         self.stage.note(format_args!("closed: {}", closed.is_ok()));
         for name in NAMES {
@@ -368,7 +398,10 @@ impl Play {
                 self.stage.broken(3, format!("{name} is still found after close, and nobody follows it"));
             }
         }
-        if let Err(error) = closed {
+        self.keep.closed(&self.stage, closed.is_ok()).await;
+        if let Err(error) = closed
+            && !self.stage.with(|inner| inner.agency.excuses_a_close())
+        {
             self.stage.broken(6, format!("close: {error}"));
         }
     }

@@ -16,6 +16,7 @@ use portolan::{
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
+    agent::OWN,
     model::Content,
     stage::{Delivery, Inner, Stage},
 };
@@ -26,9 +27,16 @@ const REMEMBERED: usize = 64;
 const KINDS: [Kind; 6] =
     [Kind::Unreachable, Kind::Busy, Kind::Unavailable, Kind::Malformed, Kind::Denied, Kind::Timeout];
 
-/// The registry, as the library sees it.
+/// Instances, as a read gives them.
+pub(crate) type Instances = Vec<Arc<Instance>>;
+
+/// The registry, as the library sees it. Its calls to the agent are in `calls.rs`.
 #[derive(Debug)]
-pub(crate) struct Scripted(pub(crate) Stage);
+pub(crate) struct Scripted {
+    pub(crate) stage: Stage,
+    /// The program that it belongs to.
+    program: u64,
+}
 
 /// The name under which a view is known here.
 pub(crate) fn key(service: &str, datacenter: Option<&str>) -> String {
@@ -64,9 +72,9 @@ impl Drop for Open<'_> {
 /// What a read meets when it looks.
 enum Look {
     /// An answer, and how much older it is than its headers say.
-    Answer(Answer<Vec<Arc<Instance>>>, Duration),
+    Answer(Answer<Instances>, Duration),
     /// The same, and it is not true.
-    Lie(Answer<Vec<Arc<Instance>>>),
+    Lie(Answer<Instances>),
     Fail(Kind),
     Silence,
     Wait,
@@ -97,16 +105,25 @@ impl Fate {
 }
 
 impl Scripted {
-    async fn read(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
+    pub(crate) fn new(stage: &Stage) -> Self {
+        Self { stage: stage.clone(), program: stage.with(|inner| inner.agency.program) }
+    }
+
+    /// Whether its program was killed.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.stage.with(|inner| inner.agency.program != self.program)
+    }
+
+    async fn read(&self, query: &ServiceQuery) -> Result<Answer<Instances>, Error> {
         let (mut open, fate) = self.open(query);
         sleep(fate.out).await;
         let wait = query.block.map(|block| block.wait.saturating_add(fate.more));
         let until = wait.map(|wait| Instant::now() + wait);
         let (outcome, hidden) = loop {
             // Before the look, so that no change between the two is missed.
-            let rung = self.0.bell().notified();
+            let rung = self.stage.bell().notified();
             let over = until.is_none_or(|until| Instant::now() >= until);
-            match self.0.with(|inner| look(inner, query, &open, &fate, over)) {
+            match self.stage.with(|inner| look(inner, query, &open, &fate, over)) {
                 Look::Answer(answer, hidden) => break (Ok(answer), hidden),
                 Look::Lie(answer) => {
                     open.lie = true;
@@ -124,18 +141,18 @@ impl Scripted {
         };
         let made = Instant::now();
         sleep(fate.back).await;
-        let lost = self.0.with(|inner| inner.net.lose || inner.net.epoch != open.epoch && fate.hasty);
+        let lost = self.stage.with(|inner| inner.net.lose || inner.net.epoch != open.epoch && fate.hasty);
         if lost {
             std::future::pending::<()>().await;
         }
         let unsaid = made.elapsed() + hidden;
-        self.0.with(|inner| conclude(inner, &mut open, outcome.as_ref(), unsaid));
+        self.stage.with(|inner| conclude(inner, &mut open, outcome.as_ref(), unsaid));
         outcome.map_err(|kind| Error::registry(kind, format!("scripted: {kind:?}")))
     }
 
     fn open(&self, query: &ServiceQuery) -> (Open<'_>, Fate) {
         let key = key(query.service.as_str(), query.datacenter.as_deref());
-        self.0.with(|inner| {
+        self.stage.with(|inner| {
             let wait = query.block.map_or(Duration::ZERO, |block| block.wait);
             inner.started(&key, query.block.is_some());
             inner.waits(&key, wait);
@@ -146,7 +163,7 @@ impl Scripted {
             let epoch = inner.net.epoch;
             let (blocking, asked) = (query.block.is_some(), Instant::now());
             (
-                Open { stage: &self.0, key, blocking, asked, epoch, number, anew, lie: false, ended: false },
+                Open { stage: &self.stage, key, blocking, asked, epoch, number, anew, lie: false, ended: false },
                 fate,
             )
         })
@@ -218,7 +235,7 @@ fn lie(instances: Vec<Arc<Instance>>, index: u64) -> Look {
 
 /// Whether a view that knows this sees through the lie: it has a lower index, or loses too much at once; on a watch that
 /// goes on, a loss is the truth.
-fn is_seen_through(known: &Snapshot, lie: &Answer<Vec<Arc<Instance>>>, blocking: bool) -> bool {
+fn is_seen_through(known: &Snapshot, lie: &Answer<Instances>, blocking: bool) -> bool {
     let had = known.instances().len();
     let told = |one: &&Arc<Instance>| lie.value.iter().any(|other| other.identity == one.identity);
     let lost = had - known.instances().iter().filter(told).count();
@@ -228,7 +245,7 @@ fn is_seen_through(known: &Snapshot, lie: &Answer<Vec<Arc<Instance>>>, blocking:
 fn conclude(
     inner: &mut Inner,
     open: &mut Open<'_>,
-    outcome: Result<&Answer<Vec<Arc<Instance>>>, &Kind>,
+    outcome: Result<&Answer<Instances>, &Kind>,
     unsaid: Duration,
 ) {
     open.ended = true;
@@ -266,44 +283,44 @@ fn conclude(
     }
 }
 
-fn refused<'a, T: Send + 'a>() -> Reply<'a, T> {
-    Box::pin(std::future::ready(Err(Error::registry(Kind::Rejected, "not part of the simulation"))))
-}
-
 impl Registry for Scripted {
     fn describe(&self) -> String {
         "the simulated registry".to_owned()
     }
 
-    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Vec<Arc<Instance>>>> {
+    fn service<'a>(&'a self, query: &'a ServiceQuery) -> Reply<'a, Answer<Instances>> {
+        if OWN.contains(&query.service.as_str()) {
+            return Box::pin(self.catalogue(query));
+        }
         Box::pin(self.read(query))
     }
 
     fn services<'a>(&'a self, _: &'a CatalogQuery) -> Reply<'a, Answer<ServiceTags>> {
-        refused()
+        let what = "not part of the simulation";
+        Box::pin(std::future::ready(Err(Error::registry(Kind::Rejected, what))))
     }
 
     fn agent(&self) -> Reply<'_, AgentInfo> {
-        refused()
+        Box::pin(self.who())
     }
 
-    fn registered<'a>(&'a self, _: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
-        refused()
+    fn registered<'a>(&'a self, ids: &'a [ServiceId]) -> Reply<'a, Vec<Registered>> {
+        Box::pin(self.look(ids))
     }
 
-    fn register<'a>(&'a self, _: &'a Definition) -> Reply<'a, ()> {
-        refused()
+    fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
+        Box::pin(self.send(definition))
     }
 
-    fn deregister<'a>(&'a self, _: &'a ServiceId) -> Reply<'a, ()> {
-        refused()
+    fn deregister<'a>(&'a self, id: &'a ServiceId) -> Reply<'a, ()> {
+        Box::pin(self.remove(id))
     }
 
-    fn report<'a>(&'a self, _: &'a Report) -> Reply<'a, ()> {
-        refused()
+    fn report<'a>(&'a self, report: &'a Report) -> Reply<'a, ()> {
+        Box::pin(self.tell(report))
     }
 
-    fn maintenance<'a>(&'a self, _: &'a ServiceId, _: Option<&'a str>) -> Reply<'a, ()> {
-        refused()
+    fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
+        Box::pin(self.maintain(id, reason))
     }
 }

@@ -14,6 +14,7 @@ use portolan::{Kind, Reader};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
+    agency::Agency,
     caches::Shelf,
     chance::Chance,
     model::{Content, Model, Moment},
@@ -104,6 +105,8 @@ struct Again {
 pub(crate) struct Inner {
     pub(crate) model: Model,
     pub(crate) net: Net,
+    /// The agents of registrations, and what is wrong with them.
+    pub(crate) agency: Agency,
     pub(crate) chance: Chance,
     pub(crate) trace: Trace,
     pub(crate) reads: BTreeMap<String, Reads>,
@@ -134,10 +137,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(names: &[&str], chance: Chance, most_open: usize, keep_trace: bool) -> Self {
+    pub(crate) fn new(names: &[&str], mut chance: Chance, most_open: usize, keep_trace: bool) -> Self {
         let inner = Inner {
             model: Model::new(names),
             net: Net::default(),
+            agency: Agency::new(chance.split()),
             chance,
             trace: Trace::new(keep_trace),
             reads: BTreeMap::new(),

@@ -1,0 +1,475 @@
+//! The registrations of a run: who registers what, reports, closes, drops and comes back; and the laws of what they are
+//! promised, judged at every step.
+//!
+//! In:  the script's wishes, the handles' states, what the agent holds. Out: broken laws.
+//!
+//! - Law 4: a registration whose handle lives is on the agent as it was sent, at most one repair after the last trouble
+//!   ended, or its state says why not; a state never says `registered` for longer than a sweep while it is not true; what
+//!   was closed is gone.
+//!
+//! Never: judges a removal that trouble came upon, unless the library said that it is done: it may give up, and says so.
+
+use std::time::Duration;
+
+use portolan::{
+    Address, Check, Discovery, Error, Kind, Registration, RegistrationHandle, RegistrationState, Status,
+};
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
+
+use crate::{
+    agency::{self, Claim, PROMPT},
+    agent::OWN,
+    chance::Chance,
+    stage::{Inner, Stage},
+};
+
+/// The same while sweeps fail or hang: until it is said that the agent cannot be seen.
+const BLIND: Duration = Duration::from_secs(25);
+/// The longest rest, a sweep, calls that hung, and a breaker that probes.
+const REPAIR: Duration = Duration::from_secs(60);
+/// Without trouble for so long, nothing of it is left.
+const SETTLED: Duration = Duration::from_secs(45);
+/// The address of all registrations.
+const ADDRESS: &str = "10.0.0.7";
+/// How many there are at most.
+const MOST: usize = 6;
+
+/// How the health of a registration is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Unknown,
+    Reported(Duration),
+    Asked,
+    Both(Duration),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stands {
+    Out,
+    Coming,
+    In,
+    Leaving,
+}
+
+/// One instance that somebody registers, again and again.
+#[derive(Clone, Debug)]
+struct Plan {
+    service: &'static str,
+    id: Option<String>,
+    port: u16,
+    way: Way,
+    tags: Vec<&'static str>,
+    deregister_after: Duration,
+    stands: Stands,
+    /// When it began to leave.
+    left: Instant,
+    /// It may be left behind: it was killed, or trouble came upon its removal.
+    excused: bool,
+}
+
+/// A handle.
+#[derive(Debug)]
+struct Open {
+    plan: usize,
+    handle: RegistrationHandle,
+    /// Since when the agent does not hold it as it was sent.
+    lost: Option<Instant>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Registrants {
+    pub(crate) chance: Chance,
+    plans: Vec<Plan>,
+    open: Vec<Open>,
+    coming: JoinSet<(usize, Result<RegistrationHandle, Error>)>,
+    aborts: Vec<(usize, AbortHandle)>,
+    leaving: JoinSet<(usize, Result<(), Error>)>,
+}
+
+impl Plan {
+    fn roll(chance: &mut Chance, place: usize) -> Self {
+        let ttl = chance.millis(3_000, 30_000);
+        let way = match chance.below(4) {
+            0 => Way::Unknown,
+            1 => Way::Asked,
+            2 => Way::Both(ttl),
+            _ => Way::Reported(ttl),
+        };
+        let after = chance.one_of(&[60, 120, 600]).copied().unwrap_or(600);
+        Self {
+            service: chance.one_of(&OWN).copied().unwrap_or("mail"),
+            id: chance.one_in(2).then(|| format!("{place}-given")),
+            port: 9_000 + u16::try_from(place).unwrap_or(0),
+            way,
+            tags: if chance.one_in(2) { vec!["red", "green"] } else { Vec::new() },
+            deregister_after: Duration::from_secs(after),
+            stands: Stands::Out,
+            left: Instant::now(),
+            excused: true,
+        }
+    }
+
+    fn registration(&self) -> Registration {
+        let after = Some(self.deregister_after);
+        let reported = |ttl| Check::ttl(ttl).deregister_after(after);
+        let asked = || Check::http("/health").deregister_after(after);
+        let mut registration = Registration::new(self.service, self.port)
+            .address(Address::Given(ADDRESS.to_owned()))
+            .tags(self.tags.iter().copied())
+            .meta("zone", "a");
+        registration = match self.way {
+            Way::Unknown => registration,
+            Way::Reported(ttl) => registration.check(reported(ttl)),
+            Way::Asked => registration.check(asked()),
+            Way::Both(ttl) => registration.check(reported(ttl)).check(asked()),
+        };
+        match &self.id {
+            Some(id) => registration.id(id),
+            None => registration,
+        }
+    }
+
+    fn ttl(&self) -> Option<Duration> {
+        match self.way {
+            Way::Reported(ttl) | Way::Both(ttl) => Some(ttl),
+            Way::Unknown | Way::Asked => None,
+        }
+    }
+}
+
+impl Registrants {
+    pub(crate) fn new(chance: Chance) -> Self {
+        Self {
+            chance,
+            plans: Vec::new(),
+            open: Vec::new(),
+            coming: JoinSet::new(),
+            aborts: Vec::new(),
+            leaving: JoinSet::new(),
+        }
+    }
+
+    /// Somebody new registers, or somebody comes back.
+    pub(crate) fn hire(&mut self, stage: &Stage, discovery: &Discovery) {
+        let out = |plan: &Plan| matches!(plan.stands, Stands::Out | Stands::Leaving);
+        let back: Vec<usize> = (0..self.plans.len())
+            .filter(|place| self.plans.get(*place).is_some_and(out))
+            .collect();
+        let place = match self.chance.one_of(&back) {
+            Some(place) if self.plans.len() >= MOST || self.chance.clone().one_in(2) => *place,
+            _ if self.plans.len() >= MOST => return,
+            _ => {
+                self.plans.push(Plan::roll(&mut self.chance, self.plans.len()));
+                self.plans.len() - 1
+            }
+        };
+        self.begin(stage, discovery, place);
+    }
+
+    fn begin(&mut self, stage: &Stage, discovery: &Discovery, place: usize) {
+        let Some(plan) = self.plans.get_mut(place) else { return };
+        plan.stands = Stands::Coming;
+        plan.excused = false;
+        if self.chance.one_in(4) {
+            plan.tags = vec!["green", "red"]; // a new version, perhaps
+        }
+        stage.with(|inner| {
+            let agency = &mut inner.agency;
+            agency.processes.insert(plan.port, Status::Passing);
+            if let Some(id) = &plan.id {
+                agency.claims.insert(id.clone(), Claim::new(plan.port, Instant::now()));
+                agency.definitions.remove(id);
+            }
+            inner.trace.note(format_args!("{place} registers {}: {:?}", plan.service, plan.way));
+        });
+        let (registration, discovery) = (plan.registration(), discovery.clone());
+        let coming = async move { (place, discovery.register(registration).await) };
+        self.aborts.push((place, self.coming.spawn(coming)));
+    }
+
+    /// Somebody gives up waiting for the first word.
+    pub(crate) fn abort(&mut self, stage: &Stage) {
+        let place = self.chance.place(self.aborts.len());
+        if place >= self.aborts.len() {
+            return;
+        }
+        let (place, abort) = self.aborts.swap_remove(place);
+        if self.plans.get(place).is_some_and(|plan| plan.stands == Stands::Coming) {
+            stage.note(format_args!("{place} does not wait for the first word"));
+            abort.abort();
+            self.leave(stage, place);
+        }
+    }
+
+    /// What a plan's instance is called; `None` while nobody knows.
+    fn leave(&mut self, stage: &Stage, place: usize) {
+        let Some(plan) = self.plans.get_mut(place) else { return };
+        plan.stands = Stands::Out;
+        plan.left = Instant::now();
+        let port = plan.port;
+        stage.with(|inner| {
+            inner.agency.claims.values_mut().filter(|claim| claim.is_at(port)).for_each(|claim| {
+                claim.open = false;
+                claim.due = None;
+            });
+        });
+    }
+
+    /// A handle is closed, or dropped; or its process starts again at once.
+    pub(crate) fn dismiss(&mut self, stage: &Stage, discovery: &Discovery) {
+        if self.open.is_empty() {
+            return;
+        }
+        let place = self.chance.place(self.open.len());
+        let Open { plan: place, handle, .. } = self.open.swap_remove(place);
+        self.leave(stage, place);
+        let how = self.chance.below(4);
+        stage.note(format_args!("{place} leaves: {how}"));
+        if how < 2 {
+            if let Some(plan) = self.plans.get_mut(place) {
+                plan.stands = Stands::Leaving;
+            }
+            self.leaving.spawn(async move { (place, handle.close().await) });
+        } else {
+            drop(handle);
+        }
+        if how % 2 == 1 {
+            self.begin(stage, discovery, place);
+        }
+    }
+
+    /// A service says how it is.
+    pub(crate) fn report(&mut self, stage: &Stage) {
+        let status = [Status::Passing, Status::Passing, Status::Warning, Status::Critical];
+        let status = self.chance.one_of(&status).copied().unwrap_or(Status::Passing);
+        let place = self.chance.place(self.open.len());
+        let Some(open) = self.open.get(place) else { return };
+        if open.handle.report(status, "so it says").is_ok() {
+            stage.with(|inner| {
+                if let Some(claim) = inner.agency.claims.get_mut(open.handle.id().as_str()) {
+                    claim.said = status;
+                    claim.trouble = claim.trouble.max(Instant::now() + PROMPT - REPAIR);
+                }
+                inner.trace.note(format_args!("{} says that it is {status}", open.plan));
+            });
+        }
+    }
+
+    /// The id of a handle that has been well for a while, or of any.
+    pub(crate) fn any(&mut self, stage: &Stage, well: bool) -> Option<String> {
+        let now = Instant::now();
+        let fit = |open: &&Open| {
+            let id = open.handle.id().as_str();
+            let settled = stage.with(|inner| {
+                let claim = inner.agency.claims.get(id);
+                let trouble = claim.map(|claim| claim.trouble.max(inner.agency.trouble));
+                trouble.is_some_and(|trouble| trouble + SETTLED < now)
+            });
+            !well || open.lost.is_none() && open.handle.state() == RegistrationState::Registered && settled
+        };
+        let ids: Vec<&str> = self.open.iter().filter(fit).map(|open| open.handle.id().as_str()).collect();
+        self.chance.one_of(&ids).map(|id| (*id).to_owned())
+    }
+
+    /// Ids that were given, whoever holds them.
+    pub(crate) fn given(&mut self) -> Option<String> {
+        let ids: Vec<&String> = self.plans.iter().filter_map(|plan| plan.id.as_ref()).collect();
+        self.chance.one_of(&ids).map(|id| (*id).clone())
+    }
+
+    /// By when what was changed just now is to be put right.
+    pub(crate) fn due(&self, id: &str) -> Duration {
+        let open = self.open.iter().find(|open| open.handle.id().as_str() == id);
+        let ttl = open.and_then(|open| self.plans.get(open.plan)).and_then(Plan::ttl);
+        ttl.map_or(PROMPT, |ttl| PROMPT.min(ttl / 3 + Duration::from_millis(1_500)))
+    }
+
+    /// One of the processes becomes sick, or well again.
+    pub(crate) fn sicken(&mut self, stage: &Stage) {
+        let status = [Status::Passing, Status::Passing, Status::Critical];
+        let status = self.chance.one_of(&status).copied().unwrap_or(Status::Passing);
+        let place = self.chance.place(self.plans.len());
+        let Some(plan) = self.plans.get(place).filter(|plan| plan.stands != Stands::Out) else { return };
+        stage.with(|inner| {
+            agency::settle(inner, Instant::now());
+            inner.agency.processes.insert(plan.port, status);
+            inner.trace.note(format_args!("the process of {place} is {status}"));
+        });
+    }
+
+    /// Looks at every handle.
+    pub(crate) fn look(&mut self, stage: &Stage) {
+        let now = Instant::now();
+        stage.with(|inner| agency::settle(inner, now));
+        self.arrivals(stage);
+        for Open { plan, handle, lost } in &mut self.open {
+            let ttl = self.plans.get(*plan).and_then(Plan::ttl);
+            let found = stage.with(|inner| judge(inner, handle, lost, ttl, now));
+            if let Err(what) = found {
+                let state = handle.state();
+                stage.broken(4, format!("{plan} ({state:?}): {what}"));
+            }
+        }
+        let Self { plans, .. } = self;
+        for (place, plan) in plans.iter_mut().enumerate().filter(|(_, plan)| plan.stands == Stands::Out) {
+            let left = stage.with(|inner| {
+                let Inner { agency, .. } = inner;
+                plan.excused |= agency.trouble + SETTLED > plan.left && plan.left + PROMPT * 2 > now;
+                !plan.excused && plan.left + PROMPT * 2 <= now && agency.holds_at(plan.port)
+            });
+            if left {
+                stage.broken(4, format!("{place} was dropped {:?} ago, and is still there", now - plan.left));
+            }
+        }
+    }
+
+    /// Takes in what has come and gone since.
+    fn arrivals(&mut self, stage: &Stage) {
+        while let Some(ended) = self.coming.try_join_next() {
+            let Ok((place, outcome)) = ended else { continue };
+            self.aborts.retain(|(other, _)| *other != place);
+            let Some(plan) = self.plans.get_mut(place) else { continue };
+            match outcome {
+                Ok(handle) => {
+                    stage.note(format_args!("{place} is registered: {:?}", handle.state()));
+                    let id = handle.id().as_str().to_owned();
+                    stage.with(|inner| {
+                        let agency = &mut inner.agency;
+                        let port = plan.port;
+                        agency.claims.entry(id.clone()).or_insert_with(|| Claim::new(port, Instant::now()));
+                        agency.definitions.insert(id, handle.definition().clone());
+                    });
+                    plan.stands = Stands::In;
+                    self.open.push(Open { plan: place, handle, lost: None });
+                }
+                Err(error) => {
+                    stage.note(format_args!("{place} is not registered: {:?}", error.kind()));
+                    if !matches!(error.kind(), Kind::Conflict | Kind::Rejected | Kind::Timeout | Kind::Closed) {
+                        stage.broken(4, format!("{place}: a registration failed: {error}"));
+                    }
+                    self.leave(stage, place);
+                }
+            }
+        }
+        while let Some(ended) = self.leaving.try_join_next() {
+            let Ok((place, outcome)) = ended else { continue };
+            self.left(stage, place, &outcome);
+        }
+    }
+
+    fn left(&mut self, stage: &Stage, place: usize, outcome: &Result<(), Error>) {
+        let Some(plan) = self.plans.get_mut(place) else { return };
+        let kind = outcome.as_ref().map_err(Error::kind);
+        let again = plan.stands != Stands::Leaving;
+        if !again {
+            plan.stands = Stands::Out;
+        }
+        stage.with(|inner| {
+            inner.trace.note(format_args!("{place} has left: {kind:?}"));
+            let agency = &inner.agency;
+            match outcome {
+                Ok(()) if !again && agency.holds_at(plan.port) => {
+                    inner.broken(4, format!("{place} was closed, and is still there"));
+                }
+                Err(error) if agency.trouble + SETTLED < plan.left && !again => {
+                    inner.broken(4, format!("{place} could not be closed, though nothing was wrong: {error}"));
+                }
+                Err(_) => plan.excused = true,
+                Ok(()) => {}
+            }
+        });
+    }
+
+    /// The program was told to end, and has ended so.
+    pub(crate) async fn closed(&mut self, stage: &Stage, well: bool) {
+        self.open.clear();
+        while let Some(ended) = self.leaving.join_next().await {
+            if let Ok((place, Err(_))) = ended
+                && let Some(plan) = self.plans.get_mut(place)
+            {
+                plan.excused = true;
+            }
+        }
+        while self.coming.join_next().await.is_some() {}
+        self.aborts.clear();
+        for (place, plan) in self.plans.iter_mut().enumerate() {
+            let there = stage.with(|inner| inner.agency.holds_at(plan.port));
+            if well && there && !plan.excused {
+                stage.broken(4, format!("all was closed, and {place} is still there"));
+            }
+            plan.stands = Stands::Out;
+            plan.excused = true;
+        }
+        stage.with(|inner| inner.agency.forget());
+    }
+
+    /// The program was killed: nothing of it does anything any more.
+    pub(crate) async fn killed(&mut self, stage: &Stage) {
+        stage.with(|inner| {
+            inner.agency.program += 1;
+            inner.agency.processes.clear();
+        });
+        self.coming.shutdown().await;
+        self.leaving.shutdown().await;
+        self.closed(stage, false).await;
+    }
+}
+
+/// Law 4 of one handle.
+fn judge(
+    inner: &mut Inner,
+    handle: &RegistrationHandle,
+    lost: &mut Option<Instant>,
+    ttl: Option<Duration>,
+    now: Instant,
+) -> Result<(), String> {
+    use RegistrationState as State;
+    let (sent, state, id) = (handle.definition(), handle.state(), handle.id().as_str());
+    let agency = &mut inner.agency;
+    let held = agency.held(id);
+    let same = held.is_some_and(|held| held.is_as_sent(sent));
+    let reported = held.and_then(|held| held.checks.values().find(|check| check.is_reported()));
+    let reported = reported.map(|check| check.status);
+    let all = agency.trouble;
+    let Some(claim) = agency.claims.get_mut(id) else { return Err("nobody knows its id".to_owned()) };
+    let since = if same { None } else { Some(*lost.get_or_insert(now)) };
+    *lost = since;
+    let trouble = all.max(claim.trouble);
+    let quiet = now.duration_since(trouble.min(now));
+    if matches!(state, State::Gone | State::Draining) {
+        return Err("it leaves, though nobody closed it".to_owned());
+    }
+    if state == State::Registered {
+        let limit = since.map(|since| if all + SETTLED < since { PROMPT } else { BLIND });
+        if let (Some(since), Some(limit)) = (since, limit) && now.duration_since(since) > limit {
+            return Err(format!("it has not been on the agent so for {:?}", now.duration_since(since)));
+        }
+        if claim.shown.is_none() || claim.shown < claim.acked {
+            return Err("the catalogue was not seen to show it since it was sent".to_owned());
+        }
+    }
+    if claim.due.is_some_and(|due| due <= now) {
+        claim.due = None;
+        if !same {
+            return Err("it was not put right within one repair".to_owned());
+        }
+    }
+    if quiet <= REPAIR {
+        return Ok(());
+    }
+    match state {
+        State::Refused { kind: Kind::Conflict, .. } if !same => Ok(()),
+        State::Registered if !same => Err("it is not on the agent as it was sent".to_owned()),
+        State::Registered => match (ttl, reported) {
+            (Some(_), Some(status)) if status != claim.said => {
+                Err(format!("its TTL check is {status}, and it says that it is {}", claim.said))
+            }
+            _ => Ok(()),
+        },
+        _ => Err(format!("all has been well for {quiet:?}")),
+    }
+}
