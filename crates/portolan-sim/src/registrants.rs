@@ -440,7 +440,7 @@ fn judge(
     *lost = since;
     let trouble = all.max(claim.trouble);
     let quiet = now.duration_since(trouble.min(now));
-    if matches!(state, State::Gone | State::Draining) {
+    if matches!(state, State::Gone | State::Draining { .. }) {
         return Err("it leaves, though nobody closed it".to_owned());
     }
     if state == State::Registered {

@@ -220,7 +220,7 @@ pub(super) fn node(
     }
     for row in checks {
         let facts = &row.facts;
-        let check = NodeCheck::new(&*facts.name, status(facts.status, ""), &*facts.output);
+        let check = NodeCheck::new(&*facts.name, status(facts.status), &*facts.output);
         let of = facts.of.as_ref().map(|of| ServiceId::new(&of.id)).transpose()?;
         let checks = match of.and_then(|id| node.services.get_mut(&id)) {
             Some(service) => &mut service.checks,
