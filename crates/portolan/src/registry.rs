@@ -86,7 +86,7 @@ pub trait Registry: Send + Sync + fmt::Debug + 'static {
     /// Reports the health of a TTL check.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::Kind::NotFound) when there is no such TTL check: it must be registered again.
+    /// [`Kind::NotFound`] when there is no such TTL check: it must be registered again.
     fn report<'a>(&'a self, report: &'a Report) -> Reply<'a, ()>;
 
     /// Takes an instance out of service, with a reason, or back in (`None`).
