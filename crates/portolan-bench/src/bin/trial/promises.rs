@@ -110,15 +110,24 @@ pub(crate) async fn trial(setting: &Setting) -> anyhow::Result<Table> {
     let mut table =
         Table::new(&["registry", "what happens", "lasts", "right after", "check touched", "statuses seen"]);
     for what in ALL.into_iter().filter(|what| !matches!(what, What::Kept | What::Replaced)) {
-        row("embedded", what, Node::embedded().await?, setting, &mut table).await?;
+        let played = row("embedded", what, Node::embedded().await?, setting, &mut table).await;
+        carried_out(played, &mut table);
     }
     for what in ALL {
         let node = Node::consul(setting.consul()?, json!({})).await?;
-        row("Consul", what, node, setting, &mut table).await?;
+        let played = row("Consul", what, node, setting, &mut table).await;
+        carried_out(played, &mut table);
     }
     crowd::wiped("embedded", Node::embedded().await?, &mut table).await?;
     crowd::wiped("Consul", Node::consul(setting.consul()?, json!({})).await?, &mut table).await?;
     Ok(table)
+}
+
+/// One that could not be carried out does not keep the others from it.
+fn carried_out(played: anyhow::Result<()>, table: &mut Table) {
+    if let Err(error) = played {
+        table.must(false, format!("{error:#}"));
+    }
 }
 
 /// What anybody could read of the service's check so far.
@@ -152,7 +161,7 @@ async fn row(
     let mut play = Play::begin(node).await?;
     let before = play.seen.borrow().clone();
     let begun = Instant::now();
-    let over = play.fault(what, setting.time(20, 8)).await.with_context(|| name)?;
+    let over = play.fault(what, setting.time(20, 8)).await.with_context(|| format!("{registry}: {name}"))?;
     let right = play.right(over).await.with_context(|| format!("{registry}: {name}"))?;
     let lasted = over.duration_since(begun);
     // What comes late is seen too.
@@ -260,9 +269,7 @@ impl Play {
                     What::Limited => 429,
                     _ => 500,
                 };
-                self.proxy
-                    .faults()
-                    .set(Plan::parse(&format!("PUT /v1/agent/service/register status:{status} 1"))?);
+                self.proxy.faults().set(Plan::parse(&format!("PUT /v1/agent/service/register {status} 1"))?);
                 put(format!("/v1/agent/service/deregister/{id}"), String::new()).await?;
                 sleep(trouble).await;
                 self.proxy.faults().clear();
