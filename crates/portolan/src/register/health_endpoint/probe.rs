@@ -299,6 +299,13 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_is_shown_by_its_settings() {
+        let shown = format!("{:?}", Probe::new("disk", || async {}).informational());
+        assert!(shown.starts_with("Probe { name: \"disk\", deadline: 2s, cache: "), "{shown}");
+        assert!(shown.contains("weight: Informational"), "{shown}");
+    }
+
+    #[test]
     fn a_value_that_is_no_number_is_left_out() {
         assert_eq!(Finding::passing().observed(1.5, "ms").value(), Some((1.5, "ms")));
         for value in [f64::NAN, f64::INFINITY] {

@@ -49,6 +49,14 @@ fn what_is_not_known_is_left_out_and_a_program_that_is_not_ready_says_so() {
 }
 
 #[test]
+fn one_that_says_nothing_has_no_output() {
+    let found = json(Status::Critical, true, &[part("a", Finding::critical(""))], &About::default());
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["checks"]["a"][0].get("output"), None);
+    assert_eq!(found["checks"]["a"][0]["status"], "fail");
+}
+
+#[test]
 fn any_text_is_valid_json() {
     let odd = "\"\\\u{0}\u{7f}\u{2028}\n</script>";
     let found = json(Status::Critical, true, &[part("a", Finding::critical(odd))], &About::default());
