@@ -18,6 +18,8 @@ use crate::{
 pub(crate) fn command(project: &Project, words: &[&str]) -> Result<Ending> {
     let consul = consul::find(project)?;
     println!("{}: {}", consul.version, consul.path.display());
+    // The trial `rolling` runs it; it lies beside the trials then.
+    project.cargo("build --release -p portolan-cli").run()?;
     let mut run =
         project.cargo(&format!("run --release -p {BENCH} --bin trial -- --consul")).word(&consul.path);
     for word in words {

@@ -308,13 +308,7 @@ impl Fate {
         let how = if chance.one_in(4) { Meets::Silence } else { Meets::Fails(kind) };
         let late = chance.one_in(2);
         let panics = std::mem::take(&mut agency.panics);
-        Self {
-            out,
-            back,
-            before: (ill && !late).then_some(how),
-            after: (ill && late).then_some(how),
-            panics,
-        }
+        Self { out, back, before: (ill && !late).then_some(how), after: (ill && late).then_some(how), panics }
     }
 }
 

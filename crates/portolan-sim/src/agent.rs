@@ -219,9 +219,10 @@ impl Held {
         found.meta.clone_from(&self.meta);
         found.weights = self.weights;
         let own = self.checks.iter().map(|(id, check)| (id.clone(), check.status, check.kind));
-        let set = self.maintenance.iter().map(|_| {
-            (format!("_service_maintenance:{id}"), Status::Maintenance, "maintenance")
-        });
+        let set = self
+            .maintenance
+            .iter()
+            .map(|_| (format!("_service_maintenance:{id}"), Status::Maintenance, "maintenance"));
         found.checks =
             own.chain(set).map(|(id, status, kind)| (id, RegisteredCheck::new(status, kind, ""))).collect();
         found
@@ -229,10 +230,8 @@ impl Held {
 
     fn instance(&self, node: &str, id: &str) -> Instance {
         let own = self.checks.iter().map(|(id, check)| (id.clone(), check.status));
-        let set = self
-            .maintenance
-            .iter()
-            .map(|_| (format!("_service_maintenance:{id}"), Status::Maintenance));
+        let set =
+            self.maintenance.iter().map(|_| (format!("_service_maintenance:{id}"), Status::Maintenance));
         let checks =
             own.chain(set).map(|(id, status)| CheckState::new(&id, &id, status, CheckScope::Service));
         Instance::new(Identity::new("dc1", node, id), &self.name, &self.address, self.port)

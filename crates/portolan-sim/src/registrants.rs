@@ -156,9 +156,8 @@ impl Registrants {
     /// Somebody new registers, or somebody comes back.
     pub(crate) fn hire(&mut self, stage: &Stage, discovery: &Discovery) {
         let out = |plan: &Plan| matches!(plan.stands, Stands::Out | Stands::Leaving);
-        let back: Vec<usize> = (0..self.plans.len())
-            .filter(|place| self.plans.get(*place).is_some_and(out))
-            .collect();
+        let back: Vec<usize> =
+            (0..self.plans.len()).filter(|place| self.plans.get(*place).is_some_and(out)).collect();
         let place = match self.chance.one_of(&back) {
             Some(place) if self.plans.len() >= MOST || self.chance.clone().one_in(2) => *place,
             _ if self.plans.len() >= MOST => return,
@@ -348,7 +347,8 @@ impl Registrants {
                 }
                 Err(error) => {
                     stage.note(format_args!("{place} is not registered: {:?}", error.kind()));
-                    if !matches!(error.kind(), Kind::Conflict | Kind::Rejected | Kind::Timeout | Kind::Closed) {
+                    if !matches!(error.kind(), Kind::Conflict | Kind::Rejected | Kind::Timeout | Kind::Closed)
+                    {
                         stage.broken(4, format!("{place}: a registration failed: {error}"));
                     }
                     self.leave(stage, place);
@@ -376,7 +376,8 @@ impl Registrants {
                     inner.broken(4, format!("{place} was closed, and is still there"));
                 }
                 Err(error) if agency.trouble + SETTLED < plan.left && !again => {
-                    inner.broken(4, format!("{place} could not be closed, though nothing was wrong: {error}"));
+                    inner
+                        .broken(4, format!("{place} could not be closed, though nothing was wrong: {error}"));
                 }
                 Err(_) => plan.excused = true,
                 Ok(()) => {}
@@ -445,7 +446,9 @@ fn judge(
     }
     if state == State::Registered {
         let limit = since.map(|since| if all + SETTLED < since { PROMPT } else { BLIND });
-        if let (Some(since), Some(limit)) = (since, limit) && now.duration_since(since) > limit {
+        if let (Some(since), Some(limit)) = (since, limit)
+            && now.duration_since(since) > limit
+        {
             return Err(format!("it has not been on the agent so for {:?}", now.duration_since(since)));
         }
         if claim.shown.is_none() || claim.shown < claim.acked {

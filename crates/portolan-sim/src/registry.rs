@@ -163,7 +163,17 @@ impl Scripted {
             let epoch = inner.net.epoch;
             let (blocking, asked) = (query.block.is_some(), Instant::now());
             (
-                Open { stage: &self.stage, key, blocking, asked, epoch, number, anew, lie: false, ended: false },
+                Open {
+                    stage: &self.stage,
+                    key,
+                    blocking,
+                    asked,
+                    epoch,
+                    number,
+                    anew,
+                    lie: false,
+                    ended: false,
+                },
                 fate,
             )
         })

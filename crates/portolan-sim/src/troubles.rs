@@ -128,10 +128,8 @@ fn meddled(inner: &mut Inner, id: &str, what: Meddling, now: Instant) -> bool {
 pub(crate) fn meddle_again(inner: &mut Inner, now: Instant) {
     let Some((id, what)) = inner.agency.meddler.take() else { return };
     let agency = &inner.agency;
-    let right = agency
-        .held(&id)
-        .zip(agency.definitions.get(&id))
-        .is_some_and(|(held, sent)| held.is_as_sent(sent));
+    let right =
+        agency.held(&id).zip(agency.definitions.get(&id)).is_some_and(|(held, sent)| held.is_as_sent(sent));
     if right {
         meddled(inner, &id, what, now);
     }

@@ -24,6 +24,7 @@ mod many;
 mod node;
 mod outage;
 mod promises;
+mod rolling;
 mod scenes;
 mod stage;
 mod table;
@@ -44,6 +45,10 @@ const TRIALS: &[(&str, &str)] = &[
         "promises",
         "what a keeper does after each fault: until the catalogue is right again, and what checks showed",
     ),
+    (
+        "rolling",
+        "twenty instances under `portolan run` restarted in turn, 500 requests a second: how many fail",
+    ),
     ("churn", "an hour of churn in simulated time: memory and tasks"),
 ];
 
@@ -58,22 +63,38 @@ struct Args {
     /// The Consul binary.
     #[arg(long, value_name = "FILE")]
     consul: Option<PathBuf>,
+    /// The command `portolan`. Default: the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    command: Option<PathBuf>,
     /// Tell the trials, and end.
     #[arg(long)]
     list: bool,
     /// Be the embedded registry, at this address, until killed: a trial starts itself so.
     #[arg(long, hide = true, value_name = "ADDRESS:PORT")]
     registry: Option<std::net::SocketAddr>,
+    /// Be an instance of a service, at this address, until killed.
+    #[arg(long, hide = true, value_name = "ADDRESS:PORT")]
+    instance: Option<std::net::SocketAddr>,
 }
 
 /// What a trial is run with.
 #[derive(Clone, Debug)]
 struct Setting {
     consul: Option<PathBuf>,
+    command: Option<PathBuf>,
     short: bool,
 }
 
 impl Setting {
+    /// The command `portolan` to use.
+    fn command(&self) -> anyhow::Result<PathBuf> {
+        let beside = || Some(std::env::current_exe().ok()?.with_file_name("portolan"));
+        let found = self.command.clone().or_else(beside).filter(|path| path.is_file());
+        found.ok_or_else(|| {
+            anyhow::anyhow!("--command: there is no `portolan`; build it, or run `cargo xtask trial`")
+        })
+    }
+
     /// The Consul to use.
     fn consul(&self) -> anyhow::Result<&PathBuf> {
         let missing =
@@ -89,13 +110,14 @@ impl Setting {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let ended = match args.registry {
-        Some(addr) => block_on(node::be_the_registry(addr)).map(|()| true),
-        None if args.list => {
+    let ended = match (args.registry, args.instance) {
+        (Some(addr), _) => block_on(node::be_the_registry(addr)).map(|()| true),
+        (None, Some(addr)) => block_on(rolling::be_an_instance(addr)).map(|()| true),
+        (None, None) if args.list => {
             TRIALS.iter().for_each(|(name, what)| println!("{name:<14} {what}"));
             Ok(true)
         }
-        None => trials(&args),
+        (None, None) => trials(&args),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -123,7 +145,7 @@ fn trials(args: &Args) -> anyhow::Result<bool> {
         return Ok(ended);
     }
     down::count_lines();
-    let setting = Setting { consul: args.consul.clone(), short: args.short };
+    let setting = Setting { consul: args.consul.clone(), command: args.command.clone(), short: args.short };
     let mut all = true;
     for (name, what) in TRIALS {
         if !args.names.is_empty() && !args.names.iter().any(|wanted| wanted == name) {
@@ -158,6 +180,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "many" => many::trial(&setting).await,
         "down" => down::trial(&setting).await,
         "promises" => promises::trial(&setting).await,
+        "rolling" => rolling::trial(&setting).await,
         "cluster" => cluster::trial(&setting).await,
         other => bail!("{other} is in the list, and nowhere else"),
     }
