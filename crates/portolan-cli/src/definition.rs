@@ -22,7 +22,7 @@ use fields::Fields;
 pub(crate) use syntax::Syntax;
 
 /// What Consul takes and Portolan does not register, with what to do about it.
-const LEFT_TO_CONSUL: [(&str, &str); 10] = [
+const LEFT_TO_CONSUL: [(&str, &str); 9] = [
     ("kind", "Portolan registers plain services; use Consul's own command for proxies and gateways"),
     ("proxy", "Portolan registers plain services; use Consul's own command for proxies and gateways"),
     ("connect", "Portolan is no service mesh; use Consul's own command for it, or leave it out"),
@@ -32,7 +32,6 @@ const LEFT_TO_CONSUL: [(&str, &str); 10] = [
     ("locality", "give the zone as meta \"zone\", and leave this out"),
     ("socket_path", "Portolan registers addresses with ports; leave it out"),
     ("ports", "Portolan registers one port; write \"port\""),
-    ("enable_tag_override", "Portolan keeps the tags as they are registered; leave it out"),
 ];
 
 /// The services of a file.
@@ -70,6 +69,7 @@ fn service(path: &str, value: &Value) -> Result<Registration, Error> {
     let address = fields.text("address")?.map_or(Address::Node, Address::Given);
     let mut found = Registration::new(name, port).id(id).address(address);
     found = found.tags(fields.texts("tags")?).weights(weights(&mut fields)?);
+    found = found.enable_tag_override(fields.flag("enable_tag_override")?.unwrap_or_default());
     for (key, value) in fields.pairs("meta")? {
         found = found.meta(key, value);
     }

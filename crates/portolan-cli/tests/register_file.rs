@@ -69,7 +69,7 @@ service {
     ("blocks.hcl", "services {\n  name = \"c\"\n}\nservices {\n  name = \"d\"\n  port = 4\n}\n"),
     (
         "override.json",
-        r#"{"service": {"name": "web", "enable_tag_override": false, "kind": "", "token": ""}}"#,
+        r#"{"service": {"name": "web", "enable_tag_override": true, "kind": "", "token": ""}}"#,
     ),
 ];
 

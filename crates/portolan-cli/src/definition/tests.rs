@@ -27,6 +27,7 @@ fn shop() -> Registration {
         .meta("zone", "eu-1")
         .meta("version", "2.1.0")
         .weights(Weights { passing: 10, warning: 2 })
+        .enable_tag_override(true)
         .tagged_address("wan", "198.51.100.7", 443)
         .check(
             each(login, 10)
@@ -50,6 +51,7 @@ service {
   address = "10.1.2.3"
   port    = 8443
   tags    = ["front", "v2"]
+  enable_tag_override = true
   meta = {
     zone    = "eu-1"
     version = "2.1.0"
@@ -94,7 +96,7 @@ const SHOP_JSON: &str = r#"{"Service": {
   "ID": "shop-eu-1", "Name": "shop", "Address": "10.1.2.3", "Port": 8443, "Tags": ["front", "v2"],
   "Meta": {"zone": "eu-1", "version": "2.1.0"}, "Weights": {"Passing": 10, "Warning": 2},
   "TaggedAddresses": {"wan": {"Address": "198.51.100.7", "Port": 443}},
-  "EnableTagOverride": false, "Kind": "", "Proxy": null,
+  "EnableTagOverride": true, "Kind": "", "Proxy": null,
   "Checks": [
     {"CheckID": "shop-login", "Name": "login page", "Notes": "ask the web team",
      "HTTP": "https://10.1.2.3:8443/login", "Method": "POST",
@@ -113,6 +115,7 @@ id = "shop-eu-1"
 address = "10.1.2.3"
 port = 8443
 tags = ["front", "v2"]
+enable_tag_override = true
 meta = { zone = "eu-1", version = "2.1.0" }
 weights = { passing = 10, warning = 2 }
 tagged_addresses.wan = { address = "198.51.100.7", port = 443 }
