@@ -6,6 +6,7 @@ use std::{process::Stdio, time::Duration};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
+    net::UnixDatagram,
     process::{Child, ChildStderr, ChildStdout},
     time::timeout,
 };
@@ -148,6 +149,20 @@ async fn a_crash_loop_leaves_no_id_in_consul_and_its_code_is_told() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_death_is_known_where_the_instance_cannot_be_removed() -> Outcome {
+    let registry = Running::ours_with(&["--fault", "PUT /v1/agent/service/deregister/* 500 1"]).await?;
+    let mut run = Run::start(&registry.url, &["--ttl", "1h"], &["sh", "-c", "read -r line; exit 7"])?;
+    run.tells("web-1: registered").await?;
+    registry.until(&STATUS, |out| out == "web-1 passing\n").await?;
+    drop(run.child.stdin.take());
+    run.tells("ended with code 7").await?;
+    registry.until(&STATUS, |out| out == "web-1 critical\n").await?;
+    run.tells("could not be removed").await?;
+    assert_eq!(run.code().await?, Some(7));
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_cannot_be_started_is_never_registered() -> Outcome {
     let registry = Running::ours().await?;
     for (command, code) in [("/does/not/exist", 127), ("/", 126)] {
@@ -175,6 +190,17 @@ async fn a_registry_that_is_down_does_not_keep_a_command_from_running() -> Outco
 async fn a_second_signal_ends_what_does_not_want_to_end() -> Outcome {
     let registry = Running::ours().await?;
     let stubborn = "trap '' TERM; echo up; while :; do read -r line || exec tail -f /dev/null; done";
+    // While callers have their time to see that it leaves, it is not signalled.
+    let mut run = Run::start(&registry.url, &["--settle", "1h"], &talks())?;
+    run.tells("web-1: registered").await?;
+    run.signal(Signal::TERM)?;
+    registry.until(&STATUS, |out| out == "web-1 maintenance\n").await?;
+    run.signal(Signal::USR1)?;
+    run.says("usr1").await?;
+    run.signal(Signal::TERM)?;
+    assert_eq!(run.code().await?, Some(137));
+    registry.until(&STATUS, str::is_empty).await?;
+
     let flags = ["--drain", "1h", "--settle", "10ms"];
     let mut run = Run::start(&registry.url, &flags, &["sh", "-c", stubborn])?;
     run.says("up").await?;
@@ -218,6 +244,43 @@ async fn a_command_that_fails_its_check_is_not_ready() -> Outcome {
     }
     assert!(!rest.iter().any(|line| line.contains("ready")), "{rest:?}");
     assert_eq!(run.code().await?, Some(3));
+    Ok(())
+}
+
+/// The next word to systemd.
+async fn word(socket: &UnixDatagram) -> Outcome<String> {
+    let mut word = [0_u8; 256];
+    let length = timeout(DEADLINE, socket.recv(&mut word)).await??;
+    Ok(String::from_utf8_lossy(word.get(..length).unwrap_or_default()).into_owned())
+}
+
+#[tokio::test]
+async fn systemd_hears_that_it_is_ready_once_it_is_and_when_it_stops() -> Outcome {
+    let registry = Running::ours().await?;
+    let files = tempfile::tempdir()?;
+    let path = files.path().join("notify");
+    let socket = UnixDatagram::bind(&path)?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port().to_string();
+    // Without a registry that answers, what waits for health waits, and what does not is ready at once.
+    for (waits, url) in [(true, &*registry.url), (false, "http://127.0.0.1:1")] {
+        let mut words = vec!["run", "--name", "web", "--port", &port, "--id", "web-1", "--settle", "10ms"];
+        words.extend(["--address", "127.0.0.1", "--check", "tcp", "--interval", "1s", "--registry", url]);
+        words.extend(waits.then_some("--wait-healthy"));
+        words.extend(["--", "sh", "-c", "echo \"${NOTIFY_SOCKET:-none}\"; exec tail -f /dev/null"]);
+        let mut child = portolan(&words).env("NOTIFY_SOCKET", &path).spawn()?;
+        let mut out = BufReader::new(child.stdout.take().ok_or("stdout is piped")?).lines();
+        assert_eq!(timeout(DEADLINE, out.next_line()).await??.as_deref(), Some("none"));
+        assert_eq!(word(&socket).await?, "READY=1");
+        if waits {
+            let seen = registry.run(&STATUS).await?;
+            assert_eq!(seen.out, "web-1 passing\n", "not before: {seen:?}");
+        }
+        let pid = child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?)).ok_or("it runs")?;
+        kill_process(pid, Signal::TERM)?;
+        assert_eq!(word(&socket).await?, "STOPPING=1");
+        assert_eq!(timeout(DEADLINE, child.wait()).await??.code(), Some(143));
+    }
     Ok(())
 }
 

@@ -16,7 +16,8 @@ use std::{pin::pin, time::Duration};
 
 use clap::Args as ClapArgs;
 use portolan::{
-    Check, Config, Discovery, Kind, Registration, RegistrationHandle, ServiceName, Status, registry::Report,
+    Check, Config, Discovery, Error, Kind, Registration, RegistrationHandle, ServiceName, Status,
+    registry::Report, systemd::Systemd,
 };
 use tokio::{
     sync::OnceCell,
@@ -51,10 +52,10 @@ Examples:
   portolan run --name worker --port 9000 --ttl 15s --drain 30s -- ./worker
   portolan run --name web --port 8080 --wait-healthy --tag blue -- python3 -m http.server 8080
 
-Signals: SIGTERM and SIGINT drain and end: it goes into maintenance until it is gone from the list of the healthy, then
---settle passes for those who still hold the old list, then the command gets SIGTERM, and after --drain SIGKILL. A second
-one ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on. The command runs in a process group of its own, which
-SIGKILL is for; it gets no terminal to read from.
+Signals: SIGTERM and SIGINT drain and end: it goes into maintenance until it is gone from the list of the healthy,
+then --settle passes for those who still hold the old list, then the command gets SIGTERM, and after --drain SIGKILL.
+One more ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on. The command runs in a process group of its own,
+which SIGKILL is for; it gets no terminal to read from, and no NOTIFY_SOCKET: systemd (Type=notify) hears from us.
 
 Without --check the registry hears from us that the command lives (--ttl), and its death is known at once.
 
@@ -82,7 +83,8 @@ pub(crate) struct Args {
     /// The pause between the moment it is gone from the list of the healthy and SIGTERM.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s")]
     settle: Duration,
-    /// Say that it is ready only once the catalogue shows it as passing.
+    /// Say that it is ready, on stderr and to systemd, once the catalogue shows it as passing. Without it systemd hears so
+    /// as soon as the command runs.
     #[arg(long)]
     wait_healthy: bool,
     /// Report that the command lives, by a TTL check. Default 15s, unless there is a --check.
@@ -121,9 +123,18 @@ pub(crate) async fn run(mut args: Args, shell: &Shell) -> anyhow::Result<Exit> {
             return Ok(Exit::Code(failed.code));
         }
     };
+    let systemd = Systemd::from_env().unwrap_or_else(|wrong| {
+        exit::say(&format!("systemd is told nothing: {}", wrong.chain()));
+        Systemd::default()
+    });
+    discovery.feed_watchdog(&systemd);
+    if !args.wait_healthy {
+        told(systemd.ready());
+    }
     let slot = OnceCell::new();
     let ended = {
-        let mut kept = pin!(keep(&discovery, &registration, &slot, args.wait_healthy, shell));
+        let healthy = args.wait_healthy.then_some(&systemd);
+        let mut kept = pin!(keep(&discovery, &registration, &slot, healthy, shell));
         loop {
             tokio::select! {
                 biased;
@@ -137,6 +148,7 @@ pub(crate) async fn run(mut args: Args, shell: &Shell) -> anyhow::Result<Exit> {
             }
         }
     };
+    told(systemd.stopping());
     let handle = slot.into_inner();
     match ended {
         Some(ended) => {
@@ -158,12 +170,20 @@ pub(crate) async fn run(mut args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Code(child.ended().await.code()))
 }
 
-/// Registers, and says so; returns never, for the library keeps the registration from then on.
+/// A word to systemd that did not arrive is no reason to end.
+fn told(outcome: Result<(), Error>) {
+    if let Err(error) = outcome {
+        tracing::warn!(error = error.chain(), "systemd was not told");
+    }
+}
+
+/// Registers, and says so; with `healthy`, tells that it is ready once the catalogue shows it as passing. Returns never,
+/// for the library keeps the registration from then on.
 async fn keep(
     discovery: &Discovery,
     registration: &Registration,
     slot: &OnceCell<RegistrationHandle>,
-    wait_healthy: bool,
+    healthy: Option<&Systemd>,
     shell: &Shell,
 ) {
     let handle = register(discovery, registration).await;
@@ -175,13 +195,14 @@ async fn keep(
             sleep(RESTS[1]).await;
         }
         shell.hint(&format!("{id}: registered"));
-        if wait_healthy {
+        if let Some(systemd) = healthy {
             while let Err(error) = handle.wait_healthy(FOREVER).await {
                 exit::say(&format!("{id}: not passing yet: {}", error.chain()));
                 sleep(RESTS[1]).await;
             }
+            shell.hint(&format!("{id}: ready"));
+            told(systemd.ready());
         }
-        shell.hint(&format!("{id}: ready"));
     }
     std::future::pending().await
 }

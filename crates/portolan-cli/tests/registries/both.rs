@@ -58,7 +58,13 @@ pub(crate) fn portolan(words: &[&str]) -> Command {
 
 impl Running {
     pub(crate) async fn ours() -> Outcome<Self> {
-        let mut child = portolan(&["serve", "-dev", "--http-addr", "127.0.0.1:0"]).spawn()?;
+        Self::ours_with(&[]).await
+    }
+
+    /// The same, with these flags besides.
+    pub(crate) async fn ours_with(flags: &[&str]) -> Outcome<Self> {
+        let words = [&["serve", "-dev", "--http-addr", "127.0.0.1:0"][..], flags].concat();
+        let mut child = portolan(&words).spawn()?;
         let stdout = child.stdout.take().ok_or("stdout is piped")?;
         let first =
             timeout(DEADLINE, BufReader::new(stdout).lines().next_line()).await??.ok_or("it serves")?;

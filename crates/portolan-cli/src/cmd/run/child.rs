@@ -106,8 +106,14 @@ impl Child {
             code: 127,
         })?;
         let stdin = if io::stdin().is_terminal() { Stdio::null() } else { Stdio::inherit() };
-        let started =
-            Command::new(program).args(arguments).stdin(stdin).process_group(0).kill_on_drop(true).spawn();
+        let started = Command::new(program)
+            .args(arguments)
+            // The word to systemd is ours.
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(stdin)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn();
         let child = started.map_err(|cause| NotStarted {
             what: format!("{}: cannot be started: {cause}", program.to_string_lossy()),
             code: if cause.kind() == io::ErrorKind::NotFound { 127 } else { 126 },
