@@ -7,6 +7,8 @@ mod cuts;
 mod failover;
 #[path = "transport/http2.rs"]
 mod http2;
+#[path = "transport/reuse.rs"]
+mod reuse;
 #[path = "support/script.rs"]
 mod script;
 #[path = "transport/views.rs"]

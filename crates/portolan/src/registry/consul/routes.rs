@@ -50,8 +50,9 @@ impl Route {
             shown: address.shown().into(),
             endpoint: address.endpoint(),
             watches: pool(64),
-            calls: pool(8),
-            reports: pool(2),
+            // As many as the guard lets run at once: a connection that is not kept is opened anew for the next call.
+            calls: pool(16),
+            reports: pool(16),
         }
     }
 
