@@ -19,6 +19,7 @@ mod churn;
 mod cluster;
 mod crowd;
 mod down;
+mod killed;
 mod link;
 mod many;
 mod node;
@@ -45,6 +46,7 @@ const TRIALS: &[(&str, &str)] = &[
         "promises",
         "what a keeper does after each fault: until the catalogue is right again, and what checks showed",
     ),
+    ("killed", "kill -9 of a process: when its instances are critical, and when they are removed"),
     (
         "rolling",
         "twenty instances under `portolan run` restarted in turn, 500 requests a second: how many fail",
@@ -75,6 +77,9 @@ struct Args {
     /// Be an instance of a service, at this address, until killed.
     #[arg(long, hide = true, value_name = "ADDRESS:PORT")]
     instance: Option<std::net::SocketAddr>,
+    /// Be a process with instances at the registry of this address, until killed.
+    #[arg(long, hide = true, value_name = "ADDRESS:PORT")]
+    service: Option<std::net::SocketAddr>,
 }
 
 /// What a trial is run with.
@@ -110,14 +115,17 @@ impl Setting {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let ended = match (args.registry, args.instance) {
-        (Some(addr), _) => block_on(node::be_the_registry(addr)).map(|()| true),
-        (None, Some(addr)) => block_on(rolling::be_an_instance(addr)).map(|()| true),
-        (None, None) if args.list => {
-            TRIALS.iter().for_each(|(name, what)| println!("{name:<14} {what}"));
-            Ok(true)
-        }
-        (None, None) => trials(&args),
+    let ended = if let Some(addr) = args.registry {
+        block_on(node::be_the_registry(addr)).map(|()| true)
+    } else if let Some(addr) = args.instance {
+        block_on(rolling::be_an_instance(addr)).map(|()| true)
+    } else if let Some(addr) = args.service {
+        block_on(killed::be_the_service(addr)).map(|()| true)
+    } else if args.list {
+        TRIALS.iter().for_each(|(name, what)| println!("{name:<14} {what}"));
+        Ok(true)
+    } else {
+        trials(&args)
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
@@ -179,6 +187,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "write-to-pick" => write::trial(&setting).await,
         "many" => many::trial(&setting).await,
         "down" => down::trial(&setting).await,
+        "killed" => killed::trial(&setting).await,
         "promises" => promises::trial(&setting).await,
         "rolling" => rolling::trial(&setting).await,
         "cluster" => cluster::trial(&setting).await,

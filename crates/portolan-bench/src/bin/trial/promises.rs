@@ -319,7 +319,7 @@ impl Play {
 }
 
 /// Answers every request well.
-async fn healthy(listener: TcpListener) {
+pub(crate) async fn healthy(listener: TcpListener) {
     let mut open = JoinSet::new();
     while let Ok((mut stream, _)) = listener.accept().await {
         open.spawn(async move {
