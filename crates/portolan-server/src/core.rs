@@ -100,14 +100,14 @@ impl Core {
             let before = inner.state.next_deadline();
             let (reply, changes) = inner.state.apply(command, now);
             inner.probes.extend(changes.probes.iter().cloned());
-            (reply, changes, before != inner.state.next_deadline())
+            (reply, changes, is_sooner(inner.state.next_deadline(), before))
         });
         self.announce(&changes, sooner);
         reply
     }
 
-    fn announce(&self, changes: &Changes, deadline_moved: bool) {
-        if deadline_moved {
+    fn announce(&self, changes: &Changes, deadline_is_sooner: bool) {
+        if deadline_is_sooner {
             self.clock.notify_one();
         }
         if !changes.probes.is_empty() {
@@ -201,4 +201,10 @@ impl Core {
             self.announce(&changes, false);
         }
     }
+}
+
+/// Whether the clock has to be told. One that waits for a deadline which is later by now finds that out by itself, so the
+/// reports of ten thousand TTL checks, each of which may move the first deadline, do not wake it each time.
+fn is_sooner(next: Option<std::time::Instant>, before: Option<std::time::Instant>) -> bool {
+    next.is_some_and(|next| before.is_none_or(|before| next < before))
 }

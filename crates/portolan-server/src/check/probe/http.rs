@@ -6,7 +6,7 @@
 //!
 //! Rules from Consul: agent/checks/check.go `CheckHTTP`.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, header};
@@ -51,12 +51,12 @@ struct Answer {
 
 /// The answer at the end of all redirects.
 async fn follow(probe: &HttpProbe, trusted: &Trusted) -> Result<Answer, String> {
-    let mut asked = probe.clone();
+    let mut asked = Cow::Borrowed(probe);
     for _ in 0..redirect::MOST {
         let answer = exchange(&asked, trusted).await?;
         match &answer.location {
             Some(location) if probe.redirects && redirect::is_redirect(answer.status) => {
-                asked = redirect::next(&asked, answer.status, location)?;
+                asked = Cow::Owned(redirect::next(&asked, answer.status, location)?);
             }
             _ => return Ok(answer),
         }
