@@ -15,8 +15,12 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::bail;
 use clap::Parser;
 
+mod beats;
+mod checked;
+mod checks;
 mod churn;
 mod cluster;
+mod cpu;
 mod crowd;
 mod down;
 mod killed;
@@ -29,6 +33,7 @@ mod rolling;
 mod scenes;
 mod stage;
 mod table;
+mod tally;
 mod write;
 
 use table::Table;
@@ -51,6 +56,8 @@ const TRIALS: &[(&str, &str)] = &[
         "rolling",
         "twenty instances under `portolan run` restarted in turn, 500 requests a second: how many fail",
     ),
+    ("beats", "ten thousand TTL registrations of one process: processor time, and no check expires"),
+    ("checks", "ten thousand HTTP checks each ten seconds: processor time, and none is late"),
     ("churn", "an hour of churn in simulated time: memory and tasks"),
 ];
 
@@ -80,6 +87,9 @@ struct Args {
     /// Be a process with instances at the registry of this address, until killed.
     #[arg(long, hide = true, value_name = "ADDRESS:PORT")]
     service: Option<std::net::SocketAddr>,
+    /// Be what is checked, on this port of every address, until killed.
+    #[arg(long, hide = true, value_name = "PORT")]
+    checked: Option<u16>,
 }
 
 /// What a trial is run with.
@@ -121,6 +131,8 @@ fn main() -> ExitCode {
         block_on(rolling::be_an_instance(addr)).map(|()| true)
     } else if let Some(addr) = args.service {
         block_on(killed::be_the_service(addr)).map(|()| true)
+    } else if let Some(port) = args.checked {
+        block_on(checked::be_checked(port)).map(|()| true)
     } else if args.list {
         TRIALS.iter().for_each(|(name, what)| println!("{name:<14} {what}"));
         Ok(true)
@@ -186,6 +198,8 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "outage" => outage::trial(&setting).await,
         "write-to-pick" => write::trial(&setting).await,
         "many" => many::trial(&setting).await,
+        "beats" => beats::trial(&setting).await,
+        "checks" => checks::trial(&setting).await,
         "down" => down::trial(&setting).await,
         "killed" => killed::trial(&setting).await,
         "promises" => promises::trial(&setting).await,

@@ -27,6 +27,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
+use crate::cpu;
+
 /// How long a registry may take until it answers.
 const START: Duration = Duration::from_secs(90);
 /// How often one that is not there yet is asked.
@@ -123,6 +125,14 @@ impl Node {
     /// Where it listens.
     pub(crate) fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// The processor time that it has used since it was started.
+    ///
+    /// # Errors
+    /// When it does not run, or the system does not tell.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        cpu::of(&self.child.as_ref().context("it does not run")?.id().to_string())
     }
 
     /// A client of its own, past every proxy.
