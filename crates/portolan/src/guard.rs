@@ -57,6 +57,8 @@ pub use state::{BreakerState, RegistryState};
 
 /// How many calls of one kind run at once, but for reads that wait; the others wait for a place.
 const PLACES: usize = 16;
+/// The same for registrations: an agent that was wiped gets all of a process's again, which is faster side by side.
+const WRITES: usize = 32;
 /// Datacentres with a breaker of their own; reads of any more share one.
 const DATACENTERS: usize = 64;
 /// A name that nobody registers: reading it costs an agent next to nothing, and tells whether it answers.
@@ -115,7 +117,7 @@ impl Guard {
             Lane::new(name, Breaker::new(limits.open_after, rests), rolls.split(), Arc::clone(&reporter))
         };
         let own = (None, Arc::new(lane("reads", RESTS)));
-        let place = || Semaphore::new(PLACES);
+        let place = |places| Semaphore::new(places);
         Self {
             call,
             limits,
@@ -125,7 +127,7 @@ impl Guard {
             reads: BTreeMap::from([own]).into(),
             writes: lane("writes", SHORT_RESTS),
             reports: lane("reports", SHORT_RESTS),
-            places: Kinds { reads: place(), writes: place(), reports: place() },
+            places: Kinds { reads: place(PLACES), writes: place(WRITES), reports: place(PLACES) },
             reporter,
             registry,
         }

@@ -31,8 +31,8 @@ use crate::{
     telemetry,
 };
 
-/// How many sends, looks and removals are under way at once.
-const CALLS: usize = 16;
+/// How many sends, looks and removals are under way at once: as many as the guard has places for them.
+const CALLS: usize = 32;
 /// How many reports are under way at once.
 const REPORTS: usize = 32;
 /// How far the epochs of two registrations are apart.

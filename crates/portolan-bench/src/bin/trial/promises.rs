@@ -6,7 +6,11 @@
 //! The keeper speaks through a proxy, which can refuse; the one who looks does not. The service is healthy all the time, so
 //! a critical that is seen after its first pass is one that it did not earn.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use portolan::{Address, Check, Discovery, Registration, RegistrationHandle, RegistrationState};
@@ -79,7 +83,7 @@ impl What {
             Self::Replaced => "kill -9, replaced by a node of another name",
             Self::Deregistered => "deregistered by somebody",
             Self::CheckRemoved => "its check deregistered by somebody",
-            Self::Changed => "tags and port changed by somebody",
+            Self::Changed => "its tags and the kind of its check changed by somebody",
             Self::Stopped => "SIGSTOP, then SIGCONT",
             Self::CutOff => "connections reset and refused",
             Self::Denied => "deregistered while each registration gets 403",
@@ -92,6 +96,15 @@ impl What {
     /// Whether the agent held it all the time, so that its check must not have been touched.
     fn untouched(self) -> bool {
         matches!(self, Self::Kept | Self::Stopped | Self::CutOff)
+    }
+
+    /// Whether the check was touched, where that can be told: a catalogue that lost its data has a new one.
+    fn touched(self, touched: bool) -> &'static str {
+        match self {
+            Self::Wiped | Self::Replaced | Self::Predecessor => "new",
+            _ if touched => "yes",
+            _ => "no",
+        }
     }
 
     fn limit(self) -> Duration {
@@ -133,8 +146,15 @@ fn carried_out(played: anyhow::Result<()>, table: &mut Table) {
 /// What anybody could read of the service's check so far.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    statuses: Vec<String>,
+    /// By the id of the check.
+    statuses: BTreeMap<String, Vec<String>>,
     indexes: BTreeSet<u64>,
+}
+
+impl Seen {
+    fn of(&self, check: &str) -> &[String] {
+        self.statuses.get(check).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// One play.
@@ -168,18 +188,20 @@ async fn row(
     sleep(Duration::from_secs(6)).await;
     let seen = play.seen.borrow().clone();
     let touched = seen.indexes.len() > before.indexes.len();
-    let since: Vec<String> =
-        seen.statuses.iter().skip(before.statuses.len().saturating_sub(1)).cloned().collect();
+    // Of the registration that is there now. A new one is critical until its check has run once.
+    let check = format!("service:{}", play.id()?);
+    let since: Vec<&str> =
+        seen.of(&check).iter().map(String::as_str).skip_while(|status| *status != "passing").collect();
     table.row([
         registry.to_owned(),
         name.to_owned(),
         time(lasted),
         time(right),
-        if touched { "yes" } else { "no" }.to_owned(),
+        what.touched(touched).to_owned(),
         since.join(", "),
     ]);
     table.must(right <= what.limit(), format!("{registry}: {name}: right after {right:?}"));
-    let earned = since.iter().all(|status| status != "critical");
+    let earned = since.iter().all(|status| *status != "critical");
     table.must(earned, format!("{registry}: {name}: critical without a reason: {since:?}"));
     table.must(!(what.untouched() && touched), format!("{registry}: {name}: its check was touched"));
     play.end().await
@@ -199,7 +221,8 @@ impl Play {
         let mut play = Self { node, proxy, discovery, handle: None, port, seen, _tasks: tasks };
         play.handle = Some(play.register().await?);
         let begun = Instant::now();
-        while play.seen.borrow().statuses.last().is_none_or(|status| status != "passing") {
+        let check = format!("service:{}", play.id()?);
+        while play.seen.borrow().of(&check).last().is_none_or(|status| status != "passing") {
             if begun.elapsed() > PATIENCE {
                 bail!("its check did not pass: {:?}", play.seen.borrow().clone());
             }
@@ -228,18 +251,7 @@ impl Play {
         let id = self.id()?;
         let put = async |path: String, body: String| exchange(self.node.http(), "PUT", &path, &body).await;
         match what {
-            What::Wiped | What::Kept | What::Replaced => {
-                self.node.kill()?;
-                sleep(trouble).await;
-                if what != What::Kept {
-                    self.node.wipe()?;
-                }
-                if what == What::Replaced {
-                    self.node.rename("replacement")?;
-                }
-                self.node.launch()?;
-                return back(&self.node, "web").await;
-            }
+            What::Wiped | What::Kept | What::Replaced => return self.restarted(what, trouble).await,
             What::Deregistered => {
                 drop(put(format!("/v1/agent/service/deregister/{id}"), String::new()).await?)
             }
@@ -285,6 +297,19 @@ impl Play {
             }
         }
         Ok(Instant::now())
+    }
+
+    async fn restarted(&mut self, what: What, trouble: Duration) -> anyhow::Result<Instant> {
+        self.node.kill()?;
+        sleep(trouble).await;
+        if what != What::Kept {
+            self.node.wipe()?;
+        }
+        if what == What::Replaced {
+            self.node.rename("replacement")?;
+        }
+        self.node.launch()?;
+        back(&self.node, "web").await
     }
 
     /// How long after `over` the catalogue shows what is registered, and nothing else, and the handle says so.
@@ -340,14 +365,17 @@ async fn look(addr: SocketAddr, tell: watch::Sender<Seen>) {
         let answer = exchange(addr, "GET", "/v1/health/checks/web", "").await;
         let checks = answer.ok().and_then(|body| serde_json::from_str::<Value>(&body).ok());
         for check in checks.iter().flat_map(|checks| checks.as_array().into_iter().flatten()) {
-            let (Some(status), Some(index)) = (check["Status"].as_str(), check["ModifyIndex"].as_u64())
+            let text = |field: &str| check[field].as_str().map(str::to_owned);
+            let (Some(id), Some(status), Some(index)) =
+                (text("CheckID"), text("Status"), check["ModifyIndex"].as_u64())
             else {
                 continue;
             };
             tell.send_if_modified(|seen| {
-                let known = seen.statuses.last().is_some_and(|last| last == status);
+                let statuses = seen.statuses.entry(id).or_default();
+                let known = statuses.last() == Some(&status);
                 if !known {
-                    seen.statuses.push(status.to_owned());
+                    statuses.push(status);
                 }
                 seen.indexes.insert(index) || !known
             });

@@ -51,7 +51,7 @@ impl Route {
             endpoint: address.endpoint(),
             watches: pool(64),
             // As many as the guard lets run at once: a connection that is not kept is opened anew for the next call.
-            calls: pool(16),
+            calls: pool(32),
             reports: pool(16),
         }
     }
