@@ -63,7 +63,7 @@ impl Way {
         match self {
             Self::Drained => "SIGTERM to `portolan run`: drained",
             Self::ChildEnds => "SIGTERM past it: no drain, the death is told at once",
-            Self::AllKilled => "kill -9 of both: no drain, the check finds out (each 1 s)",
+            Self::AllKilled => "kill -9 of both: no drain, its successor on the port removes it",
         }
     }
 }
