@@ -55,7 +55,7 @@ impl RegistrationHandle {
     /// 10 s, and says that callers may still choose it.
     ///
     /// # Errors
-    /// [`Kind::Timeout`] when the agent still holds it 10 s after its requests have ended; the keeper goes on trying for a
+    /// [`Kind::Timeout`](crate::Kind::Timeout) when the agent still holds it 10 s after its requests have ended; the keeper goes on trying for a
     /// while. The kind of the last failure when it has given up. Requests that had not ended in time are no error.
     ///
     /// # Cancel safety
