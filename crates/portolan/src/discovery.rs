@@ -278,7 +278,7 @@ impl Discovery {
     ///
     /// # Errors
     /// [`Kind::Timeout`] when an instance was still registered, or a task still ran, after `within`; the tasks are
-    /// aborted then.
+    /// aborted then. Another kind when the agent refused to remove one time after time.
     ///
     /// # Cancel safety
     /// Dropping the future aborts the tasks that have not ended yet.

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Finding, KeeperSettings, RegistrationHandle, address, define, health_fn,
+    Finding, KeeperSettings, RegistrationHandle, RegistrationState, address, define, health_fn,
     spec::Registration,
     step::Input,
     table::{Insert, Table},
@@ -216,18 +216,25 @@ impl Keeper {
     /// Removes all registrations from the agent.
     ///
     /// # Errors
-    /// [`Kind::Timeout`] when some were still there after `within`; the keeper goes on a while.
+    /// [`Kind::Timeout`] when some were still there after `within`; the keeper goes on a while. The kind of the last
+    /// failure when it has given up on one.
     pub(crate) async fn close(&self, within: Duration) -> Result<(), Error> {
         let leaving = self.shared.table().close_all(now());
         self.shared.bell.notify_one();
         let gone = async {
+            let mut left = Ok(());
             for mut state in leaving {
                 while state.changed().await.is_ok() {}
+                // What was given up says so with its last word.
+                if let RegistrationState::Refused { kind, reason } = &*state.borrow() {
+                    left = left.and_then(|()| Err(Error::new(*kind, format!("close: {reason}"))));
+                }
             }
+            left
         };
-        timeout(within, gone).await.map_err(|late| {
+        timeout(within, gone).await.unwrap_or_else(|late| {
             let what = "close: some instances could not be removed from the agent in time; allow more time";
-            Error::new(Kind::Timeout, what).caused_by(late)
+            Err(Error::new(Kind::Timeout, what).caused_by(late))
         })
     }
 }

@@ -447,6 +447,16 @@ async fn closing_the_keeper_removes_every_instance_or_says_that_it_could_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn closing_the_keeper_says_what_it_gave_up_on() {
+    let rig = rig();
+    let _handle = rig.keeper.register(&web()).await.unwrap();
+    rig.registry.refuse("deregister", Some(Kind::Denied));
+    let error = rig.keeper.close(10 * MINUTE).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Denied);
+    assert!(error.to_string().starts_with("close: it could not be removed in 6 tries"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ttl_check_passes_at_once_and_stays_so() {
     let rig = rig();
     let handle = rig.keeper.register(&ttl()).await.unwrap();

@@ -25,6 +25,8 @@ impl Machine {
                 _,
             ) => {}
             (_, Held::Same) => self.found_same(now),
+            // It is ours already: another agent answered for a while.
+            (Phase::Looking, Held::Differs(text)) if self.touched => self.drifted(text, now, roll),
             (Phase::Looking, Held::Differs(_)) => self.wait(Reason::New, now),
             (_, Held::Foreign(text)) => self.taken(&text),
             // It was ours. Whoever has it now came later, and two that repair would fight.
@@ -32,7 +34,8 @@ impl Machine {
                 self.displaced = true;
                 self.taken(&text);
             }
-            (Phase::Looking, Held::Critical(_)) if self.displaced => {}
+            // Said anew: a sweep that was refused since may have put its own reason there.
+            (Phase::Looking, Held::Critical(text)) if self.displaced => self.taken(&text),
             (Phase::Looking, Held::Critical(_)) => self.wait(Reason::New, now),
             (Phase::Waiting { .. } | Phase::Searching { .. }, _) => {}
             (Phase::Verifying { .. } | Phase::Kept, Held::Differs(text)) => self.drifted(text, now, roll),

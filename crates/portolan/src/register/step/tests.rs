@@ -118,9 +118,21 @@ fn an_id_that_is_dead_elsewhere_is_taken_over_and_one_that_was_taken_from_us_is_
     assert_eq!((run.machine.deadline(), run.machine.is_held()), (None, false));
     let run = run.on(critical()).is("refused");
     run.on(Input::SweepMissing).takes(Effect::Send(Reason::New)).is("pending");
+    // A sweep that is refused meanwhile says so, and no longer than it is the last.
+    let run = Run::registered().on(critical());
+    let run = run.on(Input::SweepFailed(Kind::Denied, "said the agent".to_owned())).on(critical());
+    let RegistrationState::Refused { kind, .. } = run.machine.state() else { panic!("refused") };
+    assert_eq!(kind, Kind::Conflict);
     Run::registered().on(foreign()).is("refused").on(Input::Close).is("gone");
     let run = Run::registered().on(critical()).on(same()).takes(Effect::Look).on(seen()).is("registered");
     run.on(Input::Close).takes(Effect::Remove);
+}
+
+#[test]
+fn what_was_changed_while_another_agent_answered_is_repaired_as_ours() {
+    let away = Run::registered().on(Input::OtherAgent).takes(Effect::Search);
+    let away = away.on(Input::LivesThere("agent: another answers".to_owned())).is("refused");
+    away.on(differs("a")).is("repairing").takes(Effect::Send(Reason::Drift));
 }
 
 #[test]
