@@ -1,22 +1,20 @@
-//! What lies between the keeper and its agent: what is wrong with it at present, and the evidence of each id for the laws
-//! of registrations, some of which are judged where a call begins or arrives.
+//! What lies between the keeper and its agent: which agent answers, what is wrong with it at present, and the evidence of
+//! each id for the laws of registrations.
 //!
-//! In:  the calls of the library as they begin, are applied and end; faults. Out: what each call meets; broken laws.
+//! In:  faults, the passing of time. Out: what each call meets on its way there and back.
 //!
-//! - Law 4: what is unchanged is not sent again; a repair shows nothing healthy as critical; the id of a working instance
-//!   of somebody else is not taken, and nothing of somebody else's removed; a check that is reported does not expire.
-//! - Law 6 of calls: sends, removals and looks rest when they fail.
-//!
-//! Never: judges what the keeper could not know yet: an answer counts from when it arrived.
+//! Never: judges: `duties.rs` and `promises.rs` do.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use portolan::{Kind, ServiceId, Status, registry::Definition};
+use portolan::{Instance, Kind, ServiceId, Status, registry::Definition};
 use tokio::time::Instant;
 
 use crate::{
     agent::{Agent, Happened, Held, OWN, Processes},
     chance::Chance,
+    claim::{Bucket, Claim, Found, Seen},
+    duties,
     model::Model,
     stage::{Inner, Net},
     troubles::{self, Meddling},
@@ -57,115 +55,6 @@ pub(crate) struct Faults {
     pub(crate) denied: bool,
 }
 
-/// A limit on calls: a burst, then one each so often.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    left: u32,
-    filled: Option<Instant>,
-}
-
-impl Bucket {
-    const BURST: u32 = 10;
-
-    /// Says whether it was empty.
-    fn take(&mut self, now: Instant, every: Duration) -> bool {
-        let filled = *self.filled.get_or_insert(now);
-        let earned = now.duration_since(filled).as_millis() / every.as_millis().max(1);
-        let earned = u32::try_from(earned).unwrap_or(u32::MAX);
-        self.left = self.left.saturating_add(earned).min(Self::BURST);
-        self.filled = Some(if self.left == Self::BURST { now } else { filled + every * earned });
-        let empty = self.left == 0;
-        self.left = self.left.saturating_sub(1);
-        empty
-    }
-}
-
-impl Default for Bucket {
-    fn default() -> Self {
-        Self { left: Self::BURST, filled: None }
-    }
-}
-
-/// What a look found under an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
-    Missing,
-    Same,
-    Differs,
-    /// Another instance; whether it works.
-    Foreign(bool),
-}
-
-/// The evidence of one id, from when its registration began.
-#[derive(Clone, Debug)]
-pub(crate) struct Claim {
-    port: u16,
-    /// A handle is there, and is not being closed.
-    pub(crate) open: bool,
-    /// What the service says of itself, when it reports.
-    pub(crate) said: Status,
-    /// When something happened to it last that is to be repaired.
-    pub(crate) trouble: Instant,
-    /// By when it is to be as sent again: nothing else was wrong when it was changed.
-    pub(crate) due: Option<Instant>,
-    /// The agent said that it holds it for us.
-    ours: bool,
-    /// The last send did not end well, and no look has told since.
-    unsure: bool,
-    /// Looks in a row that found it as sent, with nothing in between that could give a reason to send it.
-    streak: u32,
-    /// Rises when somebody else changes it, or when an answer may have been overtaken.
-    version: u64,
-    /// Every look found somebody else's instance that works.
-    theirs: Option<bool>,
-    /// Looks in a row that found a check not critical.
-    healthy: BTreeMap<String, u32>,
-    /// What the last look that was told found, and when.
-    told: Option<(Instant, Seen)>,
-    /// When the agent last said that it took it, and when the catalogue was last seen to show it.
-    pub(crate) acked: Option<Instant>,
-    pub(crate) shown: Option<Instant>,
-    /// Reports in a row that found no check.
-    unknown: u32,
-    sends: Bucket,
-    removals: Bucket,
-}
-
-impl Claim {
-    pub(crate) fn new(port: u16, now: Instant) -> Self {
-        Self {
-            port,
-            open: true,
-            said: Status::Passing,
-            trouble: now,
-            due: None,
-            ours: false,
-            unsure: false,
-            streak: 0,
-            version: 0,
-            theirs: None,
-            healthy: BTreeMap::new(),
-            told: None,
-            acked: None,
-            shown: None,
-            unknown: 0,
-            sends: Bucket::default(),
-            removals: Bucket::default(),
-        }
-    }
-
-    /// Whether it is of the instance on this port.
-    pub(crate) fn is_at(&self, port: u16) -> bool {
-        self.port == port
-    }
-
-    /// Somebody changed it, or may have: what looks have told is worth nothing any more.
-    pub(crate) fn stale(&mut self) {
-        self.streak = 0;
-        self.version += 1;
-    }
-}
-
 /// The agents, and what is between them and the library.
 #[derive(Debug)]
 pub(crate) struct Agency {
@@ -187,9 +76,13 @@ pub(crate) struct Agency {
     pub(crate) meddler: Option<(String, Meddling)>,
     /// When something was last wrong, and when something that holds up reports.
     pub(crate) trouble: Instant,
-    reports_trouble: Instant,
+    pub(crate) reports_trouble: Instant,
+    /// When the clock last jumped: nobody could do anything before.
+    pub(crate) woke: Instant,
+    /// When another agent than the first last answered.
+    pub(crate) balanced: Instant,
     epoch: u64,
-    looks: Bucket,
+    pub(crate) looks: Bucket,
 }
 
 impl Agency {
@@ -209,6 +102,8 @@ impl Agency {
             meddler: None,
             trouble: now,
             reports_trouble: now,
+            woke: now,
+            balanced: now,
             epoch: 0,
             looks: Bucket::default(),
         }
@@ -226,11 +121,31 @@ impl Agency {
         agent.services.get(id)
     }
 
-    /// Whether it holds what listens on this port, under whatever id.
-    pub(crate) fn holds_at(&self, port: u16) -> bool {
+    /// What a call that waits at the agent sees; `None`: there is no agent.
+    pub(crate) fn tie(&self, id: &str, epoch: u64) -> Option<Tie> {
         let [first, second] = &self.agents;
         let agent = if self.current == 0 { first } else { second };
-        agent.services.values().any(|held| held.port == port)
+        let held = agent.services.get(id).map(Held::plain);
+        (!self.faults.down).then(|| ((agent.life(), epoch), held))
+    }
+
+    /// Whether the agent that does not answer holds this id too.
+    pub(crate) fn is_elsewhere(&self, id: &str) -> bool {
+        let [first, second] = &self.agents;
+        let other = if self.current == 0 { second } else { first };
+        other.services.contains_key(id)
+    }
+
+    pub(crate) fn lives_on_the_first(&self, id: &str) -> bool {
+        let [first, _] = &self.agents;
+        first.services.contains_key(id)
+    }
+
+    /// Whether it holds what this program has registered under this id.
+    pub(crate) fn holds(&self, id: &str, port: u16) -> bool {
+        let ours = self.claims.get(id).is_some_and(|claim| claim.touched);
+        // On another agent it may have been left behind, when nobody could know better.
+        ours && !self.is_balanced() && self.held(id).is_some_and(|held| held.port == port)
     }
 
     /// Whether a removal may fail: something was wrong a moment ago.
@@ -252,7 +167,53 @@ impl Agency {
     /// Something is, or was until now, wrong for every registration.
     pub(crate) fn disturbed(&mut self, now: Instant) {
         (self.trouble, self.reports_trouble) = (now, now);
-        self.claims.values_mut().for_each(|claim| claim.due = None);
+        for claim in self.claims.values_mut() {
+            claim.due = None;
+            claim.elsewhere = false;
+        }
+    }
+
+    /// What looks have told of every registration is worth nothing any more.
+    pub(crate) fn all_stale(&mut self) {
+        self.claims.values_mut().for_each(Claim::stale);
+    }
+
+    /// Whether another agent answers than the one that registrations went to, which lives.
+    pub(crate) fn is_balanced(&self) -> bool {
+        self.current > 0
+    }
+
+    /// From now on another agent answers, or the first again.
+    pub(crate) fn balance(&mut self, other: bool, net: &Net, now: Instant) {
+        let plain = self.faults == Faults::default() && !self.dulled(net);
+        self.disturbed(now);
+        let Self { agents: [first, _], claims, catalogue, current, .. } = self;
+        *current = usize::from(other);
+        let shown = |id: &str| {
+            let mut all = OWN.iter().map(|name| catalogue.content(name).0);
+            let is_it = |one: &Arc<Instance>| *one.identity.id == *id && *one.identity.node == *first.node();
+            all.any(|content| content.iter().any(is_it))
+        };
+        for (id, claim) in claims {
+            let lives = first.services.get(id).is_some_and(|held| held.port == claim.port);
+            claim.elsewhere = other && plain && lives && claim.settled && claim.streak > 0 && shown(id);
+            claim.stale();
+        }
+    }
+
+    /// The agent's machine is gone, and all it held; another one takes its place.
+    pub(crate) fn replace(&mut self, now: Instant) {
+        self.disturbed(now);
+        self.all_stale();
+        let Self { agents: [first, _], catalogue, .. } = self;
+        let before = first.node();
+        *first = Agent::new(if before == "agent-1" { "agent-3" } else { "agent-1" }, now);
+        for name in OWN {
+            let (content, _) = catalogue.content(name);
+            for one in content.iter().filter(|one| *one.identity.node == *before) {
+                catalogue.set(name, &one.identity, None);
+            }
+        }
     }
 
     /// What a call meets on its way; `None`: nothing.
@@ -272,6 +233,10 @@ impl Agency {
         reads || refuse.is_some() || *hang || *lose || *flaky > 0 || !slow.is_zero()
     }
 }
+
+/// A life of an agent and of the connections to it, and what it holds.
+pub(crate) type Tie =
+    (((&'static str, u64), u64), Option<(String, u16, Vec<String>, BTreeMap<String, String>)>);
 
 /// What stands in a call's way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,6 +291,9 @@ pub(crate) fn settle(inner: &mut Inner, now: Instant) {
             agency.reports_trouble = reports;
         }
     }
+    if agency.is_balanced() {
+        (agency.trouble, agency.reports_trouble, agency.balanced) = (now, now, now);
+    }
     let Agency { agents, current, chance, catalogue, processes, .. } = agency;
     let mut happened = Vec::new();
     for (place, agent) in agents.iter_mut().enumerate() {
@@ -339,68 +307,12 @@ pub(crate) fn settle(inner: &mut Inner, now: Instant) {
         if !faults.denied {
             agent.sync(catalogue, now, chance);
         }
-        if place == *current {
-            happened = news;
-        }
+        // What is silent on an agent that nobody reaches is no news; that it is gone from there is.
+        let here = place == *current;
+        happened.extend(news.into_iter().filter(|one| here || matches!(one, Happened::Reaped { .. })));
     }
     troubles::meddle_again(inner, now);
-    happened.into_iter().for_each(|one| judge_happened(inner, &one));
-}
-
-fn judge_happened(inner: &mut Inner, happened: &Happened) {
-    match happened {
-        Happened::Reaped { id, at } => {
-            inner.trace.note(format_args!("{id} was critical for long, and is reaped"));
-            if let Some(claim) = inner.agency.claims.get_mut(id) {
-                claim.stale();
-                claim.trouble = claim.trouble.max(*at);
-                claim.due = None;
-            }
-        }
-        Happened::Silent { id, ttl, at } => {
-            inner.trace.note(format_args!("{id}: its TTL of {ttl:?} passed"));
-            let Agency { claims, reports_trouble, .. } = &inner.agency;
-            let Some(claim) = claims.get(id).filter(|claim| claim.open && claim.ours && !claim.unsure) else {
-                return;
-            };
-            let quiet = *reports_trouble + *ttl * 2 + Duration::from_secs(5);
-            let settled = claim.trouble + *ttl * 2 + Duration::from_secs(15);
-            if *at > quiet && *at > settled {
-                inner.broken(4, format!("{id}: its TTL of {ttl:?} passed, though nothing kept reports back"));
-            }
-        }
-    }
-}
-
-/// A call begins: what its rate and what is known say about it.
-pub(crate) fn begins(inner: &mut Inner, verb: Verb, id: &str, now: Instant) {
-    settle(inner, now);
-    let agency = &mut inner.agency;
-    if verb == Verb::Look {
-        // A removal looks too, twice: it has a rate of its own.
-        let sweeps = agency.claims.get(id).is_some_and(|claim| claim.open);
-        if sweeps && agency.looks.take(now, Duration::from_millis(400)) {
-            inner.broken(6, "the agent is asked what it holds without a rest");
-        }
-        return;
-    }
-    let Some(claim) = agency.claims.get_mut(id) else { return };
-    let empty = match verb {
-        Verb::Send => claim.sends.take(now, Duration::from_secs(3)),
-        Verb::Remove => claim.removals.take(now, Duration::from_secs(1)),
-        _ => false,
-    };
-    let (streak, theirs) = (claim.streak, claim.theirs == Some(true));
-    if verb == Verb::Send {
-        claim.theirs = Some(false);
-    }
-    if empty {
-        inner.broken(6, format!("{id}: {verb:?} without a rest"));
-    } else if verb == Verb::Send && theirs {
-        inner.broken(4, format!("{id}: sent, though every look found an instance of another that works"));
-    } else if verb == Verb::Send && streak >= 2 {
-        inner.broken(4, format!("{id}: sent again, though {streak} looks in a row found it as it was sent"));
-    }
+    happened.into_iter().for_each(|one| duties::happened(inner, &one));
 }
 
 impl Agency {
@@ -436,44 +348,18 @@ impl Agency {
             let checks = held.iter().flat_map(|held| &held.checks);
             let well = checks.map(|(id, check)| (id.clone(), check.status != Status::Critical));
             let version = claim.map_or(0, |claim| claim.version);
-            Found { id: id.to_owned(), seen, well: well.collect(), version }
+            let maintained = held.is_some_and(|held| held.maintenance.is_some());
+            Found { id: id.to_owned(), seen, well: well.collect(), maintained, version }
         });
         found.collect()
     }
 
     /// A look was told.
     pub(crate) fn looked(&mut self, found: Vec<Found>, now: Instant) {
-        for Found { id, seen, well, version } in found {
-            let Some(claim) = self.claims.get_mut(&id) else { continue };
-            if seen == Seen::Same && claim.version == version {
-                claim.streak += 1;
-                claim.unsure = false;
-                claim.ours |= claim.streak >= 2;
-            } else {
-                claim.streak = 0;
+        for one in found {
+            if let Some(claim) = self.claims.get_mut(&one.id) {
+                claim.looked(one, now);
             }
-            claim.theirs = Some(seen == Seen::Foreign(true) && claim.theirs != Some(false));
-            if !matches!(seen, Seen::Foreign(_)) {
-                for (check, well) in well {
-                    let row = claim.healthy.entry(check).or_default();
-                    *row = if well { *row + 1 } else { 0 };
-                }
-            }
-            claim.told = Some((now, seen));
-        }
-    }
-
-    /// How a send ended, for the library; `false` also when it gave up waiting.
-    pub(crate) fn sent(&mut self, id: &str, taken: bool, now: Instant) {
-        let Some(claim) = self.claims.get_mut(id) else { return };
-        if taken {
-            claim.ours = true;
-            claim.unsure = false;
-            claim.unknown = 0;
-            claim.acked = Some(now);
-        } else {
-            claim.stale();
-            claim.unsure = true;
         }
     }
 
@@ -484,72 +370,5 @@ impl Agency {
                 claim.shown = Some(now);
             }
         }
-    }
-}
-
-/// What a look found, to be told when its answer arrives.
-#[derive(Clone, Debug)]
-pub(crate) struct Found {
-    id: String,
-    seen: Seen,
-    well: Vec<(String, bool)>,
-    version: u64,
-}
-
-/// A definition arrives at the agent.
-pub(crate) fn takes(inner: &mut Inner, sent: &Definition, now: Instant) {
-    let id = sent.id.as_str();
-    let agency = &mut inner.agency;
-    let before = agency.held(id);
-    let new = |check: &str| before.is_none_or(|held| !held.checks.contains_key(check));
-    let claim = agency.claims.get(id).filter(|claim| claim.ours);
-    let unearned = claim.and_then(|claim| {
-        sent.checks.iter().find(|check| {
-            let was_well = if check.check.is_ttl() {
-                claim.said != Status::Critical
-            } else {
-                claim.healthy.get(check.id.as_str()).is_some_and(|row| *row >= 2)
-            };
-            let shows = check.check.initial.unwrap_or(Status::Critical);
-            was_well && shows == Status::Critical && new(check.id.as_str())
-        })
-    });
-    if let Some(check) = unearned {
-        let what = format!("{id}: a repair shows {} as critical, which it was not", check.id);
-        inner.broken(4, what);
-        return;
-    }
-    let (agent, chance) = agency.agent();
-    agent.register(sent, now, chance);
-}
-
-/// A removal arrives at the agent.
-pub(crate) fn removes(inner: &mut Inner, id: &str, now: Instant) {
-    let agency = &inner.agency;
-    if let (Some(held), Some(claim)) = (agency.held(id), agency.claims.get(id)) {
-        let just = |(at, seen): &(Instant, Seen)| {
-            matches!(seen, Seen::Same | Seen::Differs) && *at + Duration::from_secs(6) >= now
-        };
-        if held.port != claim.port && !claim.told.as_ref().is_some_and(just) {
-            inner.broken(4, format!("{id}: an instance of another was removed, and nobody had looked"));
-            return;
-        }
-    }
-    let agency = &mut inner.agency;
-    if let Some(claim) = agency.claims.get_mut(id) {
-        claim.stale();
-        claim.ours = false;
-    }
-    let (agent, chance) = agency.agent();
-    agent.deregister(id, now, chance);
-}
-
-/// A report found no check.
-pub(crate) fn unknown(inner: &mut Inner, id: &str) {
-    let Some(claim) = inner.agency.claims.get_mut(id) else { return };
-    claim.stale();
-    claim.unknown += 1;
-    if claim.unknown > 4 {
-        inner.broken(4, format!("{id}: reported again and again, though the agent does not know the check"));
     }
 }

@@ -75,6 +75,8 @@ pub(crate) struct Agent {
     node: &'static str,
     pub(crate) services: BTreeMap<String, Held>,
     reap_at: Instant,
+    /// How often it was started.
+    life: u64,
     /// When it next compares all it holds with the catalogue.
     sync_at: Instant,
 }
@@ -160,7 +162,8 @@ impl Held {
             meta: sent.meta.clone(),
             weights: sent.weights,
             checks: checks.collect(),
-            maintenance: None,
+            // Its check is one of the checks: what is not named goes.
+            maintenance: sent.maintenance.clone(),
         }
     }
 
@@ -197,6 +200,11 @@ impl Held {
         self.address == sent.address && self.port == sent.port
     }
 
+    /// What Consul's hash of it is made of: nothing of its checks.
+    pub(crate) fn plain(&self) -> (String, u16, Vec<String>, BTreeMap<String, String>) {
+        (self.address.clone(), self.port, self.tags.clone(), self.meta.clone())
+    }
+
     /// Whether it is held just as it was sent.
     pub(crate) fn is_as_sent(&self, sent: &Definition) -> bool {
         let kinds = sent.checks.iter().map(|check| match check.check.kind {
@@ -218,13 +226,13 @@ impl Held {
         found.tags.clone_from(&self.tags);
         found.meta.clone_from(&self.meta);
         found.weights = self.weights;
-        let own = self.checks.iter().map(|(id, check)| (id.clone(), check.status, check.kind));
-        let set = self
-            .maintenance
-            .iter()
-            .map(|_| (format!("_service_maintenance:{id}"), Status::Maintenance, "maintenance"));
+        let own = self.checks.iter();
         found.checks =
-            own.chain(set).map(|(id, status, kind)| (id, RegisteredCheck::new(status, kind, ""))).collect();
+            own.map(|(id, check)| (id.clone(), RegisteredCheck::new(check.status, check.kind, ""))).collect();
+        if let Some(reason) = &self.maintenance {
+            let check = RegisteredCheck::new(Status::Maintenance, "maintenance", "").with_notes(reason);
+            found.checks.insert(format!("_service_maintenance:{id}"), check);
+        }
         found
     }
 
@@ -244,11 +252,16 @@ impl Held {
 
 impl Agent {
     pub(crate) fn new(node: &'static str, now: Instant) -> Self {
-        Self { node, services: BTreeMap::new(), reap_at: now + REAPING, sync_at: now }
+        Self { node, services: BTreeMap::new(), reap_at: now + REAPING, life: 0, sync_at: now }
     }
 
     pub(crate) fn node(&self) -> &'static str {
         self.node
+    }
+
+    /// Another one after each start.
+    pub(crate) fn life(&self) -> (&'static str, u64) {
+        (self.node, self.life)
     }
 
     /// Brings everything up to `now`.
@@ -353,6 +366,7 @@ impl Agent {
 
     /// It was started again: with its data (what it runs itself is critical until it has run), or without.
     pub(crate) fn restart(&mut self, with_data: bool, now: Instant, chance: &mut Chance) {
+        self.life += 1;
         if !with_data {
             self.services.clear();
         }

@@ -2,15 +2,19 @@
 //!
 //! In:  loads and saves of the library. Out: what was saved, or something else, late, damaged, old, or never.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use portolan::{
-    Error, Kind,
+    CacheConfig, Error, Kind,
     cache::{Cache, CacheKey, CacheReply, Reach},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use crate::stage::Stage;
+use crate::{chance::Chance, stage::Stage};
 
 /// What is wrong with a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,4 +124,20 @@ fn damaged(mut bytes: Vec<u8>) -> Vec<u8> {
         *byte ^= 4;
     }
     bytes
+}
+
+/// No cache, a disk, a shared one, or both. Their clock on the wall runs with the virtual time, and may be set.
+pub(crate) fn roll(stage: &Stage, chance: &mut Chance) -> CacheConfig {
+    let (start, wall) = (Instant::now(), stage.clone());
+    let mut config = CacheConfig::default().cluster("sim").time_of_day(move || {
+        let skew = wall.with(|inner| inner.skew);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + start.elapsed() + skew
+    });
+    if chance.one_in(2) {
+        config = config.cache(Scripted::new(stage, Reach::Machine));
+    }
+    if chance.one_in(2) {
+        config = config.cache(Scripted::new(stage, Reach::Shared));
+    }
+    config
 }

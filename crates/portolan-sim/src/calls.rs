@@ -4,7 +4,7 @@
 //! In:  calls of the keeper. Out: answers, errors, silence; also of calls that were applied. A call that is given up
 //! while its answer is under way was applied all the same.
 //!
-//! Never: judges (`agency.rs` does); lets a program that was killed do anything.
+//! Never: judges (`duties.rs` does); lets a program that was killed do anything.
 
 use std::{future::pending, time::Duration};
 
@@ -12,10 +12,12 @@ use portolan::{
     Error, Kind, ServiceId,
     registry::{AgentInfo, Answer, AnswerMeta, Definition, Registered, Report, ServiceQuery},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    agency::{self, Claim, Fate, Found, Meets, Verb},
+    agency::{self, Fate, Meets, Verb},
+    claim::{Claim, Found},
+    duties,
     registry::{Instances, Scripted},
     stage::{Inner, Stage},
 };
@@ -42,7 +44,9 @@ impl Drop for Call<'_> {
 /// A call ended, well or not.
 fn ends(inner: &mut Inner, verb: Verb, id: &str, well: bool) {
     if verb == Verb::Send {
-        inner.agency.sent(id, well, Instant::now());
+        if let Some(claim) = inner.agency.claims.get_mut(id) {
+            claim.sent(well, Instant::now());
+        }
     }
 }
 
@@ -59,13 +63,16 @@ impl Scripted {
             return pending().await;
         }
         let (fate, epoch) = stage.with(|inner| {
-            agency::begins(inner, verb, id, Instant::now());
+            duties::begins(inner, verb, id, Instant::now());
             inner.trace.note(format_args!("{verb:?} {id}"));
             (Fate::roll(inner), inner.net.epoch)
         });
         let mut call = Call { stage, verb, id, ended: false };
         if fate.panics {
-            stage.with(|inner| inner.agency.disturbed(Instant::now()));
+            stage.with(|inner| {
+                inner.agency.disturbed(Instant::now());
+                inner.agency.all_stale(); // answers that have come are lost with the task
+            });
             // Without the hook that tells of panics: this one is of the script.
             std::panic::resume_unwind(Box::new("scripted"));
         }
@@ -112,12 +119,15 @@ impl Scripted {
         if !self.is_dead() {
             self.stage.with(|inner| {
                 let (agency, now) = (&mut inner.agency, Instant::now());
-                agency.claims.entry(id.to_owned()).or_insert_with(|| Claim::new(definition.port, now));
+                agency
+                    .claims
+                    .entry(id.to_owned())
+                    .or_insert_with(|| Claim::new(definition.port, definition.maintenance.is_some(), now));
                 agency.definitions.insert(id.to_owned(), definition.clone());
             });
         }
         self.ask(Verb::Send, id, |inner, now| {
-            agency::takes(inner, definition, now);
+            duties::takes(inner, definition, now);
             Ok(())
         })
         .await
@@ -125,7 +135,7 @@ impl Scripted {
 
     pub(crate) async fn remove(&self, id: &ServiceId) -> Result<(), Error> {
         self.ask(Verb::Remove, id.as_str(), |inner, now| {
-            agency::removes(inner, id.as_str(), now);
+            duties::removes(inner, id.as_str(), now);
             Ok(())
         })
         .await
@@ -140,7 +150,7 @@ impl Scripted {
             })
             .await;
         if done.as_ref().is_err_and(|error| error.kind() == Kind::NotFound) {
-            self.stage.with(|inner| agency::unknown(inner, id));
+            self.stage.with(|inner| duties::unknown(inner, id));
         }
         done
     }
@@ -152,6 +162,29 @@ impl Scripted {
             if there { Ok(()) } else { Err(Kind::NotFound) }
         })
         .await
+    }
+
+    /// One call that waits until the agent goes, or what it holds of the id is another.
+    pub(crate) async fn tied(&self, id: &ServiceId, wait: Duration) -> Result<(), Error> {
+        let gone = || Error::registry(Kind::Unreachable, "scripted: the agent went");
+        let until = Instant::now() + wait;
+        let seen = || self.stage.with(|inner| inner.agency.tie(id.as_str(), inner.net.epoch));
+        let Some((life, held)) = seen() else { return Err(gone()) };
+        loop {
+            let rung = self.stage.bell().notified();
+            match seen() {
+                _ if self.is_dead() => return pending().await,
+                Some((now, _)) if now != life => return Err(gone()),
+                Some((_, now)) if now != held || Instant::now() >= until => return Ok(()),
+                Some(_) => {}
+                None => return Err(gone()),
+            }
+            tokio::select! {
+                biased;
+                () = rung => {}
+                () = sleep_until(until) => {}
+            }
+        }
     }
 
     pub(crate) async fn who(&self) -> Result<AgentInfo, Error> {

@@ -15,6 +15,10 @@
 //! | `play.rs` | one run: chaos, calm, ordinary days, idle times, close |
 //! | `events.rs` | what can happen; a new fault is a row here and its effect in `registry.rs` |
 //! | `registry.rs`, `model.rs` | the registry as the library sees it, and the truth behind it |
+//! | `agent.rs`, `agency.rs`, `calls.rs` | an agent, what is between it and registrations, each call on its way |
+//! | `claim.rs`, `duties.rs`, `promises.rs` | the evidence of each registration, and the judges of it |
+//! | `troubles.rs` | what can happen to registrations; a new fault is a row here and its effect in `agency.rs` |
+//! | `registrants.rs`, `plan.rs` | who registers, reports, leaves, comes back |
 //! | `caches.rs` | a disk and a shared cache, which outlive each program of a run |
 //! | `laws.rs`, `user.rs`, `consumer.rs`, `stage.rs` | the judges: of views, of picks, of changes, of reads |
 //! | `planted/NN-name.patch` | bugs, each a patch to the product; a new one is a file there, nothing more |
@@ -38,11 +42,15 @@ mod agent;
 mod caches;
 mod calls;
 mod chance;
+mod claim;
 mod consumer;
+mod duties;
 mod events;
 mod laws;
 mod model;
+mod plan;
 mod play;
+mod promises;
 mod registrants;
 mod registry;
 mod stage;

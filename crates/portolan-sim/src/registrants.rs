@@ -1,74 +1,30 @@
-//! The registrations of a run: who registers what, reports, closes, drops and comes back; and the laws of what they are
-//! promised, judged at every step.
+//! The registrations of a run: who registers what, reports, closes, drops and comes back; judged at every step.
 //!
 //! In:  the script's wishes, the handles' states, what the agent holds. Out: broken laws.
 //!
-//! - Law 4: a registration whose handle lives is on the agent as it was sent, at most one repair after the last trouble
-//!   ended, or its state says why not; a state never says `registered` for longer than a sweep while it is not true; what
-//!   was closed is gone.
+//! - Law 4: what was closed is gone; what is promised while a handle lives is judged in `promises.rs`.
 //!
 //! Never: judges a removal that trouble came upon, unless the library said that it is done: it may give up, and says so.
 
 use std::time::Duration;
 
-use portolan::{
-    Address, Check, Discovery, Error, Kind, Registration, RegistrationHandle, RegistrationState, Status,
-};
+use portolan::{Discovery, Error, Kind, RegistrationHandle, RegistrationState, Status};
 use tokio::{
     task::{AbortHandle, JoinSet},
     time::Instant,
 };
 
 use crate::{
-    agency::{self, Claim, PROMPT},
-    agent::OWN,
+    agency::{self, PROMPT},
     chance::Chance,
+    claim::Claim,
+    plan::{Plan, Stands},
+    promises::{REPAIR, SETTLED, judge, word},
     stage::{Inner, Stage},
 };
 
-/// The same while sweeps fail or hang: until it is said that the agent cannot be seen.
-const BLIND: Duration = Duration::from_secs(25);
-/// The longest rest, a sweep, calls that hung, and a breaker that probes.
-const REPAIR: Duration = Duration::from_secs(60);
-/// Without trouble for so long, nothing of it is left.
-const SETTLED: Duration = Duration::from_secs(45);
-/// The address of all registrations.
-const ADDRESS: &str = "10.0.0.7";
 /// How many there are at most.
 const MOST: usize = 6;
-
-/// How the health of a registration is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Unknown,
-    Reported(Duration),
-    Asked,
-    Both(Duration),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stands {
-    Out,
-    Coming,
-    In,
-    Leaving,
-}
-
-/// One instance that somebody registers, again and again.
-#[derive(Clone, Debug)]
-struct Plan {
-    service: &'static str,
-    id: Option<String>,
-    port: u16,
-    way: Way,
-    tags: Vec<&'static str>,
-    deregister_after: Duration,
-    stands: Stands,
-    /// When it began to leave.
-    left: Instant,
-    /// It may be left behind: it was killed, or trouble came upon its removal.
-    excused: bool,
-}
 
 /// A handle.
 #[derive(Debug)]
@@ -88,57 +44,6 @@ pub(crate) struct Registrants {
     coming: JoinSet<(usize, Result<RegistrationHandle, Error>)>,
     aborts: Vec<(usize, AbortHandle)>,
     leaving: JoinSet<(usize, Result<(), Error>)>,
-}
-
-impl Plan {
-    fn roll(chance: &mut Chance, place: usize) -> Self {
-        let ttl = chance.millis(3_000, 30_000);
-        let way = match chance.below(4) {
-            0 => Way::Unknown,
-            1 => Way::Asked,
-            2 => Way::Both(ttl),
-            _ => Way::Reported(ttl),
-        };
-        let after = chance.one_of(&[60, 120, 600]).copied().unwrap_or(600);
-        Self {
-            service: chance.one_of(&OWN).copied().unwrap_or("mail"),
-            id: chance.one_in(2).then(|| format!("{place}-given")),
-            port: 9_000 + u16::try_from(place).unwrap_or(0),
-            way,
-            tags: if chance.one_in(2) { vec!["red", "green"] } else { Vec::new() },
-            deregister_after: Duration::from_secs(after),
-            stands: Stands::Out,
-            left: Instant::now(),
-            excused: true,
-        }
-    }
-
-    fn registration(&self) -> Registration {
-        let after = Some(self.deregister_after);
-        let reported = |ttl| Check::ttl(ttl).deregister_after(after);
-        let asked = || Check::http("/health").deregister_after(after);
-        let mut registration = Registration::new(self.service, self.port)
-            .address(Address::Given(ADDRESS.to_owned()))
-            .tags(self.tags.iter().copied())
-            .meta("zone", "a");
-        registration = match self.way {
-            Way::Unknown => registration,
-            Way::Reported(ttl) => registration.check(reported(ttl)),
-            Way::Asked => registration.check(asked()),
-            Way::Both(ttl) => registration.check(reported(ttl)).check(asked()),
-        };
-        match &self.id {
-            Some(id) => registration.id(id),
-            None => registration,
-        }
-    }
-
-    fn ttl(&self) -> Option<Duration> {
-        match self.way {
-            Way::Reported(ttl) | Way::Both(ttl) => Some(ttl),
-            Way::Unknown | Way::Asked => None,
-        }
-    }
 }
 
 impl Registrants {
@@ -173,6 +78,7 @@ impl Registrants {
         let Some(plan) = self.plans.get_mut(place) else { return };
         plan.stands = Stands::Coming;
         plan.excused = false;
+        plan.known.clone_from(&plan.id);
         if self.chance.one_in(4) {
             plan.tags = vec!["green", "red"]; // a new version, perhaps
         }
@@ -180,7 +86,7 @@ impl Registrants {
             let agency = &mut inner.agency;
             agency.processes.insert(plan.port, Status::Passing);
             if let Some(id) = &plan.id {
-                agency.claims.insert(id.clone(), Claim::new(plan.port, Instant::now()));
+                agency.claims.insert(id.clone(), Claim::new(plan.port, plan.gated, Instant::now()));
                 agency.definitions.remove(id);
             }
             inner.trace.note(format_args!("{place} registers {}: {:?}", plan.service, plan.way));
@@ -226,17 +132,24 @@ impl Registrants {
         let place = self.chance.place(self.open.len());
         let Open { plan: place, handle, .. } = self.open.swap_remove(place);
         self.leave(stage, place);
-        let how = self.chance.below(4);
+        let how = self.chance.below(3);
         stage.note(format_args!("{place} leaves: {how}"));
-        if how < 2 {
-            if let Some(plan) = self.plans.get_mut(place) {
-                plan.stands = Stands::Leaving;
-            }
-            self.leaving.spawn(async move { (place, handle.close().await) });
-        } else {
-            drop(handle);
+        if let (true, Some(plan)) = (how < 2, self.plans.get_mut(place)) {
+            plan.stands = Stands::Leaving;
         }
-        if how % 2 == 1 {
+        match how {
+            0 => {
+                let now = Instant::now();
+                stage.with(|inner| {
+                    let claim = inner.agency.claims.get_mut(handle.id().as_str());
+                    claim.into_iter().for_each(|claim| claim.drained = Some(now));
+                });
+                self.leaving.spawn(async move { (place, handle.close().await) });
+            }
+            1 => drop(self.leaving.spawn(async move { (place, handle.remove().await) })),
+            _ => drop(handle),
+        }
+        if self.chance.one_in(3) {
             self.begin(stage, discovery, place);
         }
     }
@@ -258,6 +171,22 @@ impl Registrants {
         }
     }
 
+    /// A service that came in maintenance is ready; or says so again.
+    pub(crate) fn announce(&mut self, stage: &Stage) {
+        let place = self.chance.place(self.open.len());
+        let Some(open) = self.open.get(place) else { return };
+        open.handle.announce();
+        let now = Instant::now();
+        stage.with(|inner| {
+            let claim = inner.agency.claims.get_mut(open.handle.id().as_str());
+            claim.into_iter().for_each(|claim| {
+                claim.announced = true;
+                claim.trouble = claim.trouble.max(now + PROMPT - REPAIR);
+            });
+            inner.trace.note(format_args!("{} is ready", open.plan));
+        });
+    }
+
     /// The id of a handle that has been well for a while, or of any.
     pub(crate) fn any(&mut self, stage: &Stage, well: bool) -> Option<String> {
         let now = Instant::now();
@@ -266,7 +195,7 @@ impl Registrants {
             let settled = stage.with(|inner| {
                 let claim = inner.agency.claims.get(id);
                 let trouble = claim.map(|claim| claim.trouble.max(inner.agency.trouble));
-                trouble.is_some_and(|trouble| trouble + SETTLED < now)
+                trouble.is_some_and(|trouble| trouble + SETTLED < now) && !inner.agency.is_elsewhere(id)
             });
             !well || open.lost.is_none() && open.handle.state() == RegistrationState::Registered && settled
         };
@@ -309,8 +238,8 @@ impl Registrants {
             let ttl = self.plans.get(*plan).and_then(Plan::ttl);
             let found = stage.with(|inner| judge(inner, handle, lost, ttl, now));
             if let Err(what) = found {
-                let state = handle.state();
-                stage.broken(4, format!("{plan} ({state:?}): {what}"));
+                let state = word(&handle.state());
+                stage.broken(4, format!("{plan} ({state}): {what}"));
             }
         }
         let Self { plans, .. } = self;
@@ -318,7 +247,7 @@ impl Registrants {
             let left = stage.with(|inner| {
                 let Inner { agency, .. } = inner;
                 plan.excused |= agency.trouble + SETTLED > plan.left && plan.left + PROMPT * 2 > now;
-                !plan.excused && plan.left + PROMPT * 2 <= now && agency.holds_at(plan.port)
+                !plan.excused && plan.left + PROMPT * 2 <= now && plan.is_held(agency)
             });
             if left {
                 stage.broken(4, format!("{place} was dropped {:?} ago, and is still there", now - plan.left));
@@ -334,15 +263,17 @@ impl Registrants {
             let Some(plan) = self.plans.get_mut(place) else { continue };
             match outcome {
                 Ok(handle) => {
-                    stage.note(format_args!("{place} is registered: {:?}", handle.state()));
+                    stage.note(format_args!("{place} is registered: {}", word(&handle.state())));
                     let id = handle.id().as_str().to_owned();
                     stage.with(|inner| {
                         let agency = &mut inner.agency;
                         let port = plan.port;
-                        agency.claims.entry(id.clone()).or_insert_with(|| Claim::new(port, Instant::now()));
+                        let claim = agency.claims.entry(id.clone());
+                        claim.or_insert_with(|| Claim::new(port, plan.gated, Instant::now()));
                         agency.definitions.insert(id, handle.definition().clone());
                     });
                     plan.stands = Stands::In;
+                    plan.known = Some(handle.id().as_str().to_owned());
                     self.open.push(Open { plan: place, handle, lost: None });
                 }
                 Err(error) => {
@@ -372,7 +303,7 @@ impl Registrants {
             inner.trace.note(format_args!("{place} has left: {kind:?}"));
             let agency = &inner.agency;
             match outcome {
-                Ok(()) if !again && agency.holds_at(plan.port) => {
+                Ok(()) if !again && plan.is_held(agency) && agency.balanced < plan.left => {
                     inner.broken(4, format!("{place} was closed, and is still there"));
                 }
                 Err(error) if agency.trouble + SETTLED < plan.left && !again => {
@@ -398,7 +329,7 @@ impl Registrants {
         while self.coming.join_next().await.is_some() {}
         self.aborts.clear();
         for (place, plan) in self.plans.iter_mut().enumerate() {
-            let there = stage.with(|inner| inner.agency.holds_at(plan.port));
+            let there = stage.with(|inner| plan.is_held(&inner.agency));
             if well && there && !plan.excused {
                 stage.broken(4, format!("all was closed, and {place} is still there"));
             }
@@ -417,62 +348,5 @@ impl Registrants {
         self.coming.shutdown().await;
         self.leaving.shutdown().await;
         self.closed(stage, false).await;
-    }
-}
-
-/// Law 4 of one handle.
-fn judge(
-    inner: &mut Inner,
-    handle: &RegistrationHandle,
-    lost: &mut Option<Instant>,
-    ttl: Option<Duration>,
-    now: Instant,
-) -> Result<(), String> {
-    use RegistrationState as State;
-    let (sent, state, id) = (handle.definition(), handle.state(), handle.id().as_str());
-    let agency = &mut inner.agency;
-    let held = agency.held(id);
-    let same = held.is_some_and(|held| held.is_as_sent(sent));
-    let reported = held.and_then(|held| held.checks.values().find(|check| check.is_reported()));
-    let reported = reported.map(|check| check.status);
-    let all = agency.trouble;
-    let Some(claim) = agency.claims.get_mut(id) else { return Err("nobody knows its id".to_owned()) };
-    let since = if same { None } else { Some(*lost.get_or_insert(now)) };
-    *lost = since;
-    let trouble = all.max(claim.trouble);
-    let quiet = now.duration_since(trouble.min(now));
-    if matches!(state, State::Gone | State::Draining { .. }) {
-        return Err("it leaves, though nobody closed it".to_owned());
-    }
-    if state == State::Registered {
-        let limit = since.map(|since| if all + SETTLED < since { PROMPT } else { BLIND });
-        if let (Some(since), Some(limit)) = (since, limit)
-            && now.duration_since(since) > limit
-        {
-            return Err(format!("it has not been on the agent so for {:?}", now.duration_since(since)));
-        }
-        if claim.shown.is_none() || claim.shown < claim.acked {
-            return Err("the catalogue was not seen to show it since it was sent".to_owned());
-        }
-    }
-    if claim.due.is_some_and(|due| due <= now) {
-        claim.due = None;
-        if !same {
-            return Err("it was not put right within one repair".to_owned());
-        }
-    }
-    if quiet <= REPAIR {
-        return Ok(());
-    }
-    match state {
-        State::Refused { kind: Kind::Conflict, .. } if !same => Ok(()),
-        State::Registered if !same => Err("it is not on the agent as it was sent".to_owned()),
-        State::Registered => match (ttl, reported) {
-            (Some(_), Some(status)) if status != claim.said => {
-                Err(format!("its TTL check is {status}, and it says that it is {}", claim.said))
-            }
-            _ => Ok(()),
-        },
-        _ => Err(format!("all has been well for {quiet:?}")),
     }
 }

@@ -318,6 +318,10 @@ impl Registry for Scripted {
         Box::pin(self.look(ids))
     }
 
+    fn tether<'a>(&'a self, id: &'a ServiceId, wait: Duration) -> Reply<'a, ()> {
+        Box::pin(self.tied(id, wait))
+    }
+
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
         Box::pin(self.send(definition))
     }

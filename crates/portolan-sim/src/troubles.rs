@@ -44,9 +44,10 @@ const ALL: [Meddling; 7] = [
 /// One event of a chaotic time.
 pub(crate) fn event(play: &mut Play) {
     let Play { stage, discovery, keep, .. } = play;
-    match keep.chance.below(26) {
+    match keep.chance.below(28) {
         0..5 => keep.hire(stage, discovery),
-        5 | 6 => keep.report(stage),
+        5 => keep.report(stage),
+        6 => keep.announce(stage),
         7 => keep.sicken(stage),
         8..11 => keep.dismiss(stage, discovery),
         11 => keep.abort(stage),
@@ -58,6 +59,7 @@ pub(crate) fn event(play: &mut Play) {
         22 => maintenance(play),
         23 => panics(play),
         24 => catalogue_loses(play),
+        25 | 26 => another_agent(play),
         _ => {
             stage.note(format_args!("the agent is mended"));
             stage.with(mend);
@@ -70,17 +72,22 @@ pub(crate) fn ordinary(play: &mut Play) {
     let Play { stage, discovery, keep, .. } = play;
     match keep.chance.below(8) {
         0 | 1 => keep.hire(stage, discovery),
+        2 if keep.chance.one_in(2) => keep.announce(stage),
         2 => keep.report(stage),
         3 => keep.dismiss(stage, discovery),
         _ => {
             let Some(id) = keep.any(stage, true) else { return };
             let due = keep.due(&id);
             let what = keep.chance.one_of(&ALL).copied().unwrap_or(Meddling::Removed);
-            stage.with(|inner| {
+            stage.change(|inner| {
                 let now = Instant::now();
                 if meddled(inner, &id, what, now)
                     && let Some(claim) = inner.agency.claims.get_mut(&id)
                 {
+                    // What is under the id now is somebody else's, and is left to them.
+                    if what == Meddling::Port {
+                        return;
+                    }
                     // A sweep finds what is changed; that it is gone, a report finds too.
                     let due = if what == Meddling::Removed { due } else { agency::PROMPT };
                     claim.due = Some(now + due);
@@ -140,7 +147,7 @@ fn meddle(play: &mut Play, again: bool) {
     let Play { stage, keep, .. } = play;
     let Some(id) = keep.any(stage, false) else { return };
     let what = keep.chance.one_of(&ALL).copied().unwrap_or(Meddling::Removed);
-    stage.with(|inner| {
+    stage.change(|inner| {
         let now = Instant::now();
         meddled(inner, &id, what, now);
         if again {
@@ -156,7 +163,7 @@ fn somebody_else(play: &mut Play) {
     let Some(id) = keep.given() else { return };
     let (leaves, works) = (keep.chance.one_in(3), keep.chance.one_in(2));
     let name = keep.chance.one_of(&OWN).copied().unwrap_or("mail");
-    stage.with(|inner| {
+    stage.change(|inner| {
         let now = Instant::now();
         agency::settle(inner, now);
         let agency = &mut inner.agency;
@@ -180,16 +187,30 @@ fn somebody_else(play: &mut Play) {
 fn agent_restarts(play: &mut Play) {
     let Play { stage, keep, .. } = play;
     let (with_data, stays_down) = (keep.chance.one_in(2), keep.chance.one_in(3));
-    stage.with(|inner| {
+    stage.change(|inner| {
         let now = Instant::now();
         agency::settle(inner, now);
         inner.agency.disturbed(now);
-        inner.agency.claims.values_mut().for_each(agency::Claim::stale);
+        inner.agency.all_stale();
         inner.agency.faults.down |= stays_down;
         let (agent, chance) = inner.agency.agent();
         agent.restart(with_data, now, chance);
         let what = if with_data { "with its data" } else { "without its data" };
         inner.trace.note(format_args!("the agent is started again, {what}; down: {stays_down}"));
+    });
+}
+
+/// Another agent answers: beside the first, which lives, or in its place.
+fn another_agent(play: &mut Play) {
+    let Play { stage, keep, .. } = play;
+    let (roll, now) = (keep.chance.below(3), Instant::now());
+    stage.change(|inner| {
+        agency::settle(inner, now);
+        match roll {
+            0 => inner.agency.replace(now),
+            roll => inner.agency.balance(roll == 1, &inner.net, now),
+        }
+        inner.trace.note(format_args!("another agent answers: {roll}"));
     });
 }
 
@@ -203,6 +224,10 @@ fn maintenance(play: &mut Play) {
         agency::settle(inner, now);
         let (agent, chance) = inner.agency.agent();
         agent.maintenance(&id, reason, now, chance);
+        if let Some(claim) = inner.agency.claims.get_mut(&id) {
+            claim.operated = true;
+            claim.maintained = 0;
+        }
         inner.trace.note(format_args!("an operator: maintenance of {id}: {}", reason.is_some()));
     });
 }
@@ -233,7 +258,7 @@ fn catalogue_loses(play: &mut Play) {
 fn fault(play: &mut Play) {
     let Play { stage, keep, .. } = play;
     let faults = roll_fault(&mut keep.chance);
-    stage.with(|inner| {
+    stage.change(|inner| {
         let now = Instant::now();
         agency::settle(inner, now);
         inner.agency.disturbed(now);
@@ -262,6 +287,9 @@ fn roll_fault(chance: &mut Chance) -> Faults {
 pub(crate) fn mend(inner: &mut Inner) {
     agency::settle(inner, Instant::now());
     inner.agency.faults = Faults::default();
+    if inner.agency.is_balanced() {
+        inner.agency.balance(false, &inner.net, Instant::now());
+    }
     inner.agency.meddler = None;
     inner.agency.panics = false;
 }
