@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{agency::PROMPT, stage::Inner};
 
 /// The same while sweeps fail or hang: until it is said that the agent cannot be seen.
-pub(crate) const BLIND: Duration = Duration::from_secs(25);
+pub(crate) const BLIND: Duration = Duration::from_secs(32);
 /// The longest rest, a sweep, calls that hung, and a breaker that probes.
 pub(crate) const REPAIR: Duration = Duration::from_secs(60);
 /// Without trouble for so long, nothing of it is left.
