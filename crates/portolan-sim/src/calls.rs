@@ -43,10 +43,10 @@ impl Drop for Call<'_> {
 
 /// A call ended, well or not.
 fn ends(inner: &mut Inner, verb: Verb, id: &str, well: bool) {
-    if verb == Verb::Send {
-        if let Some(claim) = inner.agency.claims.get_mut(id) {
-            claim.sent(well, Instant::now());
-        }
+    if verb == Verb::Send
+        && let Some(claim) = inner.agency.claims.get_mut(id)
+    {
+        claim.sent(well, Instant::now());
     }
 }
 
