@@ -43,6 +43,8 @@ pub(crate) fn judge(
     let reported = reported.map(|check| check.status);
     let maintained = held.is_some_and(|held| held.maintenance.is_some());
     let (all, woke) = (agency.trouble, agency.woke);
+    // What was said while another agent answered was said there.
+    let elsewhere = agency.is_elsewhere(id);
     let Some(claim) = agency.claims.get_mut(id) else { return Err("nobody knows its id".to_owned()) };
     let since = if same { None } else { Some(*lost.get_or_insert(now)) };
     *lost = since;
@@ -77,7 +79,9 @@ pub(crate) fn judge(
     match state {
         State::Refused { kind: Kind::Conflict, .. } if !same => Ok(()),
         State::Registered if !same => Err("it is not on the agent as it was sent".to_owned()),
-        State::Registered if !claim.operated && maintained != (claim.gated && !claim.announced) => {
+        State::Registered
+            if !claim.operated && !elsewhere && maintained != (claim.gated && !claim.announced) =>
+        {
             Err(format!("in maintenance: {maintained}, which nobody wanted"))
         }
         State::Registered => match (ttl, reported) {
