@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Job, Node, Table};
+use super::{Job, Node, Slot, Table};
 use crate::{
     backoff::Backoff,
     error::{Error, Kind},
@@ -120,9 +120,9 @@ impl Table {
         let held: BTreeMap<&ServiceId, &Registered> =
             outcome.iter().flatten().map(|held| (&held.id, held)).collect();
         for (id, epoch) in asked {
-            let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.machine.epoch() == *epoch) else {
-                continue;
-            };
+            // What it found tells nothing of one that has taken a step since; that it failed does.
+            let tells = |slot: &&mut Slot| outcome.is_err() || slot.machine.epoch() == *epoch;
+            let Some(slot) = self.slots.get_mut(id).filter(tells) else { continue };
             let input = match outcome {
                 Ok(_) => slot.swept(held.get(id).copied(), agent.as_ref()),
                 Err(error) => Input::SweepFailed(error.kind(), error.chain()),
