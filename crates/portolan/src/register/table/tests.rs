@@ -59,7 +59,8 @@ fn registered(count: usize, now: Instant) -> Table {
     let mut sent = 0;
     while sent < count {
         let jobs = table.take(now);
-        assert!(!jobs.is_empty() && jobs.len() <= CALLS + REPORTS, "{}", jobs.len());
+        // Beside the calls and the reports there may be the tether.
+        assert!(!jobs.is_empty() && jobs.len() <= CALLS + REPORTS + 1, "{}", jobs.len());
         for job in jobs {
             let done = match job {
                 Job::Send(definition, _) => {
@@ -299,6 +300,28 @@ fn a_call_waits_at_the_agent_once_it_holds_something_and_its_end_brings_a_sweep(
     table.done(Done::Untied(Err(unreachable())), next + SECOND / 2);
     let jobs = table.take(next + SECOND / 2);
     assert_eq!((tethers(&jobs), sweeps(&jobs)), (0, 0));
+}
+
+#[test]
+fn a_sweep_that_failed_is_told_to_one_that_took_a_step_meanwhile() {
+    let now = start();
+    let mut table = table_of(1, now);
+    let asked = the_sweep(table.take(now));
+    table.done(swept(asked, Ok(Vec::new())), now);
+    assert!(table.take(now).iter().any(|job| matches!(job, Job::Send(..))));
+    table.done(Done::Called(id(0), Input::Sent), now);
+    table.looked(&id(0), Look::Usable, Vec::new(), now);
+    let state = table.slots[&id(0)].state.subscribe();
+    assert_eq!(*state.borrow(), RegistrationState::Registered);
+    let mut later = now;
+    for _ in 0..2 {
+        later += 10 * SECOND;
+        let mut asked = the_sweep(table.take(later));
+        // Its machine has another epoch by the time the sweep ends.
+        asked.iter_mut().for_each(|(_, epoch)| *epoch -= 1);
+        table.done(swept(asked, Err(unreachable())), later);
+    }
+    assert!(matches!(*state.borrow(), RegistrationState::Repairing { .. }), "{:?}", *state.borrow());
 }
 
 #[test]
