@@ -246,8 +246,10 @@ impl Registrants {
         for (place, plan) in plans.iter_mut().enumerate().filter(|(_, plan)| plan.stands == Stands::Out) {
             let left = stage.with(|inner| {
                 let Inner { agency, .. } = inner;
-                plan.excused |= agency.trouble + SETTLED > plan.left && plan.left + PROMPT * 2 > now;
-                !plan.excused && plan.left + PROMPT * 2 <= now && plan.is_held(agency)
+                // While the clock stood nobody could do anything.
+                let since = plan.left.max(agency.woke);
+                plan.excused |= agency.trouble + SETTLED > plan.left && since + PROMPT * 2 > now;
+                !plan.excused && since + PROMPT * 2 <= now && plan.is_held(agency)
             });
             if left {
                 stage.broken(4, format!("{place} was dropped {:?} ago, and is still there", now - plan.left));
