@@ -10,7 +10,7 @@ use std::time::Duration;
 use portolan::{Kind, RegistrationHandle, RegistrationState};
 use tokio::time::Instant;
 
-use crate::{agency::PROMPT, stage::Inner};
+use crate::{agency::PROMPT, stage::Inner, troubles::OPERATOR};
 
 /// The same while sweeps fail or hang: until it is said that the agent cannot be seen.
 pub(crate) const BLIND: Duration = Duration::from_secs(32);
@@ -42,6 +42,8 @@ pub(crate) fn judge(
     let reported = held.and_then(|held| held.checks.values().find(|check| check.is_reported()));
     let reported = reported.map(|check| check.status);
     let maintained = held.is_some_and(|held| held.maintenance.is_some());
+    // Also one that he set on an earlier instance of the same id, which this one took over.
+    let operators = held.is_some_and(|held| held.maintenance.as_deref() == Some(OPERATOR));
     let (all, woke) = (agency.trouble, agency.woke);
     // What was said while another agent answered was said there.
     let elsewhere = agency.is_elsewhere(id);
@@ -80,7 +82,10 @@ pub(crate) fn judge(
         State::Refused { kind: Kind::Conflict, .. } if !same => Ok(()),
         State::Registered if !same => Err("it is not on the agent as it was sent".to_owned()),
         State::Registered
-            if !claim.operated && !elsewhere && maintained != (claim.gated && !claim.announced) =>
+            if !claim.operated
+                && !operators
+                && !elsewhere
+                && maintained != (claim.gated && !claim.announced) =>
         {
             Err(format!("in maintenance: {maintained}, which nobody wanted"))
         }

@@ -214,11 +214,14 @@ fn another_agent(play: &mut Play) {
     });
 }
 
+/// Why an operator takes an instance out of service.
+pub(crate) const OPERATOR: &str = "the operator's reason";
+
 /// An operator sets or lifts maintenance.
 fn maintenance(play: &mut Play) {
     let Play { stage, keep, .. } = play;
     let Some(id) = keep.any(stage, false) else { return };
-    let reason = keep.chance.one_in(2).then_some("the operator's reason");
+    let reason = keep.chance.one_in(2).then_some(OPERATOR);
     stage.with(|inner| {
         let now = Instant::now();
         agency::settle(inner, now);

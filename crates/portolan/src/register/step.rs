@@ -128,6 +128,11 @@ impl Machine {
         self.closing != Closing::No
     }
 
+    /// Whether an agent may hold it because of us.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.touched
+    }
+
     /// Whether it is to be sent in maintenance, by its own word.
     pub(crate) fn is_shut(&self) -> bool {
         self.gate.is_shut()

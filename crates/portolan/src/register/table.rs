@@ -217,8 +217,10 @@ impl Table {
         let Some(slot) = self.slots.get_mut(id) else { return };
         let was_held = slot.machine.is_held();
         let sent = input == Input::Sent;
-        if sent {
+        if sent && !was_held {
             slot.home.clone_from(&self.agent);
+        }
+        if sent {
             self.tether = self.tether.or_due(now);
         }
         slot.machine.on(input, now, roll);

@@ -129,7 +129,8 @@ fn on_a_live_node(one: &Instance) -> bool {
     !one.checks.iter().any(|check| check.scope == CheckScope::Node && check.status == Status::Critical)
 }
 
-/// Whether the instance lives on the agent that it was sent to, while another one answers.
+/// Whether the instance lives on the agent that it was sent to, while another one answers. Without a `home` nobody knows
+/// which that was.
 async fn search(
     registry: &Guard,
     definition: &Definition,
@@ -147,12 +148,18 @@ async fn search(
         }
     };
     let id = definition.id.as_str();
-    let there = all.iter().find(|one| *one.identity.id == *id && one.identity.node == *home);
+    let is_home = |one: &Instance| {
+        let named = one.identity.node == *home;
+        named || home.is_empty() && one.identity.node != *agent && is_this(definition, one)
+    };
+    let there = all.iter().find(|one| *one.identity.id == *id && is_home(one));
     match there.filter(|one| on_a_live_node(one)) {
-        Some(_) => Input::LivesThere(format!(
-            "agent: node {agent:?} answers now, and {id:?} lives on node {home:?}; is a load balancer before the agents? \
-             Give the address of one agent"
+        Some(one) => Input::LivesThere(format!(
+            "agent: node {agent:?} answers now, and {id:?} lives on node {:?}; is a load balancer before the agents? \
+             Give the address of one agent",
+            &*one.identity.node
         )),
+        None if home.is_empty() => Input::LivesNowhere("the agent does not have it any more".to_owned()),
         None => Input::LivesNowhere(format!(
             "the agent of node {agent:?} answers in place of {home:?}, which is gone"
         )),

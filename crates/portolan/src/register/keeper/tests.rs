@@ -75,6 +75,9 @@ impl Registry for Scripted {
     }
 
     fn agent(&self) -> Reply<'_, AgentInfo> {
+        if let Err(refused) = self.allowed("agent") {
+            return Box::pin(async { Err(refused) });
+        }
         if self.other.lock().unwrap().is_some() {
             return Box::pin(async { Ok(AgentInfo::new("another", "dc1", "1")) });
         }

@@ -29,7 +29,7 @@ pub(super) struct Slot {
     pub(super) machine: Machine,
     pub(super) beats: Vec<Beat>,
     pub(super) state: watch::Sender<RegistrationState>,
-    /// The agent that it was sent to.
+    /// The agent that it was sent to, where that is known.
     pub(super) home: Option<Node>,
     /// Its dead predecessors were looked for.
     pub(super) succeeded: bool,
@@ -103,14 +103,19 @@ impl Slot {
     /// Takes in what a sweep found under its id. `agent`: who was asked, if that is known.
     pub(super) fn swept(&mut self, found: Option<&Registered>, agent: Option<&Node>) -> Input {
         let Some(found) = found else {
-            let elsewhere = self.home.as_ref().zip(agent).is_some_and(|(home, agent)| home != agent);
+            // Where nobody knows who took it, the catalogue may.
+            let elsewhere = agent.is_some_and(|agent| match &self.home {
+                Some(home) => home != agent,
+                None => self.machine.is_touched(),
+            });
             return if elsewhere { Input::OtherAgent } else { Input::SweepMissing };
         };
         let held = drift::compare(&self.definition, found);
         if !matches!(held, Held::Foreign(_) | Held::Critical(_)) {
             self.remember(found);
         }
-        if held == Held::Same && agent.is_some() {
+        // One that is known stays: behind a load balancer it may be another that was asked for its name.
+        if held == Held::Same && self.home.is_none() {
             self.home = agent.cloned();
         }
         Input::SweepFound(held)

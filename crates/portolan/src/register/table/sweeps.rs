@@ -116,6 +116,10 @@ impl Table {
         let rest = self.rest_after(outcome, now);
         self.sweep_at = if self.sweep_again { Some(now) } else { now.checked_add(rest) };
         self.sweep_again = false;
+        if outcome.is_err() {
+            // Whoever answers next may be another.
+            self.agent = None;
+        }
         let agent = self.answered(who);
         let held: BTreeMap<&ServiceId, &Registered> =
             outcome.iter().flatten().map(|held| (&held.id, held)).collect();

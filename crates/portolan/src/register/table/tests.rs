@@ -350,8 +350,28 @@ fn who_the_agent_is_is_asked_until_it_is_known_or_refused() {
     assert!(!asks, "it was refused");
     table.done(Done::Swept { asked, outcome: Ok(held(1)), who: Some(Ok("node-a".into())) }, later);
     assert_eq!(table.slots[&id(0)].home.as_deref(), Some("node-a"));
-    let (_, asks) = who(table.take(later + 10 * SECOND));
+    let (asked, asks) = who(table.take(later + 10 * SECOND));
     assert!(!asks, "it is known");
+    // The name may be another's than the list, behind a load balancer: the first stays.
+    let other = Some(Ok("node-b".into()));
+    table.done(Done::Swept { asked, outcome: Ok(held(1)), who: other }, later + 10 * SECOND);
+    assert_eq!(table.slots[&id(0)].home.as_deref(), Some("node-a"));
+}
+
+#[test]
+fn who_took_an_instance_is_not_known_when_no_sweep_has_told_since_the_agent_was_away() {
+    let now = start();
+    let mut table = table_of(1, now);
+    let asked = the_sweep(table.take(now));
+    table.done(Done::Swept { asked, outcome: Ok(Vec::new()), who: Some(Ok("node-a".into())) }, now);
+    table.take(now);
+    table.done(Done::Called(id(0), Input::SendFailed(Kind::Timeout, String::new())), now);
+    let later = now + 10 * SECOND;
+    let jobs = table.take(later);
+    assert!(jobs.iter().any(|job| matches!(job, Job::Send(..))), "{jobs:?}");
+    table.done(swept(the_sweep(jobs), Err(unreachable())), later);
+    table.done(Done::Called(id(0), Input::Sent), later);
+    assert_eq!(table.slots[&id(0)].home, None);
 }
 
 #[test]

@@ -24,6 +24,22 @@ async fn another_agent_is_refused_while_the_instance_lives_on_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_nobody_knows_who_took_it_the_catalogue_tells_that_it_lives_on_another_node() {
+    let rig = rig();
+    rig.registry.refuse("agent", Some(Kind::Unavailable));
+    let mut handle = rig.keeper.register(&web()).await.unwrap();
+    pass(10 * SECOND).await;
+    let other = Memory::new();
+    *rig.registry.other.lock().unwrap() = Some(other.clone());
+    rig.registry.refuse("agent", None);
+    reach(&mut handle, |state| matches!(state, State::Refused { .. })).await;
+    assert_eq!(other.registered(&[handle.id().clone()]).await.unwrap(), [], "not registered twice");
+    *rig.registry.other.lock().unwrap() = None;
+    reach(&mut handle, |state| *state == State::Registered).await;
+    assert_eq!(rig.registers(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_was_replaced_gets_the_instance_once_the_first_one_has_not_got_it() {
     let rig = rig();
     let mut handle = rig.keeper.register(&web()).await.unwrap();
