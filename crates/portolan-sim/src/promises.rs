@@ -41,7 +41,8 @@ pub(crate) fn judge(
     let same = held.is_some_and(|held| held.is_as_sent(sent));
     let reported = held.and_then(|held| held.checks.values().find(|check| check.is_reported()));
     let reported = reported.map(|check| check.status);
-    let maintained = held.is_some_and(|held| held.maintenance.is_some());
+    let reason = held.and_then(|held| held.maintenance.clone());
+    let maintained = reason.is_some();
     // Also one that he set on an earlier instance of the same id, which this one took over.
     let operators = held.is_some_and(|held| held.maintenance.as_deref() == Some(OPERATOR));
     let (all, woke) = (agency.trouble, agency.woke);
@@ -87,7 +88,7 @@ pub(crate) fn judge(
                 && !elsewhere
                 && maintained != (claim.gated && !claim.announced) =>
         {
-            Err(format!("in maintenance: {maintained}, which nobody wanted"))
+            Err(format!("in maintenance: {reason:?}, which nobody wanted"))
         }
         State::Registered => match (ttl, reported) {
             (Some(_), Some(status)) if status != claim.said => {

@@ -21,7 +21,7 @@ use crate::{
     guard::{Guard, RegistryState},
     model::ServiceName,
     overrides::OverrideFile,
-    register::{Keeper, KeeperSettings, Registration, RegistrationHandle},
+    register::{Keeper, KeeperSettings, Registration, RegistrationHandle, STARTING},
     registry::{Definition, Registry, consul::Consul},
     resolve::{OnStale, Origin, Resolver, Select},
     roll::mix,
@@ -48,8 +48,6 @@ use views::{Begun, ViewKey, Views, Warm};
 
 pub use services::Services;
 
-/// Why an instance is in maintenance that was registered before it was ready, for people.
-const STARTING: &str = "starting: its service is not ready yet";
 /// The time in which tasks end that were told to.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// How often it is looked for views that nobody uses, at least.

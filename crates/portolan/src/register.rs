@@ -26,12 +26,12 @@ pub use self::health_endpoint::{
     Finding, HealthConfig, HealthEndpoint, HealthReport, HealthResponse, HealthView, Probe,
 };
 pub use self::health_fn::HealthFn;
-pub(crate) use self::keeper::Keeper;
 pub use self::{
     drain::Drain,
     spec::{Address, Registration},
     state::{DrainStep, RegistrationState},
 };
+pub(crate) use self::{keeper::Keeper, step::STARTING};
 use crate::{
     backoff::Backoff,
     error::{Error, Kind},

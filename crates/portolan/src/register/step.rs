@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use self::drain::Draining;
 pub(crate) use self::{
-    gate::Gate,
+    gate::{DRAINING, Gate, STARTING, is_own},
     input::{Effect, Input, Look, Reason},
 };
 use super::{DrainStep, RegistrationState};
@@ -145,6 +145,11 @@ impl Machine {
 
     pub(crate) fn is_gone(&self) -> bool {
         self.phase == Phase::Gone
+    }
+
+    /// It is in a maintenance of an earlier life under its id, which is to end.
+    pub(crate) fn lift(&mut self, now: Instant) {
+        self.gate.lift(now);
     }
 
     /// When [`take`](Self::take) has something next; `None`: only an input can change that.

@@ -16,15 +16,13 @@ use crate::{
     model::{CheckScope, Instance, ServiceId, Status},
     register::{
         define, is_this,
-        step::{Input, Look},
+        step::{DRAINING, Input, Look},
         table::{Done, Job, Node},
     },
     registry::{Definition, Registered, Registry as _, Report, ServiceQuery},
     telemetry,
 };
 
-/// Why an instance that drains is in maintenance, for people.
-const DRAINING: &str = "draining: its service ends";
 /// How long the tether waits. Consul's longest is 10 min; what lies between may allow less.
 const TETHER: Duration = Duration::from_secs(300);
 

@@ -12,6 +12,17 @@ use std::time::{Duration, Instant};
 use super::after;
 use crate::backoff::Backoff;
 
+/// Why an instance that drains is in maintenance, for people.
+pub(crate) const DRAINING: &str = "draining: its service ends";
+/// Why one is that was registered before it was ready, unless its service says why.
+pub(crate) const STARTING: &str = "starting: its service is not ready yet";
+
+/// Whether a maintenance was begun here. One that is still there belongs to a life before this one, which ended before it
+/// was removed, or before it was announced.
+pub(crate) fn is_own(reason: &str) -> bool {
+    [DRAINING, STARTING].contains(&reason)
+}
+
 /// The rests between calls that failed.
 const LIFTING: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
 
@@ -60,6 +71,13 @@ impl Gate {
     /// The service can take requests now.
     pub(crate) fn announce(&mut self, now: Instant) {
         if self.is_shut() {
+            *self = Self::Lifting { due: now, tries: 0, busy: false };
+        }
+    }
+
+    /// It is in a maintenance of an earlier life, which is to end.
+    pub(crate) fn lift(&mut self, now: Instant) {
+        if *self == Self::Open {
             *self = Self::Lifting { due: now, tries: 0, busy: false };
         }
     }

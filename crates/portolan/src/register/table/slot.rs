@@ -17,7 +17,7 @@ use crate::{
         RegistrationState,
         drift::{self, Held},
         heartbeat::Beat,
-        step::{Effect, Input, Machine, Reason},
+        step::{Effect, Input, Machine, Reason, is_own},
     },
     registry::{Definition, Registered},
 };
@@ -101,7 +101,7 @@ impl Slot {
     }
 
     /// Takes in what a sweep found under its id. `agent`: who was asked, if that is known.
-    pub(super) fn swept(&mut self, found: Option<&Registered>, agent: Option<&Node>) -> Input {
+    pub(super) fn swept(&mut self, found: Option<&Registered>, agent: Option<&Node>, now: Instant) -> Input {
         let Some(found) = found else {
             // Where nobody knows who took it, the catalogue may.
             let elsewhere = agent.is_some_and(|agent| match &self.home {
@@ -113,6 +113,9 @@ impl Slot {
         let held = drift::compare(&self.definition, found);
         if !matches!(held, Held::Foreign(_) | Held::Critical(_)) {
             self.remember(found);
+            if found.maintenance().is_some_and(is_own) {
+                self.machine.lift(now);
+            }
         }
         // One that is known stays: behind a load balancer it may be another that was asked for its name.
         if held == Held::Same && self.home.is_none() {
@@ -128,7 +131,7 @@ impl Slot {
             }
         }
         // Until it is announced, the maintenance is our own.
-        let operator = found.maintenance().filter(|_| self.machine.is_open());
+        let operator = found.maintenance().filter(|reason| self.machine.is_open() && !is_own(reason));
         self.seen.maintenance = operator.map(str::to_owned);
         if self.definition.enable_tag_override && found.enable_tag_override {
             self.seen.tags = Some(found.tags.clone());

@@ -128,7 +128,7 @@ impl Table {
             let tells = |slot: &&mut Slot| outcome.is_err() || slot.machine.epoch() == *epoch;
             let Some(slot) = self.slots.get_mut(id).filter(tells) else { continue };
             let input = match outcome {
-                Ok(_) => slot.swept(held.get(id).copied(), agent.as_ref()),
+                Ok(_) => slot.swept(held.get(id).copied(), agent.as_ref(), now),
                 Err(error) => Input::SweepFailed(error.kind(), error.chain()),
             };
             self.input(id, input, now);

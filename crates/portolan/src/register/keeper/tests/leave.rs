@@ -151,6 +151,24 @@ async fn a_repair_does_not_end_the_maintenance_that_an_operator_began() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_maintenance_of_an_earlier_life_ends_and_an_operators_does_not() {
+    for (reason, ends) in
+        [(crate::register::step::DRAINING, true), (crate::register::STARTING, true), ("disks", false)]
+    {
+        let rig = rig();
+        let first = rig.keeper.register(&web()).await.unwrap();
+        // It was killed while it drained, or before it was ready: what it said is still there.
+        rig.memory().maintenance(first.id(), Some(reason)).await.unwrap();
+        let other = Keeper::new(Arc::clone(rig.keeper.registry()), &Tasks::new(), KeeperSettings::default());
+        let second = other.register(&web()).await.unwrap();
+        second.wait_registered(SECOND).await.unwrap();
+        pass(SECOND).await;
+        let status = rig.status("web").await;
+        assert_eq!(status == Some(Status::Passing), ends, "{reason}: {status:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn tags_that_belong_to_the_catalogue_are_no_drift_and_survive_a_repair() {
     let rig = rig();
     let mut handle = rig.keeper.register(&web().tag("blue").enable_tag_override(true)).await.unwrap();
