@@ -48,6 +48,10 @@ fn ends(inner: &mut Inner, verb: Verb, id: &str, well: bool) {
     {
         claim.sent(well, Instant::now());
     }
+    if verb == Verb::Look && !well {
+        // Of a sweep that came to nothing half way, nothing was told.
+        inner.agency.claims.values_mut().for_each(|claim| claim.told = None);
+    }
 }
 
 impl Scripted {

@@ -34,13 +34,15 @@ pub(crate) fn happened(inner: &mut Inner, happened: &Happened) {
         }
         Happened::Silent { id, ttl, at } => {
             inner.trace.note(format_args!("{id}: its TTL of {ttl:?} passed"));
-            let Agency { claims, reports_trouble, .. } = &inner.agency;
+            let Agency { claims, reports_trouble, woke, .. } = &inner.agency;
             let Some(claim) = claims.get(id).filter(|claim| claim.open && claim.ours && !claim.unsure) else {
                 return;
             };
             let quiet = *reports_trouble + *ttl * 2 + Duration::from_secs(5);
             let settled = claim.trouble + *ttl * 2 + Duration::from_secs(15);
-            if *at > quiet && *at > settled {
+            // Nobody reports while the clock stands, nor in the moment until that is noticed.
+            let awake = *at > *woke + Duration::from_secs(2);
+            if *at > quiet && *at > settled && awake {
                 inner.broken(4, format!("{id}: its TTL of {ttl:?} passed, though nothing kept reports back"));
             }
         }

@@ -180,6 +180,7 @@ impl Play {
     async fn pass(&mut self, pause: Duration) {
         if self.chance.one_in(60) {
             self.stage.note(format_args!("the clock jumps by {pause:?}"));
+            self.stage.with(|inner| inner.agency.woke = Instant::now() + pause);
             advance(pause).await;
             self.stage.with(|inner| {
                 inner.agency.woke = Instant::now();

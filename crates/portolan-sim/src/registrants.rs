@@ -246,8 +246,8 @@ impl Registrants {
         for (place, plan) in plans.iter_mut().enumerate().filter(|(_, plan)| plan.stands == Stands::Out) {
             let left = stage.with(|inner| {
                 let Inner { agency, .. } = inner;
-                // While the clock stood nobody could do anything.
-                let since = plan.left.max(agency.woke);
+                // While the clock stood, or the agent was in trouble, nobody could do anything.
+                let since = plan.left.max(agency.woke).max(agency.trouble);
                 plan.excused |= agency.trouble + SETTLED > plan.left && since + PROMPT * 2 > now;
                 !plan.excused && since + PROMPT * 2 <= now && plan.is_held(agency)
             });
