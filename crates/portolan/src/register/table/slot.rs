@@ -117,9 +117,12 @@ impl Slot {
                 self.machine.lift(now);
             }
         }
-        // One that is known stays: behind a load balancer it may be another that was asked for its name.
-        if held == Held::Same && self.home.is_none() {
-            self.home = agent.cloned();
+        if held == Held::Same {
+            self.home = match (self.home.take(), agent) {
+                // Behind a load balancer it may be another that was asked for its name: the next sweep asks again.
+                (Some(home), Some(agent)) if home != *agent => None,
+                (home, agent) => home.or_else(|| agent.cloned()),
+            };
         }
         Input::SweepFound(held)
     }
