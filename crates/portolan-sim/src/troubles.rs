@@ -126,6 +126,8 @@ fn meddled(inner: &mut Inner, id: &str, what: Meddling, now: Instant) -> bool {
     if let Some(claim) = agency.claims.get_mut(id) {
         claim.stale();
         claim.trouble = now;
+        // What was owed for a change before is owed no more.
+        claim.due = None;
     }
     inner.trace.note(format_args!("somebody changes {id}: {what:?}"));
     true
