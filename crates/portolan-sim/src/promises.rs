@@ -42,9 +42,8 @@ pub(crate) fn judge(
     let reported = held.and_then(|held| held.checks.values().find(|check| check.is_reported()));
     let reported = reported.map(|check| check.status);
     let reason = held.and_then(|held| held.maintenance.clone());
-    let maintained = reason.is_some();
     // Also one that he set on an earlier instance of the same id, which this one took over.
-    let operators = held.is_some_and(|held| held.maintenance.as_deref() == Some(OPERATOR));
+    let operators = reason.as_deref() == Some(OPERATOR);
     let (all, woke) = (agency.trouble, agency.woke);
     // What was said while another agent answered was said there.
     let elsewhere = agency.is_elsewhere(id);
@@ -86,7 +85,7 @@ pub(crate) fn judge(
             if !claim.operated
                 && !operators
                 && !elsewhere
-                && maintained != (claim.gated && !claim.announced) =>
+                && reason.is_some() != (claim.gated && !claim.announced) =>
         {
             Err(format!("in maintenance: {reason:?}, which nobody wanted"))
         }
