@@ -157,7 +157,9 @@ impl Table {
         let mut jobs = Vec::new();
         jobs.extend(self.take_sweep(now));
         jobs.extend(self.take_tether(now));
-        while let Some(dead) = self.evictions.pop() {
+        while self.calls < CALLS
+            && let Some(dead) = self.evictions.pop()
+        {
             self.calls = self.calls.saturating_add(1);
             jobs.push(Job::Evict(dead));
         }

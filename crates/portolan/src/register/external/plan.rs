@@ -21,7 +21,7 @@ use std::{
 
 use crate::{
     error::{Error, Kind},
-    model::{CheckId, NodeName},
+    model::{CheckId, CheckState, NodeName},
     registry::{NodeCheck, NodeDefinition, NodePart, NodeService},
 };
 
@@ -54,10 +54,7 @@ impl fmt::Display for Write {
 
 /// Whether a check of this id is not the writer's to put or remove.
 pub(super) fn is_foreign(check: &str) -> bool {
-    check == MEMBER
-        || check == "externalNodeHealth"
-        || check == "_node_maintenance"
-        || check.starts_with("_service_maintenance:")
+    check == MEMBER || check == "externalNodeHealth" || CheckState::is_maintenance(check)
 }
 
 /// Refuses the node of the agent that is asked.

@@ -63,9 +63,15 @@ pub(super) async fn perform(registry: &Guard, job: Job, limit: Duration) -> Done
             Done::Called(definition.id.clone(), input)
         }
         Job::Evict(id) => {
-            let outcome = within(limit, registry.deregister(&id)).await;
-            let error = outcome.err().map(|error| error.chain());
-            tracing::info!(%id, error, "removed an instance that was here before, of a process that is dead");
+            match within(limit, registry.deregister(&id)).await {
+                Ok(()) => tracing::info!(%id, "removed an instance whose process is dead: ours has its port"),
+                Err(error) => tracing::warn!(
+                    %id,
+                    error = error.chain(),
+                    "an instance whose process is dead could not be removed; deregister it by hand, or wait for its \
+                     deregister-after"
+                ),
+            }
             Done::Evicted
         }
         Job::Report { id, service, report, within: limit } => {
@@ -139,8 +145,9 @@ async fn search(
     let all = match catalogue(registry, definition, limit).await {
         Ok(all) => all,
         Err(error) => {
+            let other = if home.is_empty() { "another node" } else { home };
             return Input::SearchFailed(format!(
-                "the agent of node {agent:?} answers now, and nobody says whether it lives on {home:?}: {}",
+                "the agent of node {agent:?} answers now, and nobody says whether it lives on {other}: {}",
                 error.chain()
             ));
         }

@@ -43,15 +43,15 @@ pub(crate) struct Draining {
     tries: u32,
     give_up: Instant,
     settle: Duration,
-    /// Why callers may still choose it.
-    visible: Option<Kind>,
+    /// Callers may still choose it.
+    visible: bool,
 }
 
 impl Draining {
     /// Begins a drain. Callers have `settle` to see that it is gone; one that the agent cannot hold is not seen at all.
     pub(crate) fn new(held: bool, settle: Duration, now: Instant) -> Self {
         let at = if held { At::Maintenance } else { At::InFlight };
-        Self { at, due: now, busy: false, tries: 0, give_up: after(now, HIDING), settle, visible: None }
+        Self { at, due: now, busy: false, tries: 0, give_up: after(now, HIDING), settle, visible: false }
     }
 
     pub(crate) fn step(&self) -> DrainStep {
@@ -59,7 +59,7 @@ impl Draining {
             At::Maintenance => DrainStep::Maintenance,
             At::Hiding => DrainStep::Hiding,
             At::Settling => DrainStep::Settling,
-            At::InFlight => DrainStep::InFlight { hidden: self.visible.is_none() },
+            At::InFlight => DrainStep::InFlight { hidden: !self.visible },
         }
     }
 
@@ -80,8 +80,7 @@ impl Draining {
         }
         match self.at {
             At::Maintenance | At::Hiding if now >= self.give_up => {
-                self.visible.get_or_insert(Kind::Timeout);
-                self.at = At::InFlight;
+                self.go_on_visible();
                 None
             }
             At::Maintenance => self.call(Effect::Maintain),
@@ -106,13 +105,9 @@ impl Draining {
         }
         self.busy = false;
         match outcome {
-            Ok(()) => self.go_to(At::Hiding, now),
-            // The agent does not hold it: nobody will be sent to it for long.
-            Err(Kind::NotFound) => self.go_to(At::Hiding, now),
-            Err(kind) if !super::retryable(kind) => {
-                self.visible = Some(kind);
-                self.at = At::InFlight;
-            }
+            // Not found: the agent does not hold it, so nobody will be sent to it for long.
+            Ok(()) | Err(Kind::NotFound) => self.go_to(At::Hiding, now),
+            Err(kind) if !super::retryable(kind) => self.go_on_visible(),
             Err(_) => self.again(ASKING, now, roll),
         }
     }
@@ -128,10 +123,7 @@ impl Draining {
                 self.at = At::Settling;
                 self.due = after(now, self.settle);
             }
-            Err(kind) if !super::retryable(kind) => {
-                self.visible = Some(kind);
-                self.at = At::InFlight;
-            }
+            Err(kind) if !super::retryable(kind) => self.go_on_visible(),
             Ok(true) | Err(_) => self.again(LOOKING, now, roll),
         }
     }
@@ -142,6 +134,10 @@ impl Draining {
         if self.at != At::Settling {
             self.due = now;
         }
+    }
+
+    fn go_on_visible(&mut self) {
+        (self.visible, self.at) = (true, At::InFlight);
     }
 
     fn go_to(&mut self, at: At, now: Instant) {

@@ -71,15 +71,19 @@ impl Gate {
     /// The service can take requests now.
     pub(crate) fn announce(&mut self, now: Instant) {
         if self.is_shut() {
-            *self = Self::Lifting { due: now, tries: 0, busy: false };
+            *self = Self::lifting(now);
         }
     }
 
     /// It is in a maintenance of an earlier life, which is to end.
     pub(crate) fn lift(&mut self, now: Instant) {
         if *self == Self::Open {
-            *self = Self::Lifting { due: now, tries: 0, busy: false };
+            *self = Self::lifting(now);
         }
+    }
+
+    fn lifting(now: Instant) -> Self {
+        Self::Lifting { due: now, tries: 0, busy: false }
     }
 
     /// How the call ended.
