@@ -212,7 +212,9 @@ async fn the_newer_of_disk_and_redis_wins() -> Outcome {
     // A cache that takes over 500 ms is left out of a start and asked again: so this waits for what stays. That the newest
     // comes first when all answer is shown with scripted caches.
     let known = async |cache, wanted| {
-        let web = on(&Switched::away(1).await?, cache).service("web").await?;
+        // Held until the answer: a view ends with its Discovery.
+        let discovery = on(&Switched::away(1).await?, cache);
+        let web = discovery.service("web").await?;
         let snapshot = web.watch().wait_until(|now| now.freshness().source == wanted, PATIENCE).await?;
         Ok::<_, Failure>(snapshot.instances().iter().map(|one| one.port).collect::<Vec<_>>())
     };
