@@ -328,7 +328,7 @@ impl Discovery {
         let origin = |datacenter| {
             let start = |begun: Begun| views::start(begun, guard, tasks, &config.view, caches.as_ref());
             let key = ViewKey { service: service.clone(), datacenter };
-            views.origin(key, config.view.max_stale, tasks, start)
+            views.origin(key, config, tasks, start)
         };
         let origins = select.datacenters().into_iter().map(origin).collect();
         if views.begin_to_sweep() {

@@ -11,14 +11,10 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Weak, atomic::Ordering},
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -26,14 +22,18 @@ use crate::{
     error::Error,
     model::{Identity, ServiceName},
     overrides::Overrides,
-    roll::thread_roll,
     snapshot::{Keep, Reader, Snapshot, Writer},
     sync::{Bound, Consumer, Interest},
 };
 
+mod cell;
 mod decide;
 mod endpoint;
+mod ewma;
+mod load;
+mod loads;
 mod none;
+mod outlier;
 mod pick;
 mod refresh;
 mod select;
@@ -41,19 +41,17 @@ mod selection;
 mod stage;
 mod task;
 
-pub(crate) use endpoint::Loads;
-pub use endpoint::{Endpoint, Pick};
+use cell::Cell;
+pub use endpoint::{Endpoint, FailureKind, Pick};
+pub(crate) use loads::Loads;
 pub use none::{LeftOut, NoInstance, PastBound};
+pub use outlier::Ejection;
 pub use select::{Exclusion, OnStale, Panic, Policy, Select, Warning};
 pub use selection::Mark;
-use selection::Selection;
 use stage::Stage;
 pub(crate) use stage::{Origin, User};
 pub(crate) use task::KeepCurrent;
 use task::Task;
-
-/// One peek in so many is counted, as that many: counting each would cost more than the peek.
-const PEEKS_COUNTED: u64 = 256;
 
 /// Picks instances of one service, by one filter and one policy. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -85,36 +83,6 @@ impl WeakResolver {
     pub(crate) fn lives(&self) -> bool {
         self.0.strong_count() > 0
     }
-}
-
-/// What the resolver's task writes and its handles read. In this order, and on a cache line of its own: a lookup among a
-/// thousand services pays for each line that it must fetch, and all that it reads here is in the first.
-#[repr(C, align(64))]
-struct Cell {
-    selection: ArcSwap<Selection>,
-    seed: u64,
-    /// Whether the views know of a lookup since the task last took this back: a lookup that finds it set writes nothing.
-    used: AtomicBool,
-    /// The same for who looks seldom, and forgets views that nobody uses.
-    used_lately: AtomicBool,
-    service: ServiceName,
-    select: Arc<Select>,
-    /// Whether a caller who waits for the first answer has what it can get.
-    settled: AtomicBool,
-    /// Told of lookups, so that a view which nobody uses can rest.
-    interests: Box<[Arc<Interest>]>,
-    counts: Box<Counts>,
-}
-
-/// Lookups that the metrics do not know of yet. On cache lines of its own: each write to it would else take the pointer
-/// to the selection, which is read in every lookup, away from all other threads.
-#[derive(Default)]
-#[repr(align(128))]
-struct Counts {
-    peeks: AtomicU64,
-    nones: AtomicU64,
-    /// How often `service()` found it warm.
-    found: AtomicU64,
 }
 
 /// Somebody who follows a resolver, and by it all its views: it goes on for as long, held otherwise or not.
@@ -167,17 +135,9 @@ impl Resolver {
         let first = stage.shows(tokio::time::Instant::now().into_std());
         let writer = Writer::new(Arc::clone(&first.snapshot));
         let reader = writer.reader();
-        let cell = Arc::new(Cell {
-            service: first.snapshot.service().clone(),
-            select: Arc::new(select),
-            selection: ArcSwap::new(first.selection),
-            settled: AtomicBool::new(first.settled),
-            used: AtomicBool::new(false),
-            used_lately: AtomicBool::new(true),
-            seed,
-            interests,
-            counts: Box::default(),
-        });
+        let service = first.snapshot.service().clone();
+        let select = Arc::new(select);
+        let cell = Arc::new(Cell::new(service, select, first.selection, first.settled, seed, interests));
         let stop_view = stop.clone();
         let inner = Inner {
             cell: Arc::clone(&cell),
@@ -255,17 +215,7 @@ impl Resolver {
     /// # Errors
     /// [`NoInstance`], which says why there is none.
     pub fn pick_excluding(&self, not: &[&Identity]) -> Result<Pick, NoInstance> {
-        let cell = &*self.inner.cell;
-        cell.mark_used();
-        let selection = cell.selection.load();
-        let Some(chosen) = cell.choose(&selection) else { return Err(cell.none(&selection)) };
-        let excluded = |endpoint: &Endpoint| not.iter().any(|identity| **identity == endpoint.identity);
-        if not.is_empty() || !excluded(chosen) {
-            return Ok(Pick::new(Arc::clone(chosen)));
-        }
-        let again = (0..TRIES).filter_map(|_| cell.choose(&selection)).find(|other| !excluded(other));
-        let other = again.or_else(|| selection.endpoints.iter().find(|other| !excluded(other)));
-        Ok(Pick::new(Arc::clone(other.unwrap_or(chosen))))
+        self.inner.cell.pick(not)
     }
 
     /// Lets `look` see an instance chosen by weight, without counting it as in flight: the cheapest lookup.
@@ -275,13 +225,7 @@ impl Resolver {
     /// # Errors
     /// [`NoInstance`], which says why there is none.
     pub fn peek<R>(&self, look: impl FnOnce(&Endpoint) -> R) -> Result<R, NoInstance> {
-        let cell = &*self.inner.cell;
-        cell.mark_used();
-        let selection = cell.selection.load();
-        match cell.peek(&selection) {
-            Some(chosen) => Ok(look(chosen)),
-            None => Err(cell.none(&selection)),
-        }
+        self.inner.cell.peek(look)
     }
 
     /// The newest snapshot that picks follow: all instances, of any health, and from which datacentre.
@@ -324,48 +268,6 @@ impl fmt::Debug for Inner {
 impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resolver").field("service", self.service()).finish_non_exhaustive()
-    }
-}
-
-/// How often a policy is asked again for an instance that is not excluded, before any such instance will do.
-const TRIES: usize = 4;
-
-impl Cell {
-    #[inline]
-    fn choose<'a>(&self, selection: &'a Selection) -> Option<&'a Arc<Endpoint>> {
-        let place = selection.picker.pick(&selection.endpoints, thread_roll(self.seed));
-        selection.endpoints.get(place)
-    }
-
-    #[inline]
-    fn peek<'a>(&self, selection: &'a Selection) -> Option<&'a Arc<Endpoint>> {
-        let roll = thread_roll(self.seed);
-        if roll.is_multiple_of(PEEKS_COUNTED) {
-            self.counts.peeks.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
-        }
-        selection.endpoints.get(selection.picker.peek(roll))
-    }
-
-    /// Says that somebody looks something up: once until the task takes it back.
-    #[inline]
-    fn mark_used(&self) {
-        if !self.used.load(Ordering::Relaxed) {
-            self.first_use();
-        }
-    }
-
-    #[cold]
-    fn first_use(&self) {
-        self.used.store(true, Ordering::Relaxed);
-        self.used_lately.store(true, Ordering::Relaxed);
-        self.interests.iter().for_each(|interest| interest.used());
-    }
-
-    #[cold]
-    fn none(&self, selection: &Selection) -> NoInstance {
-        self.counts.nones.fetch_add(1, Ordering::Relaxed);
-        let unknown = || NoInstance::Unreachable { service: self.service.clone(), error: "".into() };
-        selection.none.clone().unwrap_or_else(unknown)
     }
 }
 

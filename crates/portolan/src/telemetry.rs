@@ -6,6 +6,11 @@
 
 /// Picks and peeks answered. Labels: `service`, `outcome` (`picked`, `none`). Folded in each ten seconds; peeks are an estimate, one in 256 counted.
 pub(crate) const LOOKUPS: &str = "portolan_lookups_total";
+/// Times an instance was ejected for what came of its requests. Labels: `service`, `reason` (`failures_in_a_row`,
+/// `failing`, `slow`, `probe`). Steady growth: look at the instance that the log names.
+pub(crate) const EJECTIONS: &str = "portolan_ejections_total";
+/// Instances that are ejected now. Labels: `service`.
+pub(crate) const EJECTED: &str = "portolan_ejected";
 /// `service()` calls by whether the view was there. Labels: `service`, `result` (`hit`, `miss`). Hits are folded in
 /// each ten seconds.
 pub(crate) const VIEW_LOOKUPS: &str = "portolan_view_lookups_total";

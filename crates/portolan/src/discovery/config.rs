@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     error::{Error, Kind},
     registry::consul::ConsulConfig,
+    resolve::Ejection,
 };
 
 mod cache;
@@ -30,6 +31,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// How the registry is protected from this program.
     pub guard: GuardConfig,
+    /// When an instance gets no requests for a while, because those that it got went wrong.
+    pub ejection: Ejection,
     /// How long `service()` waits for the first answer. Default 5 s.
     pub start_wait: Duration,
     /// How many blocking reads may be open at once where each is a connection: over plain HTTP. Consul allows 200 for
@@ -55,6 +58,7 @@ impl Default for Config {
             view: ViewConfig::default(),
             cache: CacheConfig::default(),
             guard: GuardConfig::default(),
+            ejection: Ejection::default(),
             start_wait: Duration::from_secs(5),
             connections: 64,
             overrides: None,
@@ -102,6 +106,13 @@ impl Config {
         self
     }
 
+    /// When an instance gets no requests for a while, because those that it got went wrong.
+    #[must_use]
+    pub fn ejection(mut self, ejection: Ejection) -> Self {
+        self.ejection = ejection;
+        self
+    }
+
     /// How long `service()` waits for the first answer.
     #[must_use]
     pub fn start_wait(mut self, wait: Duration) -> Self {
@@ -143,6 +154,7 @@ impl Config {
         self.view.check()?;
         self.cache.check(&self.view)?;
         self.guard.check()?;
+        self.ejection.check()?;
         if !(1..=10_000).contains(&self.connections) {
             let what = format!("connections: {} is not from 1 to 10000; 64 is the default", self.connections);
             return Err(Error::new(Kind::Config, what));

@@ -19,7 +19,7 @@ use foldhash::fast::FixedState;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Kept, ViewConfig};
+use super::{Config, Kept, ViewConfig};
 use crate::{
     cache,
     guard::Guard,
@@ -98,7 +98,7 @@ impl Views {
     pub(super) fn origin(
         &self,
         key: ViewKey,
-        max_stale: Option<Duration>,
+        config: &Config,
         tasks: &Tasks,
         start: impl FnOnce(Begun),
     ) -> Origin {
@@ -108,14 +108,15 @@ impl Views {
             let nothing = Snapshot::nothing(key.service.clone());
             let (ends, remember) = Ends::new(Snapshot { datacenter: key.datacenter.clone(), ..nothing });
             let interest = Arc::new(Interest::default());
-            let loads = Arc::new(Loads::default());
+            let loads = Arc::new(Loads::new(key.service.clone(), config.ejection.clone(), now()));
             let user = Arc::default();
             let origin = Origin { reader: ends.reader(), loads, interest: Arc::clone(&interest), user };
             let stop = tasks.stop();
             let rolls = rolls.split();
             let datacenter = key.datacenter.clone();
             let probe = probes.entry(datacenter.clone());
-            let probe = probe.or_insert_with(|| Arc::new(Probe::new(datacenter, max_stale, now())));
+            let probe =
+                probe.or_insert_with(|| Arc::new(Probe::new(datacenter, config.view.max_stale, now())));
             let probe = Arc::clone(probe);
             start(Begun { key, ends, remember, interest, probe, rolls, stop: stop.clone() });
             View { origin, used: now(), _stop: stop.drop_guard() }

@@ -1,64 +1,19 @@
-//! An instance as a caller gets it: with its freshness, and with a count of the requests it has in flight.
+//! An instance as a caller gets it: with its freshness, its load, and a guard that counts a request and takes its outcome.
 //!
-//! The load is shared by all resolvers of a view and outlives a change of the instance's definition; a new address or
-//! port starts it anew. Never: an entry for what nobody holds any more.
+//! In:  picks, and what came of them. Out: counts that the other picks go by. Never: a request that is in flight for ever;
+//! one that is counted as a success because nobody said what came of it.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     ops::Deref,
-    sync::{
-        Arc, PoisonError, Weak,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 
-use super::selection::Mark;
-use crate::{
-    model::{Identity, Instance},
-    snapshot::Freshness,
-};
-
-/// What is known of an instance's use: the lower half counts requests in flight, the upper all picks (it wraps). One
-/// word, so that a pick is one atomic step.
-#[derive(Debug, Default)]
-pub(super) struct Load {
-    now: AtomicU64,
-    /// How many picks the metrics have been told of.
-    told: AtomicU32,
-}
-
-const ONE_PICK: u64 = (1 << 32) | 1;
-
-impl Load {
-    fn begin(&self) {
-        self.now.fetch_add(ONE_PICK, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.now.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-    fn in_flight(&self) -> u32 {
-        self.now.load(Ordering::Relaxed) as u32
-    }
-
-    /// The picks since this was last asked, by whichever resolver of the view: each pick is told once.
-    pub(super) fn untold_picks(&self) -> u32 {
-        let mut told = self.told.load(Ordering::Acquire);
-        loop {
-            // Read after `told`, so that it is never behind it.
-            let all = (self.now.load(Ordering::Relaxed) >> 32) as u32;
-            match self.told.compare_exchange_weak(told, all, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return all.wrapping_sub(told),
-                Err(newer) => told = newer,
-            }
-        }
-    }
-}
+use super::{load::Load, selection::Mark};
+use crate::{model::Instance, snapshot::Freshness};
 
 /// What is true of all endpoints of a selection alike, changed in place by the resolver's task: an answer that only
 /// confirms ten thousand instances makes none of them anew, and an endpoint that somebody keeps goes on to say the truth.
@@ -139,24 +94,86 @@ impl Deref for Endpoint {
     }
 }
 
-/// A picked instance. While it lives it counts as a request in flight; hold it until the request is over.
+/// A picked instance, which counts as a request in flight while this lives.
+///
+/// Hold it until the request is over, and say then what came of it: [`success`](Self::success) or
+/// [`failure`](Self::failure). Dropped without a word it counts as cancelled: neither well nor ill.
 ///
 /// Dereferences to the [`Endpoint`], and so to the [`Instance`].
 pub struct Pick {
     endpoint: Arc<Endpoint>,
+    /// When it was picked, where the policy goes by latency: else no clock is read.
+    since: Option<Instant>,
+}
+
+/// What went wrong with a request, on the instance's part. What the caller did wrong (a 404, an invalid argument) is
+/// [`Pick::success`]: the instance did its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// No connection came about: nothing was sent, so that any request may be sent elsewhere.
+    Connect,
+    /// The connection broke when something was sent already.
+    Broken,
+    /// No answer in time.
+    Timeout,
+    /// An answer that says that the instance cannot: HTTP's 500, 502, 504; gRPC's `INTERNAL`, `UNAVAILABLE`.
+    Answer,
+    /// An answer that says that it is too busy: HTTP's 429, 503; gRPC's `RESOURCE_EXHAUSTED`.
+    Overloaded,
+}
+
+impl FailureKind {
+    /// Whether the instance may have begun to do what it was asked.
+    #[must_use]
+    pub fn was_sent(self) -> bool {
+        !matches!(self, Self::Connect)
+    }
 }
 
 impl Pick {
-    pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
-        endpoint.load.begin();
-        Self { endpoint }
+    /// One whose load counts it already.
+    #[inline]
+    pub(super) fn counted(endpoint: Arc<Endpoint>, since: Option<Instant>) -> Self {
+        Self { endpoint, since }
+    }
+
+    /// The request was answered after `latency`.
+    #[inline]
+    pub fn success(mut self, latency: Duration) {
+        let load = &self.endpoint.load;
+        load.succeeded(latency);
+        if self.since.take().is_some() {
+            load.took(latency, now());
+        }
+    }
+
+    /// The request failed. Where failures make an ejection, this is what it goes by: see
+    /// [`Ejection`](crate::Ejection).
+    pub fn failure(mut self, kind: FailureKind) {
+        let load = &self.endpoint.load;
+        load.failed();
+        if let Some(since) = self.since.take() {
+            let now = now();
+            load.failed_after(now.saturating_duration_since(since), now);
+        }
+        tracing::debug!(id = %self.endpoint.identity.id, ?kind, "a request failed");
     }
 }
 
 impl Drop for Pick {
+    #[inline]
     fn drop(&mut self) {
+        if let Some(since) = self.since.take() {
+            let now = now();
+            self.endpoint.load.given_up(now.saturating_duration_since(since), now);
+        }
         self.endpoint.load.end();
     }
+}
+
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl Deref for Pick {
@@ -170,33 +187,5 @@ impl Deref for Pick {
 impl fmt::Debug for Pick {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pick").field(&self.endpoint.instance.identity).finish()
-    }
-}
-
-/// Who an instance is to a client, and where: a new place is a new process, whose load starts at nothing.
-type Place = (Identity, Arc<str>, u16);
-
-/// The loads of one view's instances, shared by its resolvers.
-#[derive(Debug, Default)]
-pub(crate) struct Loads {
-    #[expect(clippy::disallowed_types, reason = "cold path: when a selection is built")]
-    by_place: std::sync::Mutex<BTreeMap<Place, Weak<Load>>>,
-}
-
-impl Loads {
-    /// The loads of these instances, in their order: those there are, and new ones.
-    pub(super) fn of<'a>(&self, instances: impl Iterator<Item = &'a Arc<Instance>>) -> Vec<Arc<Load>> {
-        let mut by_place = self.by_place.lock().unwrap_or_else(PoisonError::into_inner);
-        by_place.retain(|_, load| load.strong_count() > 0);
-        let mut load = |instance: &Arc<Instance>| {
-            let place = (instance.identity.clone(), Arc::clone(&instance.address), instance.port);
-            let slot = by_place.entry(place).or_default();
-            slot.upgrade().unwrap_or_else(|| {
-                let fresh = Arc::new(Load::default());
-                *slot = Arc::downgrade(&fresh);
-                fresh
-            })
-        };
-        instances.map(&mut load).collect()
     }
 }

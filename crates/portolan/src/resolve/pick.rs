@@ -1,13 +1,17 @@
-//! The policies: small functions from a table and a roll to a place in it. PURE but for the load that p2c compares.
+//! The policies: small functions from a table and a roll to a place in it. PURE but for the loads that
+//! two of them compare.
 //!
 //! In:  weights, once, when the selection is built; then a roll for each pick. Out: an index below the length.
 //!
 //! Never: divides by a length of 0; builds anything while picking; panics on any weight.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use super::{endpoint::Endpoint, select::Policy};
@@ -23,6 +27,7 @@ use rotation::Rotation;
 pub(super) enum Picker {
     Random(Alias),
     PowerOfTwo(Alias),
+    PeakEwma(Alias),
     RoundRobin(Rotation, Arc<AtomicU64>),
 }
 
@@ -33,14 +38,22 @@ impl Picker {
         match policy {
             Policy::Random => Self::Random(Alias::new(weights)),
             Policy::PowerOfTwo => Self::PowerOfTwo(Alias::new(weights)),
+            Policy::PeakEwma => Self::PeakEwma(Alias::new(weights)),
             Policy::RoundRobin => Self::RoundRobin(Rotation::new(weights), Arc::clone(turn)),
         }
     }
 
+    /// Whether it goes by time: then a pick is told `now`.
+    #[inline]
+    pub(super) fn is_timed(&self) -> bool {
+        matches!(self, Self::PeakEwma(_))
+    }
+
     /// The place of the chosen one in `endpoints`.
     #[inline]
-    pub(super) fn pick(&self, endpoints: &[Arc<Endpoint>], roll: u64) -> usize {
+    pub(super) fn pick(&self, endpoints: &[Arc<Endpoint>], roll: u64, now: Option<Instant>) -> usize {
         match self {
+            Self::PeakEwma(alias) => cheaper(alias, endpoints, roll, now),
             Self::Random(alias) => alias.pick(roll),
             Self::PowerOfTwo(alias) => less_loaded(alias, endpoints, roll),
             Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
@@ -51,7 +64,7 @@ impl Picker {
     #[inline]
     pub(super) fn peek(&self, roll: u64) -> usize {
         match self {
-            Self::Random(alias) | Self::PowerOfTwo(alias) => alias.pick(roll),
+            Self::Random(alias) | Self::PowerOfTwo(alias) | Self::PeakEwma(alias) => alias.pick(roll),
             Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
         }
     }
@@ -63,6 +76,17 @@ fn less_loaded(alias: &Alias, endpoints: &[Arc<Endpoint>], roll: u64) -> usize {
     let (first, second) = alias.pick_two(roll);
     let load = |place: usize| endpoints.get(place).map_or(u32::MAX, |endpoint| endpoint.in_flight());
     if load(second) < load(first) { second } else { first }
+}
+
+/// Two places by weight; of these the one whose next request is thought to take less.
+#[inline]
+fn cheaper(alias: &Alias, endpoints: &[Arc<Endpoint>], roll: u64, now: Option<Instant>) -> usize {
+    let (first, second) = alias.pick_two(roll);
+    let cost = |place: usize| match (endpoints.get(place), now) {
+        (Some(endpoint), Some(now)) => endpoint.load.cost(now),
+        _ => f32::INFINITY,
+    };
+    if cost(second) < cost(first) { second } else { first }
 }
 
 #[cfg(test)]

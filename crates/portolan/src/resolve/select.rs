@@ -20,6 +20,11 @@ pub enum Policy {
     /// Two at random, by weight; of these the one with fewer requests in flight. The default. A peek takes the first.
     #[default]
     PowerOfTwo,
+    /// Two at random, by weight; of these the one whose next request is thought to take less: by the peak of its latency,
+    /// which is forgotten over some 10 s, times the requests in flight, as Finagle's. It goes by what
+    /// [`Pick::success`](crate::Pick::success) and [`Pick::failure`](crate::Pick::failure) report. A pick reads the clock
+    /// under this policy, and only under this. A peek takes the first.
+    PeakEwma,
     /// At random, by weight.
     Random,
     /// In turn, smoothly by weight.
@@ -51,6 +56,9 @@ pub struct Select {
     pub max_age: Option<Duration>,
     /// What picks get once what is known is older than `max_age`.
     pub on_stale: OnStale,
+    /// How many picks of one instance may be alive at once: an instance that has so many is passed over. `None`, the
+    /// default: any number. At least 1.
+    pub max_in_flight: Option<u32>,
 }
 
 /// When picks go to instances of any health.
@@ -194,9 +202,17 @@ impl Select {
         self
     }
 
+    /// How many picks of one instance may be alive at once.
+    #[must_use]
+    pub fn max_in_flight(mut self, requests: u32) -> Self {
+        self.max_in_flight = Some(requests);
+        self
+    }
+
     /// The same for a list that somebody has chosen already: no filter, and no doubt about it.
     pub(super) fn of_a_list(&self) -> Self {
-        Self { policy: self.policy, panic: Panic::Off, ..Self::default() }
+        let Self { policy, max_in_flight, .. } = *self;
+        Self { policy, max_in_flight, panic: Panic::Off, ..Self::default() }
     }
 
     /// The datacentres in the order in which they are turned to; `None` is the agent's own.
@@ -223,6 +239,11 @@ impl Select {
         if let Some(bound) = self.max_age.filter(|bound| *bound < LEAST_AGE) {
             let found = format_duration(bound);
             return wrong(format!("select.max_age: {found} is under 1s; set 1s or more, or None"));
+        }
+        if self.max_in_flight == Some(0) {
+            return wrong(
+                "select.max_in_flight: 0 would let nothing through; set 1 or more, or None".to_owned(),
+            );
         }
         if matches!(&self.on_stale, OnStale::Fallback(list) if list.is_empty()) {
             return wrong(
@@ -314,6 +335,14 @@ pub enum Exclusion {
     WeightZero,
     /// The registry no longer names it, and confirmed instances are left.
     Held,
+    /// Requests that this process sent it went wrong: it is given a rest, then tried. See
+    /// [`Ejection`](crate::Ejection).
+    Ejected,
+    /// It has as many requests in flight as [`Select::max_in_flight`] allows.
+    Full {
+        /// How many that is.
+        most: u32,
+    },
 }
 
 impl fmt::Display for Exclusion {
@@ -327,6 +356,10 @@ impl fmt::Display for Exclusion {
             Self::Version { found: Some(found) } => write!(f, "is version {found}"),
             Self::Version { found: None } => f.write_str("has no readable version"),
             Self::WeightZero => f.write_str("has weight 0 while others have more"),
+            Self::Ejected => f.write_str("is ejected: the last requests to it went wrong"),
+            Self::Full { most } => {
+                write!(f, "has {most} requests in flight, as many as max_in_flight allows")
+            }
             Self::Held => f.write_str("no longer named by the registry, while others are"),
         }
     }

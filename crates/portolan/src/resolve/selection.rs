@@ -13,13 +13,15 @@ use std::{
 };
 
 use super::{
-    endpoint::{About, Endpoint, Loads},
+    endpoint::{About, Endpoint},
+    load::{Load, OPEN},
+    loads::Loads,
     none::{LeftOut, NoInstance},
     pick::Picker,
     select::{Exclusion, Select},
 };
 use crate::{
-    model::{Instance, Status},
+    model::{Instance, ServiceName, Status},
     snapshot::{Hidden, Snapshot},
 };
 
@@ -29,6 +31,10 @@ use crate::{
 pub(super) struct Selection {
     pub(super) endpoints: Box<[Arc<Endpoint>]>,
     pub(super) picker: Picker,
+    /// How many requests an instance may have in flight.
+    cap: u32,
+    /// Whether gates do not count, since these are picked though something speaks against them.
+    ungated: bool,
     pub(super) left_out: Arc<[LeftOut]>,
     /// Those that are picked though something speaks against them, and what.
     pub(super) picked_anyway: Arc<[LeftOut]>,
@@ -40,6 +46,8 @@ pub(super) struct Selection {
     pub(super) about: Arc<About>,
     /// The answer when `endpoints` is empty.
     pub(super) none: Option<NoInstance>,
+    /// Those of the ejected, so that what is known of them stays known.
+    _ejected: Vec<Arc<Load>>,
 }
 
 /// Whether picks are ordinary ones. Where several are true, the first in this order is told; the rest can be seen in
@@ -97,7 +105,9 @@ pub(super) struct Carried {
 
 impl Selection {
     pub(super) fn build(snapshot: &Snapshot, select: &Select, carried: &Carried) -> Self {
-        let Sifted { usable, weights, left_out, picked_anyway, quality, healthy } = sift(snapshot, select);
+        let mut gone = Vec::new();
+        let Sifted { usable, weights, left_out, picked_anyway, quality, healthy } =
+            sift(snapshot, select, |usable| split_ejected(&carried.loads, usable, &mut gone));
         let about = Arc::new(About::new(Arc::clone(&snapshot.freshness), quality));
         let loads = carried.loads.of(usable.iter());
         let endpoint = |(instance, load)| Arc::new(Endpoint::new(instance, &about, load));
@@ -108,12 +118,15 @@ impl Selection {
         Self {
             endpoints,
             picker,
+            cap: select.max_in_flight.unwrap_or(OPEN),
+            ungated: quality == Mark::Panic,
             left_out,
             picked_anyway: picked_anyway.into(),
             quality,
             healthy,
             about,
             none,
+            _ejected: gone,
         }
     }
 
@@ -123,14 +136,60 @@ impl Selection {
         Self {
             endpoints: Box::default(),
             picker: Picker::new(super::select::Policy::Random, &[], turn),
+            cap: OPEN,
+            ungated: false,
             left_out: Arc::clone(&self.left_out),
             picked_anyway: Arc::default(),
             quality: mark,
             healthy: false,
             about,
             none: Some(none),
+            _ejected: Vec::new(),
         }
     }
+
+    /// Counts a request to this one as in flight, if it may have one more.
+    #[inline]
+    pub(super) fn admits(&self, endpoint: &Endpoint) -> bool {
+        if self.ungated {
+            endpoint.load.try_begin_anyway(self.cap)
+        } else {
+            endpoint.load.try_begin(self.cap)
+        }
+    }
+
+    /// The same where nothing else is left: one that is ejected, or tried already, is better than none.
+    pub(super) fn admits_anyway(&self, endpoint: &Endpoint) -> bool {
+        endpoint.load.try_begin_anyway(self.cap)
+    }
+
+    /// The answer when each of the endpoints has as much to do as it may.
+    pub(super) fn full(&self, service: &ServiceName) -> NoInstance {
+        let why = Exclusion::Full { most: self.cap };
+        let full = self.endpoints.iter().map(|one| left(one.instance(), why.clone()));
+        let left_out = full.chain(self.left_out.iter().cloned()).collect();
+        NoInstance::NoneUsable { service: service.clone(), left_out }
+    }
+}
+
+/// Those that are not ejected, and those that are, whose loads are kept.
+fn split_ejected(
+    loads: &Loads,
+    usable: Vec<Arc<Instance>>,
+    gone: &mut Vec<Arc<Load>>,
+) -> [Vec<Arc<Instance>>; 2] {
+    let of_all = loads.of(usable.iter());
+    let mut split = [Vec::with_capacity(usable.len()), Vec::new()];
+    let [stay, ejected] = &mut split;
+    for (instance, load) in usable.into_iter().zip(of_all) {
+        if load.is_ejected() {
+            ejected.push(instance);
+            gone.push(load);
+        } else {
+            stay.push(instance);
+        }
+    }
+    split
 }
 
 /// Who can be picked, with their weights, and why the others cannot.
@@ -143,15 +202,23 @@ struct Sifted {
     healthy: bool,
 }
 
-fn sift(snapshot: &Snapshot, select: &Select) -> Sifted {
+fn sift(
+    snapshot: &Snapshot,
+    select: &Select,
+    split_ejected: impl FnOnce(Vec<Arc<Instance>>) -> [Vec<Arc<Instance>>; 2],
+) -> Sifted {
     let mut left_out = Vec::new();
     let mut picked_anyway = Vec::new();
-    let mut usable = part(&snapshot.instances, select, &mut left_out);
+    let [mut usable, ejected] = split_ejected(part(&snapshot.instances, select, &mut left_out));
     let mut quality = Mark::Ordinary;
+    let only_ejected = usable.is_empty() && !ejected.is_empty();
     let mut healthy = !usable.is_empty();
+    left_out.extend(ejected.iter().map(|one| left(one, Exclusion::Ejected)));
     let sick = left_out.iter().filter(|one| doubted(one)).count();
-    if select.panic.doubts(usable.len(), usable.len().saturating_add(sick)) {
+    // Of those that are left by the filter all may be ejected: then they are better than none.
+    if only_ejected || select.panic.doubts(usable.len(), usable.len().saturating_add(sick)) {
         quality = Mark::Panic;
+        let doubted = |one: &LeftOut| if only_ejected { one.why == Exclusion::Ejected } else { doubted(one) };
         (picked_anyway, left_out) = left_out.into_iter().partition(doubted);
         usable.extend(picked_anyway.iter().map(|one| Arc::clone(&one.instance)));
     }
@@ -188,7 +255,10 @@ fn sift(snapshot: &Snapshot, select: &Select) -> Sifted {
 
 /// Whether it is left out for its health, and not on purpose: what matches no filter is never said to be unhealthy.
 fn doubted(one: &LeftOut) -> bool {
-    matches!(&one.why, Exclusion::Unhealthy { status, .. } if *status != Status::Maintenance)
+    match &one.why {
+        Exclusion::Unhealthy { status, .. } => *status != Status::Maintenance,
+        why => *why == Exclusion::Ejected,
+    }
 }
 
 fn part(instances: &[Arc<Instance>], select: &Select, left_out: &mut Vec<LeftOut>) -> Vec<Arc<Instance>> {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::{
     decide::{Shown, Standing, decide},
-    endpoint::Loads,
+    loads::Loads,
     none::{NoInstance, PastBound},
     select::{OnStale, Select},
     selection::{Carried, Mark, Selection},
@@ -51,6 +51,8 @@ pub(crate) struct User;
 struct Footing {
     reader: Reader,
     loads: Arc<Loads>,
+    /// Tells of instances that were ejected or taken back.
+    gates: watch::Receiver<u64>,
 }
 
 /// What is shown, and until when.
@@ -94,7 +96,10 @@ impl Stage {
         seed: u64,
     ) -> Self {
         let turn = Arc::new(AtomicU64::new(seed));
-        let footing = |origin: Origin| Footing { reader: origin.reader, loads: origin.loads };
+        let footing = |origin: Origin| {
+            let gates = origin.loads.follow();
+            Footing { reader: origin.reader, loads: origin.loads, gates }
+        };
         let origins: Vec<Footing> = origins.into_iter().map(footing).collect();
         let first = |origin: &Footing| {
             let snapshot = origin.reader.snapshot();
@@ -107,9 +112,12 @@ impl Stage {
 
     /// Takes in the newest snapshots. A big selection is built on a thread of its own.
     pub(super) async fn take_in(&mut self) {
-        for (origin, kept) in self.origins.iter().zip(&mut self.views) {
+        for (origin, kept) in self.origins.iter_mut().zip(&mut self.views) {
             let snapshot = origin.reader.snapshot();
-            if !kept.serves(&snapshot) {
+            let gates_moved = origin.gates.has_changed().unwrap_or(false);
+            if gates_moved || !kept.serves(&snapshot) {
+                // Before it is built: what is set meanwhile is built in the next round.
+                origin.gates.mark_unchanged();
                 kept.selection = build(Arc::clone(&snapshot), &self.select, origin.carried(&self.turn)).await;
             }
             kept.snapshot = snapshot;
@@ -122,11 +130,10 @@ impl Stage {
     /// Dropping the future loses nothing: the next call tells of it.
     pub(super) async fn news(&mut self) -> bool {
         let Self { origins, overrides, .. } = self;
-        let mut waits: Vec<_> =
-            origins.iter_mut().map(|origin| Box::pin(origin.reader.published())).collect();
+        let mut waits: Vec<_> = origins.iter_mut().map(|origin| Box::pin(origin.news())).collect();
         let view = poll_fn(|context| {
             let mut done = waits.iter_mut().filter_map(|wait| match wait.as_mut().poll(context) {
-                Poll::Ready(news) => Some(news.is_ok()),
+                Poll::Ready(goes_on) => Some(goes_on),
                 Poll::Pending => None,
             });
             done.next().map_or(Poll::Pending, Poll::Ready)
@@ -161,7 +168,9 @@ impl Stage {
         };
         kept.selection.about.tell(&kept.snapshot.freshness, decision.mark);
         let Kept { snapshot, selection, .. } = kept;
-        Shows { snapshot, selection, settled: decision.settled, until: decision.until }
+        let judge = self.origins.iter().filter_map(|origin| origin.loads.judge(now)).min();
+        let until = decision.until.into_iter().chain(judge).min();
+        Shows { snapshot, selection, settled: decision.settled, until }
     }
 
     /// The datacentre that the caller asked for first.
@@ -194,8 +203,8 @@ impl Stage {
             Some(kept) if kept.is_of(instances, source) => Arc::clone(&kept.selection),
             _ => {
                 let select = self.select.of_a_list();
-                let loads = self.origins.first().map(|origin| Arc::clone(&origin.loads)).unwrap_or_default();
-                let carried = Carried { loads, turn: Arc::clone(&self.turn) };
+                #[expect(clippy::indexing_slicing, reason = "a resolver stands on one view at least")]
+                let carried = self.origins[0].carried(&self.turn);
                 Arc::new(Selection::build(&snapshot, &select, &carried))
             }
         };
@@ -249,6 +258,20 @@ impl Kept {
 }
 
 impl Footing {
+    /// Waits for a snapshot, for a gate that is set, or until somebody should judge. Says whether the view goes on.
+    async fn news(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            news = self.reader.published() => news.is_ok(),
+            Ok(()) = self.gates.changed() => {
+                // It is taken in, not here.
+                self.gates.mark_changed();
+                true
+            }
+            () = self.loads.asked_to_judge() => true,
+        }
+    }
+
     fn carried(&self, turn: &Arc<AtomicU64>) -> Carried {
         Carried { loads: Arc::clone(&self.loads), turn: Arc::clone(turn) }
     }

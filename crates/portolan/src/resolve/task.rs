@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Cell,
+    cell::Cell,
     selection::Selection,
     stage::{Shows, Stage},
 };

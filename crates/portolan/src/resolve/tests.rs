@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::*;
+use super::{selection::Selection, *};
 use crate::{
     error::Kind,
     model::{CheckScope, CheckState, Instance, Status, Weights},
@@ -31,8 +31,12 @@ fn live(instances: &[Instance], held: &[Instance]) -> Snapshot {
     }
 }
 
+fn loads() -> Arc<Loads> {
+    Arc::new(Loads::new(web(), Ejection::default(), endpoint::now()))
+}
+
 fn build(snapshot: &Snapshot, select: &Select) -> Selection {
-    let carried = selection::Carried { loads: Arc::default(), turn: Arc::default() };
+    let carried = selection::Carried { loads: loads(), turn: Arc::default() };
     Selection::build(snapshot, select, &carried)
 }
 
@@ -157,10 +161,19 @@ fn resolver_over(
     first: impl IntoIterator<Item = Snapshot>,
     select: Select,
 ) -> (Vec<Writer>, Resolver, tokio::task::JoinSet<()>) {
+    resolver_with(first, select, loads)
+}
+
+/// The same, with the loads that each view has.
+fn resolver_with(
+    first: impl IntoIterator<Item = Snapshot>,
+    select: Select,
+    loads: impl Fn() -> Arc<Loads>,
+) -> (Vec<Writer>, Resolver, tokio::task::JoinSet<()>) {
     let writers: Vec<_> = first.into_iter().map(|first| Writer::new(Arc::new(first))).collect();
     let origin = |writer: &Writer| Origin {
         reader: writer.reader(),
-        loads: Arc::default(),
+        loads: loads(),
         interest: Arc::default(),
         user: Arc::default(),
     };
@@ -248,4 +261,5 @@ async fn an_answer_says_how_fresh_it_is() {
 }
 
 mod bounds;
+mod ejection;
 mod panics;

@@ -7,7 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     resolve::{
-        endpoint::{About, Loads},
+        endpoint::{About, now},
+        load::OPEN,
+        loads::Loads,
+        outlier::Ejection,
         selection::Mark,
     },
     roll::Rolls,
@@ -15,9 +18,13 @@ use crate::{
     testing::instance,
 };
 
+fn loads() -> Loads {
+    Loads::new("web".parse().unwrap(), Ejection::default(), now())
+}
+
 fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
     let instances: Vec<_> = (0..count).map(|id| Arc::new(instance(u16::try_from(id).unwrap()))).collect();
-    let loads = Loads::default().of(instances.iter());
+    let loads = loads().of(instances.iter());
     let about = Arc::new(About::new(Arc::new(Freshness::nothing()), Mark::Ordinary));
     instances.iter().zip(loads).map(|(one, load)| Arc::new(Endpoint::new(one, &about, load))).collect()
 }
@@ -28,7 +35,7 @@ fn shares(policy: Policy, weights: &[u16], picks: usize, seed: u64) -> Vec<usize
     let mut rolls = Rolls::new(seed);
     let mut counts = vec![0; weights.len()];
     for _ in 0..picks {
-        let place = picker.pick(&endpoints, rolls.next());
+        let place = picker.pick(&endpoints, rolls.next(), None);
         counts[place] = usize::saturating_add(counts[place], 1);
     }
     counts
@@ -65,10 +72,10 @@ fn random_and_power_of_two_follow_the_weights() {
 fn power_of_two_avoids_the_loaded_one() {
     let endpoints = endpoints(2);
     let picker = Picker::new(Policy::PowerOfTwo, &[1, 1], &Arc::new(AtomicU64::new(0)));
-    let _busy = super::super::endpoint::Pick::new(Arc::clone(&endpoints[0]));
+    assert!(endpoints[0].load.try_begin(OPEN));
     let mut rolls = Rolls::new(3);
     assert!(
-        (0..1000).all(|_| picker.pick(&endpoints, rolls.next()) == 1),
+        (0..1000).all(|_| picker.pick(&endpoints, rolls.next(), None) == 1),
         "with two, both are always compared"
     );
 }
@@ -79,7 +86,7 @@ fn of_two_with_the_same_load_the_first_is_taken_as_a_peek_takes_it() {
     let picker = Picker::new(Policy::PowerOfTwo, &[1; 7], &Arc::new(AtomicU64::new(0)));
     let mut rolls = Rolls::new(5);
     for roll in (0..100).map(|_| rolls.next()) {
-        assert_eq!(picker.pick(&endpoints, roll), picker.peek(roll));
+        assert_eq!(picker.pick(&endpoints, roll, None), picker.peek(roll));
     }
 }
 
@@ -103,7 +110,7 @@ fn a_peek_follows_the_weights_whatever_the_policy() {
 fn round_robin_is_exact_over_a_round_and_smooth_within_it() {
     let picker = Picker::new(Policy::RoundRobin, &[5, 1, 1], &Arc::new(AtomicU64::new(0)));
     let endpoints = endpoints(3);
-    let order: Vec<usize> = (0..7).map(|_| picker.pick(&endpoints, 0)).collect();
+    let order: Vec<usize> = (0..7).map(|_| picker.pick(&endpoints, 0, None)).collect();
     let mut counts = BTreeMap::new();
     for place in &order {
         *counts.entry(*place).or_insert(0) += 1;
@@ -127,7 +134,7 @@ fn round_robin_stays_within_a_turn_of_heavy_weights() {
 fn nothing_to_pick_from_is_no_panic() {
     for policy in [Policy::Random, Policy::PowerOfTwo, Policy::RoundRobin] {
         let picker = Picker::new(policy, &[], &Arc::new(AtomicU64::new(0)));
-        let place = picker.pick(&[], u64::MAX);
+        let place = picker.pick(&[], u64::MAX, None);
         assert!([].get(place).is_none_or(|_: &u8| false), "{policy:?}");
     }
 }
@@ -149,7 +156,7 @@ proptest! {
         let endpoints = endpoints(weights.len());
         for policy in [Policy::Random, Policy::PowerOfTwo, Policy::RoundRobin] {
             let picker = Picker::new(policy, &weights, &Arc::new(AtomicU64::new(turn)));
-            let place = picker.pick(&endpoints, roll);
+            let place = picker.pick(&endpoints, roll, None);
             prop_assert!(place < weights.len());
             prop_assert!(weights[place] > 0, "{policy:?} picked weight 0");
         }

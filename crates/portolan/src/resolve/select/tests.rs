@@ -10,6 +10,7 @@ fn each_setting_leaves_the_others_as_they_were() {
     let version = semver::Version::new(1, 2, 3);
     let panic = Panic::Below { percent: 20, among: 9 };
     let wanted = Select {
+        max_in_flight: Some(7),
         tags: vec!["blue".into()],
         meta: [("team".into(), "a".into())].into(),
         version: Some(version.clone()),
@@ -21,7 +22,8 @@ fn each_setting_leaves_the_others_as_they_were() {
         max_age: Some(SECOND),
         on_stale: OnStale::Fail,
     };
-    let settings: [&dyn Fn(Select) -> Select; 9] = [
+    let settings: [&dyn Fn(Select) -> Select; 10] = [
+        &|select| select.max_in_flight(7),
         &|select| select.tag("blue"),
         &|select| select.meta("team", "a"),
         &|select| select.version(version.clone()),
@@ -64,6 +66,7 @@ fn what_is_wrong_is_named_with_its_setting() {
         (below(101, 1), "select.panic: 101 percent"),
         (below(50, 0), "select.panic: a share among 0"),
         (aged(SECOND / 2), "select.max_age: 500ms is under 1s"),
+        (Select::default().max_in_flight(0), "select.max_in_flight: 0 would let nothing through"),
         (Select::default().on_stale(nothing), "select.on_stale: the fallback list is empty"),
         (turning_to(16), "select.fallback_datacenters: 16 are too many"),
         (turning_to(20), "select.fallback_datacenters: 20 are too many"),
@@ -94,7 +97,9 @@ fn the_datacentres_are_the_first_and_then_its_fallbacks() {
 #[test]
 fn a_list_that_somebody_chose_is_filtered_no_more_and_never_doubted() {
     let select = Select::default().tag("blue").policy(Policy::Random).max_age(SECOND, OnStale::Fail);
-    assert_eq!(select.of_a_list(), Select { policy: Policy::Random, panic: Panic::Off, ..Select::default() });
+    let select = select.max_in_flight(3);
+    let expected = Select::default().policy(Policy::Random).panic(Panic::Off).max_in_flight(3);
+    assert_eq!(select.of_a_list(), expected);
 }
 
 #[test]

@@ -1,0 +1,174 @@
+//! What the resolver's task writes and its handles read: the selection, and how one of it is chosen.
+//!
+//! In:  a lookup, on any thread. Out: a pick, a look, or the typed answer why there is none. The first choice is the
+//! policy's; where that one is excluded, ejected or full, the others are asked, and what is excluded or ejected only
+//! when nothing else is left.
+//!
+//! Never: builds, blocks or allocates where there is an instance to pick; an endless search.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    endpoint::{Endpoint, Pick, now},
+    none::NoInstance,
+    select::Select,
+    selection::Selection,
+};
+use crate::{
+    model::{Identity, ServiceName},
+    roll::{below, thread_roll},
+    sync::Interest,
+};
+
+/// One peek in so many is counted, as that many: counting each would cost more than the peek.
+const PEEKS_COUNTED: u64 = 256;
+/// How often a policy is asked again for an instance that will do, before any such instance does.
+const TRIES: usize = 4;
+
+/// In this order, and on a cache line of its own: a lookup among a thousand services pays for each line that it must
+/// fetch, and all that it reads here is in the first.
+#[repr(C, align(64))]
+pub(super) struct Cell {
+    pub(super) selection: ArcSwap<Selection>,
+    seed: u64,
+    /// Whether the views know of a lookup since the task last took this back: a lookup that finds it set writes nothing.
+    pub(super) used: AtomicBool,
+    /// The same for who looks seldom, and forgets views that nobody uses.
+    pub(super) used_lately: AtomicBool,
+    pub(super) service: ServiceName,
+    pub(super) select: Arc<Select>,
+    /// Whether a caller who waits for the first answer has what it can get.
+    pub(super) settled: AtomicBool,
+    /// Told of lookups, so that a view which nobody uses can rest.
+    pub(super) interests: Box<[Arc<Interest>]>,
+    pub(super) counts: Box<Counts>,
+}
+
+/// Lookups that the metrics do not know of yet. On cache lines of its own: each write to it would else take the pointer
+/// to the selection, which is read in every lookup, away from all other threads.
+#[derive(Default)]
+#[repr(align(128))]
+pub(super) struct Counts {
+    pub(super) peeks: AtomicU64,
+    pub(super) nones: AtomicU64,
+    /// How often `service()` found it warm.
+    pub(super) found: AtomicU64,
+}
+
+impl Cell {
+    pub(super) fn new(
+        service: ServiceName,
+        select: Arc<Select>,
+        selection: Arc<Selection>,
+        settled: bool,
+        seed: u64,
+        interests: Box<[Arc<Interest>]>,
+    ) -> Self {
+        Self {
+            selection: ArcSwap::new(selection),
+            seed,
+            used: AtomicBool::new(false),
+            used_lately: AtomicBool::new(true),
+            service,
+            select,
+            settled: AtomicBool::new(settled),
+            interests,
+            counts: Box::default(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn pick(&self, not: &[&Identity]) -> Result<Pick, NoInstance> {
+        self.mark_used();
+        let selection = self.selection.load();
+        let since = selection.picker.is_timed().then(now);
+        let Some(chosen) = self.choose(&selection, since) else { return Err(self.none(&selection)) };
+        if not.is_empty() && selection.admits(chosen) {
+            return Ok(Pick::counted(Arc::clone(chosen), since));
+        }
+        self.pick_other(&selection, chosen, not, since)
+    }
+
+    /// A pick where the first choice may not do.
+    #[cold]
+    fn pick_other(
+        &self,
+        selection: &Selection,
+        chosen: &Arc<Endpoint>,
+        not: &[&Identity],
+        since: Option<Instant>,
+    ) -> Result<Pick, NoInstance> {
+        let excluded = |one: &Endpoint| not.iter().any(|identity| **identity == one.identity);
+        let wanted = |one: &&Arc<Endpoint>| !excluded(one) && selection.admits(one);
+        let again = (0..TRIES).filter_map(|_| self.choose(selection, since));
+        let mut tried = std::iter::once(chosen).chain(again);
+        let found = tried.find(wanted).or_else(|| self.in_some_order(selection).find(wanted));
+        let found = found
+            .or_else(|| self.in_some_order(selection).find(|one| selection.admits(one)))
+            .or_else(|| self.in_some_order(selection).find(|one| selection.admits_anyway(one)));
+        match found {
+            Some(found) => Ok(Pick::counted(Arc::clone(found), since)),
+            None => {
+                self.counts.nones.fetch_add(1, Ordering::Relaxed);
+                Err(selection.full(&self.service))
+            }
+        }
+    }
+
+    /// All of them, from one on that chance chooses: who comes after a full one in the list is not to get all of its share.
+    fn in_some_order<'a>(&self, selection: &'a Selection) -> impl Iterator<Item = &'a Arc<Endpoint>> {
+        let first = below(thread_roll(self.seed), selection.endpoints.len() as u64);
+        let (before, after) = selection.endpoints.split_at(usize::try_from(first).unwrap_or(0));
+        after.iter().chain(before)
+    }
+
+    #[inline]
+    fn choose<'a>(&self, selection: &'a Selection, now: Option<Instant>) -> Option<&'a Arc<Endpoint>> {
+        let place = selection.picker.pick(&selection.endpoints, thread_roll(self.seed), now);
+        selection.endpoints.get(place)
+    }
+
+    #[inline]
+    pub(super) fn peek<R>(&self, look: impl FnOnce(&Endpoint) -> R) -> Result<R, NoInstance> {
+        self.mark_used();
+        let selection = self.selection.load();
+        let roll = thread_roll(self.seed);
+        if roll.is_multiple_of(PEEKS_COUNTED) {
+            self.counts.peeks.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
+        }
+        match selection.endpoints.get(selection.picker.peek(roll)) {
+            Some(chosen) => Ok(look(chosen)),
+            None => Err(self.none(&selection)),
+        }
+    }
+
+    /// Says that somebody looks something up: once until the task takes it back.
+    #[inline]
+    pub(super) fn mark_used(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.first_use();
+        }
+    }
+
+    #[cold]
+    fn first_use(&self) {
+        self.used.store(true, Ordering::Relaxed);
+        self.used_lately.store(true, Ordering::Relaxed);
+        self.interests.iter().for_each(|interest| interest.used());
+    }
+
+    #[cold]
+    fn none(&self, selection: &Selection) -> NoInstance {
+        self.counts.nones.fetch_add(1, Ordering::Relaxed);
+        let unknown = || NoInstance::Unreachable { service: self.service.clone(), error: "".into() };
+        selection.none.clone().unwrap_or_else(unknown)
+    }
+}
