@@ -51,7 +51,7 @@ mod report;
 mod state;
 mod turns;
 
-pub(crate) use budget::Allowance;
+pub(crate) use budget::{Allowance, Bucket};
 pub(crate) use limits::Limits;
 pub use state::{BreakerState, RegistryState};
 

@@ -75,8 +75,8 @@ pub use register::{
 };
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
-    Ejection, Endpoint, Exclusion, Explanation, FailureKind, LeftOut, Mark, NoInstance, OnStale, Panic,
-    PastBound, Pick, Policy, Resolver, Select, Warning,
+    Attempt, CallError, Ejection, Endpoint, Exclusion, Explanation, Failed, FailureKind, GaveUp, LeftOut,
+    Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy, Resolver, Retry, RetryBudget, Select, Warning,
 };
 pub use snapshot::{
     Catalog, CatalogChanges, Changes, Failure, Freshness, Hidden, Reader, Retagged, Snapshot, Source,

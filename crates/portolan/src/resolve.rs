@@ -26,6 +26,7 @@ use crate::{
     sync::{Bound, Consumer, Interest},
 };
 
+mod call;
 mod cell;
 mod decide;
 mod endpoint;
@@ -36,16 +37,20 @@ mod none;
 mod outlier;
 mod pick;
 mod refresh;
+mod retry;
 mod select;
 mod selection;
 mod stage;
 mod task;
 
+pub use call::{Attempt, CallError, Failed};
 use cell::Cell;
 pub use endpoint::{Endpoint, FailureKind, Pick};
 pub(crate) use loads::Loads;
 pub use none::{LeftOut, NoInstance, PastBound};
 pub use outlier::Ejection;
+use retry::Account;
+pub use retry::{GaveUp, Retry, RetryBudget};
 pub use select::{Exclusion, OnStale, Panic, Policy, Select, Warning};
 pub use selection::Mark;
 use stage::Stage;
@@ -64,6 +69,8 @@ struct Inner {
     reader: Reader,
     /// By these a view knows that a resolver stands on it.
     _users: Vec<Arc<User>>,
+    /// The service's account of retries.
+    account: Arc<Account>,
     /// And how old it lets what is known become.
     _bounds: Vec<Bound>,
     _stop: DropGuard,
@@ -131,6 +138,7 @@ impl Resolver {
         let bound = |origin: &Origin| select.max_age.map(|max_age| origin.interest.bound(max_age));
         let bounds = origins.iter().filter_map(bound).collect();
         let users = origins.iter().map(|origin| Arc::clone(&origin.user)).collect();
+        let account = account_of(&origins);
         let mut stage = Stage::new(origins, select.clone(), overrides, seed);
         let first = stage.shows(tokio::time::Instant::now().into_std());
         let writer = Writer::new(Arc::clone(&first.snapshot));
@@ -143,6 +151,7 @@ impl Resolver {
             cell: Arc::clone(&cell),
             reader,
             _users: users,
+            account,
             _bounds: bounds,
             _stop: stop.drop_guard(),
         };
@@ -194,6 +203,14 @@ impl Resolver {
     pub(crate) fn take_in_use(&self) -> bool {
         let used = self.inner.cell.used_lately.swap(false, Ordering::Relaxed);
         used || Arc::strong_count(&self.inner) > 1
+    }
+
+    fn account(&self) -> &Account {
+        &self.inner.account
+    }
+
+    fn roll(&self) -> u64 {
+        self.inner.cell.roll()
     }
 
     /// The service.
@@ -257,6 +274,12 @@ impl Resolver {
             none: selection.none.clone(),
         }
     }
+}
+
+/// The first datacentre's is that of all: a service has one.
+fn account_of(origins: &[Origin]) -> Arc<Account> {
+    #[expect(clippy::indexing_slicing, reason = "a resolver stands on one view at least")]
+    origins[0].loads.account()
 }
 
 impl fmt::Debug for Inner {

@@ -6,6 +6,9 @@
 
 /// Picks and peeks answered. Labels: `service`, `outcome` (`picked`, `none`). Folded in each ten seconds; peeks are an estimate, one in 256 counted.
 pub(crate) const LOOKUPS: &str = "portolan_lookups_total";
+/// Requests that failed, by what came next. Labels: `service`, `outcome` (`sent`: a retry; and for none: `tries`,
+/// `not_idempotent`, `budget`, `deadline`). `budget` at all: the service fails for many.
+pub(crate) const RETRIES: &str = "portolan_retries_total";
 /// Times an instance was ejected for what came of its requests. Labels: `service`, `reason` (`failures_in_a_row`,
 /// `failing`, `slow`, `probe`). Steady growth: look at the instance that the log names.
 pub(crate) const EJECTIONS: &str = "portolan_ejections_total";
@@ -104,6 +107,9 @@ pub(crate) const TASK_PANICS: &str = "portolan_task_panics_total";
 /// The span of one request to the registry, at level debug. Fields: `method`, `path`, `index`, `wait` of what was asked,
 /// `status` of the answer.
 pub(crate) const REQUEST_SPAN: &str = "registry_request";
+/// The span of one try of a request to an instance, at level debug. Fields: `service`, `instance` (its id), `attempt` (from
+/// 1), `age` of what was known of it.
+pub(crate) const CALL_SPAN: &str = "request";
 
 /// The word of an error's kind, as a label.
 pub(crate) fn kind_label(kind: crate::error::Kind) -> &'static str {

@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     error::{Error, Kind},
     registry::consul::ConsulConfig,
-    resolve::Ejection,
+    resolve::{Ejection, RetryBudget},
 };
 
 mod cache;
@@ -33,6 +33,8 @@ pub struct Config {
     pub guard: GuardConfig,
     /// When an instance gets no requests for a while, because those that it got went wrong.
     pub ejection: Ejection,
+    /// How many retries the requests of a service may cause together.
+    pub retry_budget: RetryBudget,
     /// How long `service()` waits for the first answer. Default 5 s.
     pub start_wait: Duration,
     /// How many blocking reads may be open at once where each is a connection: over plain HTTP. Consul allows 200 for
@@ -59,6 +61,7 @@ impl Default for Config {
             cache: CacheConfig::default(),
             guard: GuardConfig::default(),
             ejection: Ejection::default(),
+            retry_budget: RetryBudget::default(),
             start_wait: Duration::from_secs(5),
             connections: 64,
             overrides: None,
@@ -113,6 +116,13 @@ impl Config {
         self
     }
 
+    /// How many retries the requests of a service may cause together.
+    #[must_use]
+    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
+        self.retry_budget = budget;
+        self
+    }
+
     /// How long `service()` waits for the first answer.
     #[must_use]
     pub fn start_wait(mut self, wait: Duration) -> Self {
@@ -155,6 +165,7 @@ impl Config {
         self.cache.check(&self.view)?;
         self.guard.check()?;
         self.ejection.check()?;
+        self.retry_budget.check()?;
         if !(1..=10_000).contains(&self.connections) {
             let what = format!("connections: {} is not from 1 to 10000; 64 is the default", self.connections);
             return Err(Error::new(Kind::Config, what));
@@ -205,6 +216,18 @@ mod tests {
             (
                 Config::default().view(view().suspicion(crate::Suspicion::default().share(f64::NAN))),
                 "view.suspicion.share: NaN is not from 0 to 1",
+            ),
+            (
+                Config::default().retry_budget(RetryBudget::default().percent(1_001)),
+                "retry_budget.percent: 1001 is not from 0 to 1000",
+            ),
+            (
+                Config::default().retry_budget(RetryBudget::default().per_second(0)),
+                "retry_budget.per_second: 0 is not from 1 to 100000",
+            ),
+            (
+                Config::default().ejection(Ejection::default().probes(0)),
+                "ejection.probes: 0 is not from 1 to 1000",
             ),
             (Config::default().connections(0), "connections: 0 is not from 1 to 10000"),
             (guarded(guard().open_after(0)), "guard.open_after: 0 is not from 1 to 1000; 5 is the default"),

@@ -108,7 +108,8 @@ impl Views {
             let nothing = Snapshot::nothing(key.service.clone());
             let (ends, remember) = Ends::new(Snapshot { datacenter: key.datacenter.clone(), ..nothing });
             let interest = Arc::new(Interest::default());
-            let loads = Arc::new(Loads::new(key.service.clone(), config.ejection.clone(), now()));
+            let (ejection, budget) = (config.ejection.clone(), config.retry_budget);
+            let loads = Arc::new(Loads::new(key.service.clone(), ejection, budget, now()));
             let user = Arc::default();
             let origin = Origin { reader: ends.reader(), loads, interest: Arc::clone(&interest), user };
             let stop = tasks.stop();

@@ -34,7 +34,7 @@ pub(crate) struct Allowance {
 
 /// A token bucket, as the time at which it would be full.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     /// The time in which one token is earned.
     each: Duration,
     /// The time in which an empty bucket fills.
@@ -44,7 +44,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     /// A full one with `burst` tokens, earning `per_second`; both at least 1.
-    pub(super) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
+    pub(crate) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
         let each = Duration::from_secs(1).checked_div(per_second).unwrap_or(Duration::from_secs(1));
         Self { each, whole: each.saturating_mul(burst.max(1)), full_at: now }
     }
@@ -58,7 +58,7 @@ impl Bucket {
     ///
     /// # Errors
     /// When there will be one.
-    pub(super) fn take(&mut self, now: Instant) -> Result<(), Instant> {
+    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Instant> {
         let after = self.full_at.max(now).checked_add(self.each).unwrap_or(now);
         match now.checked_add(self.whole) {
             Some(empty) if after > empty => {

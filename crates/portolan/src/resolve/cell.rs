@@ -125,14 +125,19 @@ impl Cell {
 
     /// All of them, from one on that chance chooses: who comes after a full one in the list is not to get all of its share.
     fn in_some_order<'a>(&self, selection: &'a Selection) -> impl Iterator<Item = &'a Arc<Endpoint>> {
-        let first = below(thread_roll(self.seed), selection.endpoints.len() as u64);
+        let first = below(self.roll(), selection.endpoints.len() as u64);
         let (before, after) = selection.endpoints.split_at(usize::try_from(first).unwrap_or(0));
         after.iter().chain(before)
     }
 
     #[inline]
+    pub(super) fn roll(&self) -> u64 {
+        thread_roll(self.seed)
+    }
+
+    #[inline]
     fn choose<'a>(&self, selection: &'a Selection, now: Option<Instant>) -> Option<&'a Arc<Endpoint>> {
-        let place = selection.picker.pick(&selection.endpoints, thread_roll(self.seed), now);
+        let place = selection.picker.pick(&selection.endpoints, self.roll(), now);
         selection.endpoints.get(place)
     }
 
@@ -140,7 +145,7 @@ impl Cell {
     pub(super) fn peek<R>(&self, look: impl FnOnce(&Endpoint) -> R) -> Result<R, NoInstance> {
         self.mark_used();
         let selection = self.selection.load();
-        let roll = thread_roll(self.seed);
+        let roll = self.roll();
         if roll.is_multiple_of(PEEKS_COUNTED) {
             self.counts.peeks.fetch_add(PEEKS_COUNTED, Ordering::Relaxed);
         }

@@ -138,6 +138,12 @@ impl Pick {
         Self { endpoint, since }
     }
 
+    /// The instance, to keep beyond the pick: then it counts as no request.
+    #[must_use]
+    pub fn endpoint(&self) -> Arc<Endpoint> {
+        Arc::clone(&self.endpoint)
+    }
+
     /// The request was answered after `latency`.
     #[inline]
     pub fn success(mut self, latency: Duration) {

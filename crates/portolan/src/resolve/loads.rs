@@ -20,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     load::{Load, OPEN},
     outlier::{Change, Ejection, Outliers, Sample, Standing},
+    retry::{Account, RetryBudget},
 };
 use crate::{
     model::{Identity, Instance, ServiceName},
@@ -35,6 +36,8 @@ pub(crate) struct Loads {
     service: ServiceName,
     settings: Ejection,
     signal: Arc<Signal>,
+    /// The service's account of retries.
+    account: Arc<Account>,
     #[expect(
         clippy::disallowed_types,
         reason = "cold path: when a selection is built, and when outcomes are judged"
@@ -92,15 +95,21 @@ impl Signal {
 }
 
 impl Loads {
-    pub(crate) fn new(service: ServiceName, settings: Ejection, now: Instant) -> Self {
+    pub(crate) fn new(service: ServiceName, settings: Ejection, budget: RetryBudget, now: Instant) -> Self {
         let row = if settings.most_percent == 0 { u32::MAX } else { settings.failures_in_a_row };
         Self {
             service,
             settings,
             signal: Arc::new(Signal::new(now, row)),
+            account: Arc::new(Account::new(budget, now)),
             cold: Cold::default().into(),
             generation: watch::Sender::new(0),
         }
+    }
+
+    /// The service's account of retries.
+    pub(super) fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
     }
 
     /// The loads of these instances, in their order: those there are, and new ones.

@@ -32,7 +32,7 @@ fn live(instances: &[Instance], held: &[Instance]) -> Snapshot {
 }
 
 fn loads() -> Arc<Loads> {
-    Arc::new(Loads::new(web(), Ejection::default(), endpoint::now()))
+    Arc::new(Loads::new(web(), Ejection::default(), RetryBudget::default(), endpoint::now()))
 }
 
 fn build(snapshot: &Snapshot, select: &Select) -> Selection {
@@ -261,5 +261,6 @@ async fn an_answer_says_how_fresh_it_is() {
 }
 
 mod bounds;
+mod calls;
 mod ejection;
 mod panics;

@@ -11,6 +11,7 @@ use crate::{
         load::OPEN,
         loads::Loads,
         outlier::Ejection,
+        retry::RetryBudget,
         selection::Mark,
     },
     roll::Rolls,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 fn loads() -> Loads {
-    Loads::new("web".parse().unwrap(), Ejection::default(), now())
+    Loads::new("web".parse().unwrap(), Ejection::default(), RetryBudget::default(), now())
 }
 
 fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
