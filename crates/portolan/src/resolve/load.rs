@@ -194,6 +194,11 @@ impl Load {
         self.gate.store(gate, Ordering::Relaxed);
     }
 
+    #[cfg(test)]
+    pub(super) fn gate(&self) -> u32 {
+        self.gate.load(Ordering::Relaxed)
+    }
+
     /// Whether it is ejected: it gets nothing.
     pub(super) fn is_ejected(&self) -> bool {
         self.gate.load(Ordering::Relaxed) == 0

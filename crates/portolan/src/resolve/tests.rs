@@ -262,5 +262,6 @@ async fn an_answer_says_how_fresh_it_is() {
 
 mod bounds;
 mod calls;
+mod choices;
 mod ejection;
 mod panics;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{check::CheckKind, register::spec::Address};
+use crate::{check::CheckKind, model::Identity, register::spec::Address};
 
 fn defined(spec: &Registration, address: &str) -> Definition {
     spec.validate().unwrap();
@@ -83,6 +83,35 @@ fn a_unique_id_tells_service_host_and_port() {
     assert_eq!(unique_id("web", "fd00::1", 80, 0), "web-fd00--1-80-aaaaaaaa");
     let longest = unique_id(&"ü".repeat(127), &"h".repeat(300), 65_535, 7);
     ServiceId::new(longest).unwrap();
+}
+
+#[test]
+fn a_predecessor_stood_at_the_same_place_and_differs_in_the_random_part_alone() {
+    let at = |id: &str, node: &str, address: &str, port| {
+        Arc::new(Instance::new(Identity::new("dc1", node, id), "web", address, port))
+    };
+    let ours = at("web-host-80-aaaaaaaa", "n1", "10.0.0.1", 80);
+    let dead = at("web-host-80-bbbbbbbb", "n1", "10.0.0.1", 80);
+    let ids = |ours: &Instance, all: &[Arc<Instance>]| -> Vec<String> {
+        predecessors(ours, all).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(ids(&ours, &[Arc::clone(&dead), Arc::clone(&ours)]), ["web-host-80-bbbbbbbb"]);
+    for other in [
+        at("web-host-80-bbbbbbbb", "n2", "10.0.0.1", 80),
+        at("web-host-80-bbbbbbbb", "n1", "10.0.0.2", 80),
+        at("web-host-80-bbbbbbbb", "n1", "10.0.0.1", 81),
+        at("web-host-81-bbbbbbbb", "n1", "10.0.0.1", 80),
+        at("web-host-80-bbbbbbb", "n1", "10.0.0.1", 80),
+        at("web-host-80-bbbbbbbbb", "n1", "10.0.0.1", 80),
+        at("web-host-80-bbbbbbb1", "n1", "10.0.0.1", 80),
+        at("web", "n1", "10.0.0.1", 80),
+    ] {
+        assert_eq!(ids(&ours, &[Arc::clone(&other)]), [""; 0], "{other:?}");
+    }
+    for ours in [at("web-1", "n1", "10.0.0.1", 80), at("web-host-0-aaaaaaaa", "n1", "10.0.0.1", 0)] {
+        let twin = at("web-host-0-bbbbbbbb", "n1", "10.0.0.1", ours.port);
+        assert_eq!(ids(&ours, &[twin]), [""; 0], "{ours:?}");
+    }
 }
 
 #[test]

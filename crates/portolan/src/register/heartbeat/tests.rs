@@ -95,6 +95,17 @@ fn a_failed_report_is_repeated_soon_but_not_at_once() {
 }
 
 #[test]
+fn half_the_ttl_itself_is_in_time() {
+    for (waited, late) in [(TTL / 2, false), (TTL / 2 + Duration::from_nanos(1), true)] {
+        let now = start();
+        let mut beat = ttl(now);
+        beat.take(now).unwrap();
+        beat.done(Ok(()), now + waited, 0);
+        assert_eq!(beat.is_late(), late, "{waited:?}");
+    }
+}
+
+#[test]
 fn a_report_that_is_not_acknowledged_within_half_the_ttl_is_late_until_one_is_in_time() {
     let start = start();
     let mut beat = ttl(start);
