@@ -1,7 +1,8 @@
 //! `cargo xtask sim --planted`: bugs that are put into a copy of the product, to show that the simulation finds them.
 //!
-//! In:  `crates/portolan-sim/planted/NN-name.patch`: what the bug is, up to the first line that starts with `---`, then a
-//! patch as `git diff` writes it. Out: a table: each bug, the law that found it, after how many seeds.
+//! In:  `crates/portolan-sim/planted/NN-name.patch`: what the bug is, then a patch as `git diff` writes it. A line `Test:
+//! FILTER` in what it is: not the simulation is to find it, for it has none of that, but a test of the library of such a
+//! name. Out: a table: each bug, the law that found it, after how many seeds; or the test.
 //!
 //! Never: touches the checkout; calls a bug found when it was not built; passes over a patch that no longer applies.
 
@@ -38,6 +39,8 @@ enum End {
         seeds: u64,
         law: String,
     },
+    /// The test that failed.
+    Tested(String),
     Missed,
     DoesNotApply(String),
     DoesNotBuild,
@@ -57,7 +60,7 @@ pub(crate) fn command(project: &Project, wanted: Option<&str>) -> Result<Ending>
     }
     copy_tree(project, &copy)?; // so that what is left there has no bug in it
     println!("\n{}", table(&rows));
-    let found = rows.iter().filter(|row| matches!(row.end, End::Found { .. })).count();
+    let found = rows.iter().filter(|row| matches!(row.end, End::Found { .. } | End::Tested(_))).count();
     println!("{found} of {} planted bugs found", rows.len());
     Ok(if found == rows.len() { Ending::Well } else { Ending::Failed })
 }
@@ -86,12 +89,42 @@ fn plant(project: &Project, copy: &Path, target: &Path, patch: &Path) -> Result<
     if !applied.status.success() {
         return Ok(Row { name, end: End::DoesNotApply(applied.text.trim().to_owned()) });
     }
+    let text = fs::read_to_string(patch).with_context(|| patch.display().to_string())?;
+    if let Some(filter) = filter(&text) {
+        return Ok(Row { name, end: tested(copy, target, filter)? });
+    }
     let Ok(run) = sim::built_anew(project, copy, target) else {
         return Ok(Row { name, end: End::DoesNotBuild });
     };
     let said = run.words("--seeds").word(SEEDS.to_string()).tee()?;
     let end = if said.status.success() { End::Missed } else { verdict(&said.text) };
     Ok(Row { name, end })
+}
+
+/// The tests that are to find a bug, where the simulation is not.
+fn filter(patch: &str) -> Option<&str> {
+    let head = patch.lines().take_while(|line| !line.starts_with("diff "));
+    head.filter_map(|line| line.strip_prefix("Test: ")).next()
+}
+
+fn tested(copy: &Path, target: &Path, filter: &str) -> Result<End> {
+    let tests = |more: &str| {
+        let run = Run::new("cargo", copy).words("test --quiet --package portolan --lib --target-dir").word(target);
+        let run = run.env("CARGO_PROFILE_DEV_DEBUG", "false").env("RUSTFLAGS", "--cap-lints=allow");
+        // What made one fail must not be left behind for the next.
+        run.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true").words(more)
+    };
+    if !tests("--no-run").tee()?.status.success() {
+        return Ok(End::DoesNotBuild);
+    }
+    let said = tests("").word(filter).tee()?;
+    Ok(if said.status.success() { End::Missed } else { failed_test(&said.text) })
+}
+
+/// Reads `---- resolve::tests::one stdout ----`.
+fn failed_test(text: &str) -> End {
+    let named = |line: &str| Some(line.strip_prefix("---- ")?.strip_suffix(" stdout ----")?.to_owned());
+    text.lines().find_map(named).map_or(End::Missed, End::Tested)
 }
 
 /// Reads `seed 17: law 3 broken: …`.
@@ -139,7 +172,8 @@ fn table(rows: &[Row]) -> String {
     let line = |Row { name, end }: &Row| {
         let end = match end {
             End::Found { seeds, law } => format!("{seeds:>6}  {law}"),
-            End::Missed => format!("     -  NOT FOUND in {SEEDS} seeds"),
+            End::Tested(test) => format!("     -  the test {test}"),
+            End::Missed => format!("     -  NOT FOUND in {SEEDS} seeds, or by the tests it names"),
             End::DoesNotApply(why) => {
                 format!("     -  the patch does not apply to this {SIM}'s product: {why}")
             }
@@ -165,11 +199,20 @@ mod tests {
     }
 
     #[test]
+    fn a_bug_that_names_a_test_is_found_by_it() {
+        assert_eq!(filter("A bug.\nTest: resolve::\n\ndiff --git a/x b/x\n"), Some("resolve::"));
+        assert_eq!(filter("A bug.\n\ndiff --git a/x b/x\nTest: no\n"), None);
+        let said = "failures:\n\n---- resolve::tests::one stdout ----\nthread 'x' panicked\n";
+        assert_eq!(failed_test(said), End::Tested("resolve::tests::one".to_owned()));
+        assert_eq!(failed_test("error: could not run"), End::Missed);
+    }
+
+    #[test]
     fn the_table_says_what_was_not_found() {
         let row = |name: &str, end| Row { name: name.to_owned(), end };
         let rows =
             [row("01-a", End::Found { seeds: 3, law: "law 1 broken".to_owned() }), row("02-bb", End::Missed)];
-        let expected = "planted bug   seeds  found by\n01-a        3  law 1 broken\n02-bb       -  NOT FOUND in 3000 seeds\n";
+        let expected = "planted bug   seeds  found by\n01-a        3  law 1 broken\n02-bb       -  NOT FOUND in 3000 seeds, or by the tests it names\n";
         assert_eq!(table(&rows), expected);
     }
 }
