@@ -109,7 +109,8 @@ fn filter(patch: &str) -> Option<&str> {
 
 fn tested(copy: &Path, target: &Path, filter: &str) -> Result<End> {
     let tests = |more: &str| {
-        let run = Run::new("cargo", copy).words("test --quiet --package portolan --lib --target-dir").word(target);
+        let run =
+            Run::new("cargo", copy).words("test --quiet --package portolan --lib --target-dir").word(target);
         let run = run.env("CARGO_PROFILE_DEV_DEBUG", "false").env("RUSTFLAGS", "--cap-lints=allow");
         // What made one fail must not be left behind for the next.
         run.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true").words(more)

@@ -96,6 +96,7 @@ async fn what_is_wrong_is_named_before_anything_is_sent() {
         let error = put(&guard, &node).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Config, "{error}");
         assert!(error.to_string().starts_with(named), "{error}\n{named}");
+        assert_eq!(node.validate().unwrap_err().to_string(), error.to_string());
     }
     let refused = put(&guard, &database()).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Rejected);
@@ -105,6 +106,18 @@ async fn what_is_wrong_is_named_before_anything_is_sent() {
 
 fn defined() -> NodeDefinition {
     database().define().unwrap()
+}
+
+#[test]
+fn a_write_that_did_not_show_is_told_in_words() {
+    let mut part = defined();
+    let says = |write: Write| write.to_string();
+    assert_eq!(says(Write::Put(part.clone())), "its service pg-1 as it was sent");
+    part.services.clear();
+    assert_eq!(says(Write::Put(part)), "its address, meta and checks as they were sent");
+    assert_eq!(says(Write::Remove(NodePart::Node)), "that it is gone");
+    assert_eq!(says(Write::Remove(NodePart::Service(service("pg-1")))), "that its service pg-1 is gone");
+    assert_eq!(says(Write::Remove(NodePart::Check(check("alive")))), "that its check alive is gone");
 }
 
 /// The writes, each as a word.
@@ -157,6 +170,13 @@ fn only_what_differs_is_written() {
     held.checks.insert(check("spare"), spare.clone());
     held.services.get_mut(&service("pg-1")).unwrap().checks.insert(check("more"), spare.clone());
     assert_eq!(words(&wanted, Some(&held)), ["no check spare", "no check more", "no service old"]);
+    // Of several checks of a service that is unchanged only the one that differs is sent.
+    let mut two = wanted.clone();
+    two.services.get_mut(&service("pg-1")).unwrap().checks.insert(check("more"), spare.clone());
+    let mut held = two.clone();
+    held.services.get_mut(&service("pg-1")).unwrap().checks.get_mut(&check("more")).unwrap().output =
+        "new".into();
+    assert_eq!(words(&two, Some(&held)), ["pg-1 more"]);
     // A check that moves from the node to the service is not taken away again.
     let mut held = wanted.clone();
     let mut moved = pg(&mut held);
