@@ -58,7 +58,7 @@ impl Maglev {
             [(_, only, _)] => Box::new([*only]) as Box<[u32]>,
             several => {
                 let size = size(several.len());
-                filled(several.iter().map(|one| Member::new(*one, size)).collect(), size)
+                filled(members(several, size), size)
             }
         };
         Self { slots }
@@ -102,6 +102,20 @@ pub(super) fn identity_hash(identity: &Identity) -> u64 {
 fn size(members: usize) -> u32 {
     let ample = |size: &&u32| **size as usize >= members.saturating_mul(SLOTS_EACH);
     SIZES.iter().find(ample).or(SIZES.last()).copied().unwrap_or(1)
+}
+
+/// Those of one hash would go after each other through the same slots, for ever if they were many: each after the first
+/// has an order of its own.
+fn members(sorted: &[(u64, u32, u32)], size: u32) -> Vec<Member> {
+    let mut twins = 0_u64;
+    let mut before = None;
+    let member = |(hash, place, weight): &(u64, u32, u32)| {
+        twins = if before == Some(*hash) { twins.saturating_add(1) } else { 0 };
+        before = Some(*hash);
+        let own = if twins == 0 { *hash } else { mix(hash.wrapping_add(twins)) };
+        Member::new((own, *place, *weight), size)
+    };
+    sorted.iter().map(member).collect()
 }
 
 impl Member {

@@ -171,6 +171,8 @@ fn nothing_but_identities_and_weights_decides() {
 fn it_is_the_same_table_in_every_version() {
     assert_eq!(identity_hash(&identity(1)), 0xB348_DFAE_3015_2C2E);
     let table = table(&[0, 1, 2, 3, 4], &[1, 2, 3, 4, 5]);
+    let bytes: Vec<u8> = table.slots.iter().flat_map(|place| place.to_le_bytes()).collect();
+    assert_eq!(xxh3_64(&bytes), 0xBB78_2769_8116_F822);
     let picks: Vec<usize> = (0..12u8).map(|key| table.pick(xxh3_64(&[key]))).collect();
     assert_eq!(picks, [2, 4, 1, 2, 3, 4, 3, 2, 4, 4, 0, 1]);
     let walk: Vec<usize> = table.places(xxh3_64(b"session-1")).take(12).collect();
@@ -196,8 +198,8 @@ fn each_part_of_an_identity_counts_and_none_runs_into_the_next() {
 
 #[test]
 fn a_key_goes_through_every_slot_once_from_its_own() {
-    let table = table(&[0, 1, 2], &[1, 1_000_000, 7]);
-    for hash in [0, 1, u64::MAX, xxh3_64(b"x")] {
+    let table = table(&[0, 1, 2], &[1, 2, 3]);
+    for hash in [0, 1, u64::MAX, xxh3_64(b"x"), xxh3_64(b"y"), xxh3_64(b"z")] {
         let walk: Vec<usize> = table.places(hash).collect();
         assert_eq!(walk.first(), Some(&table.pick(hash)));
         let mut found = vec![0; 3];
@@ -235,8 +237,8 @@ fn one_great_weight_among_many_small_ones_leaves_each_a_slot() {
 
 #[test]
 fn instances_of_the_same_hash_share() {
-    let counts = counts(&Maglev::new([(7, 1), (7, 1), (7, 1)].into_iter()), 3);
-    assert!(counts.iter().all(|slots| *slots > 21_000), "{counts:?}");
+    let counts = counts(&Maglev::new([(7, 1); 500].into_iter()), 500);
+    assert!(counts.iter().all(|slots| (131..=132).contains(slots)), "{counts:?}");
 }
 
 proptest! {
