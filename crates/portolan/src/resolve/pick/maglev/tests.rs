@@ -57,7 +57,7 @@ fn a_table_has_a_hundred_slots_for_each_of_its_instances_and_is_bounded() {
     ] {
         assert_eq!(size(instances), expected, "{instances}");
     }
-    let factor = |size: u32| (2..size).take_while(|by| by * by <= size).find(|by| size % by == 0);
+    let factor = |size: u32| (2..size).take_while(|by| by * by <= size).find(|by| size.is_multiple_of(*by));
     assert_eq!(SIZES.map(factor), [None; 4], "each is a prime, or some order would leave out slots");
 }
 
