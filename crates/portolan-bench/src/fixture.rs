@@ -37,7 +37,11 @@ impl Fixture {
 
     /// A resolver over a service of so many instances.
     pub(crate) fn resolver(&self, instances: u16, policy: Policy) -> anyhow::Result<Resolver> {
-        let select = Select::default().policy(policy);
+        self.resolver_by(instances, Select::default().policy(policy))
+    }
+
+    /// The same, by all that can be asked for.
+    pub(crate) fn resolver_by(&self, instances: u16, select: Select) -> anyhow::Result<Resolver> {
         let name = format!("web-{instances}");
         Ok(self.runtime.block_on(self.discovery.service_with(&name, select))?)
     }

@@ -30,11 +30,28 @@ pub(crate) fn cases(fixture: &Fixture, instances: u16) -> anyhow::Result<Vec<Cas
             move || pick(&resolver)
         }));
     }
+    cases.push(by_key(fixture.resolver(instances, Policy::Maglev)?));
     cases.extend(limits::borrowed(instances));
     cases.extend(limits::owned(instances));
     #[cfg(feature = "peers")]
     cases.extend(crate::peers::handle(instances)?);
     Ok(cases)
+}
+
+fn by_key(resolver: Resolver) -> Case {
+    Case::new(Kind::Portolan, "pick by key, maglev", move |thread| {
+        let (resolver, mut next_key) = (resolver.clone(), keys(thread));
+        move || resolver.pick_by_key(&next_key()).map_or(0, |pick| port(&pick))
+    })
+}
+
+/// Keys that nobody has seen yet, other ones on each thread. Their hashes lie anywhere.
+pub(crate) fn keys(thread: usize) -> impl FnMut() -> [u8; 16] {
+    let mut key = (thread as u128) << 64;
+    move || {
+        key += 1;
+        key.to_be_bytes()
+    }
 }
 
 fn port(endpoint: &Endpoint) -> u16 {

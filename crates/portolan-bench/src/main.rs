@@ -25,6 +25,7 @@ mod name;
 #[cfg(feature = "peers")]
 mod peers;
 mod report;
+mod table;
 mod walk;
 
 use fixture::Fixture;
@@ -72,6 +73,12 @@ fn main() -> anyhow::Result<()> {
         let answer = answer::rows(if options.quick { 4 } else { 40 })?;
         println!("{}", report::plain_table(&title, &answer));
         rows.extend(answer);
+    }
+    let title = format!("a table by key over {} instances", table::INSTANCES);
+    if options.filter.as_ref().is_none_or(|text| title.contains(text)) {
+        let table = table::rows(&fixture, if options.quick { 4 } else { 40 })?;
+        println!("{}", report::plain_table(&title, &table));
+        rows.extend(table);
     }
     println!("{}", report::verdict(&rows));
     if let Some(path) = &options.json {

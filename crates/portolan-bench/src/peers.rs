@@ -16,12 +16,13 @@ use foldhash::fast::FixedState;
 use pingora_load_balancing::{
     Backend, Backends, LoadBalancer,
     discovery::Static,
-    selection::{BackendIter, BackendSelection, Random, RoundRobin},
+    selection::{BackendIter, BackendSelection, Consistent, Random, RoundRobin},
 };
 use tower::{Service, balance::p2c::Balance, discover::ServiceList, load::Load};
 
 use crate::{
     fixture::place,
+    handle::keys,
     limits::{Dice, Row, found, p2c_port, rows},
     measure::{Case, Kind},
     walk::Walk,
@@ -31,11 +32,12 @@ pub(crate) fn handle(instances: u16) -> anyhow::Result<Vec<Case>> {
     Ok(vec![
         pingora::<RoundRobin>("pingora select, round robin", instances)?,
         pingora::<Random>("pingora select, random", instances)?,
+        pingora::<Consistent>("pingora select, consistent", instances)?,
         tower(instances),
     ])
 }
 
-/// One select of pingora: by its documentation, a key that the policy does not need and at most so many tries.
+/// One select of pingora: by its documentation, a key, which only the consistent policy needs, and at most so many tries.
 fn pingora<S>(name: &str, instances: u16) -> anyhow::Result<Case>
 where
     S: BackendSelection + Send + Sync + 'static,
@@ -52,10 +54,12 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     runtime.block_on(update).ok().context("pingora: update")?;
     let balancer = Arc::new(balancer);
-    Ok(Case::new(Kind::Peer, name, move |_| {
-        let balancer = Arc::clone(&balancer);
+    Ok(Case::new(Kind::Peer, name, move |thread| {
+        let (balancer, mut next_key) = (Arc::clone(&balancer), keys(thread));
         move || {
-            balancer.select(b"", 256).map_or(0, |backend| backend.addr.as_inet().map_or(0, |at| at.port()))
+            balancer
+                .select(&next_key(), 256)
+                .map_or(0, |backend| backend.addr.as_inet().map_or(0, |at| at.port()))
         }
     }))
 }

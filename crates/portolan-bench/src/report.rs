@@ -39,6 +39,7 @@ fn compared(case: &str) -> [&'static str; 2] {
         "warm + peek" => ["DashMap + slice, p2c", "plain map (foldhash)"],
         "peek, round robin" => ["pingora select, round robin", "arc-swap load + slice, p2c"],
         "pick, round robin" => ["pingora select, round robin", "arc-swap load + p2c, counted"],
+        "pick by key, maglev" => ["pingora select, consistent", "arc-swap load + p2c, counted"],
         peek if peek.starts_with("peek") => ["pingora select, random", "arc-swap load + slice, p2c"],
         _ => ["pingora select, random", "arc-swap load + p2c, counted"],
     }
@@ -49,6 +50,7 @@ fn target(case: &str, scope: Scope, threads: u32) -> Option<f64> {
     match (case, scope, threads) {
         ("warm", _, 1) => Some(30.0),
         (peek, Scope::Handle(_), 1) if peek.starts_with("peek") => Some(15.0),
+        ("pick by key, maglev", Scope::Handle(_), _) => Some(60.0),
         (pick, Scope::Handle(instances), threads) if pick.starts_with("pick") => {
             let few = if instances <= 100 { 1.0 } else { 2.0 };
             Some(30.0 * few * f64::from(threads))
@@ -277,6 +279,22 @@ mod tests {
         assert!(
             verdict(&rows).contains("not met: peek, p2c, 10000 instances over 3: 1.60 ratio, at most 1.5")
         );
+    }
+
+    #[test]
+    fn a_pick_by_key_is_judged_by_one_figure_everywhere() {
+        let group = |instances| {
+            let cases = vec![case("pick by key, maglev", Kind::Portolan, 59.0, 30.0)];
+            Group { scope: Scope::Handle(instances), cases }
+        };
+        let rows = rows(&[group(3), group(10_000)]);
+        for instances in [3, 10_000] {
+            let name = |threads| format!("pick by key, maglev, {instances} instances, {threads}");
+            for threads in ["1 thread", "2 threads"] {
+                let row = row(&rows, &name(threads));
+                assert_eq!((row.target, row.met), (Some(60.0), Some(true)), "{}", row.name);
+            }
+        }
     }
 
     #[test]

@@ -24,14 +24,12 @@ use super::{
 };
 use crate::{
     model::{Identity, ServiceName},
-    roll::{below, thread_roll},
+    roll::thread_roll,
     sync::Interest,
 };
 
 /// One peek in so many is counted, as that many: counting each would cost more than the peek.
 const PEEKS_COUNTED: u64 = 256;
-/// How often a policy is asked again for an instance that will do, before any such instance does.
-const TRIES: usize = 4;
 
 /// In this order, and on a cache line of its own: a lookup among a thousand services pays for each line that it must
 /// fetch, and all that it reads here is in the first.
@@ -85,16 +83,20 @@ impl Cell {
         }
     }
 
+    /// Picks by a roll, which is chance or a key's, one that is none of `not` as long as there is another.
     #[inline]
-    pub(super) fn pick(&self, not: &[&Identity]) -> Result<Pick, NoInstance> {
+    pub(super) fn pick(&self, roll: u64, not: &[&Identity]) -> Result<Pick, NoInstance> {
         self.mark_used();
         let selection = self.selection.load();
-        let since = selection.picker.is_timed().then(now);
-        let Some(chosen) = self.choose(&selection, since) else { return Err(self.none(&selection)) };
+        let Selection { endpoints, picker, .. } = &**selection;
+        let since = picker.is_timed().then(now);
+        let Some(chosen) = endpoints.get(picker.pick(endpoints, roll, since)) else {
+            return Err(self.none(&selection));
+        };
         if not.is_empty() && selection.admits(chosen) {
             return Ok(Pick::counted(Arc::clone(chosen), since));
         }
-        self.pick_other(&selection, chosen, not, since)
+        self.pick_other(&selection, chosen, not, (roll, since))
     }
 
     /// A pick where the first choice may not do.
@@ -104,17 +106,18 @@ impl Cell {
         selection: &Selection,
         chosen: &Arc<Endpoint>,
         not: &[&Identity],
-        since: Option<Instant>,
+        (roll, since): (u64, Option<Instant>),
     ) -> Result<Pick, NoInstance> {
+        let Selection { endpoints, picker, .. } = selection;
         let excluded = |one: &Endpoint| not.iter().any(|identity| **identity == one.identity);
-        let wanted = |one: &&Arc<Endpoint>| !excluded(one) && selection.admits(one);
-        let again = (0..TRIES).filter_map(|_| self.choose(selection, since));
-        let mut tried = std::iter::once(chosen).chain(again);
-        let found = tried.find(wanted).or_else(|| self.in_some_order(selection).find(wanted));
-        let found = found
-            .or_else(|| self.in_some_order(selection).find(|one| selection.admits(one)))
-            .or_else(|| self.in_some_order(selection).find(|one| selection.admits_anyway(one)));
-        match found {
+        if !excluded(chosen) && selection.admits(chosen) {
+            return Ok(Pick::counted(Arc::clone(chosen), since));
+        }
+        let found = picker
+            .pick_one_that(endpoints, roll, since, |one| !excluded(one) && selection.admits(one))
+            .or_else(|| picker.pick_one_that(endpoints, roll, since, |one| selection.admits(one)))
+            .or_else(|| picker.pick_one_that(endpoints, roll, since, |one| selection.admits_anyway(one)));
+        match found.and_then(|place| endpoints.get(place)) {
             Some(found) => Ok(Pick::counted(Arc::clone(found), since)),
             None => {
                 self.counts.nones.fetch_add(1, Ordering::Relaxed);
@@ -123,22 +126,9 @@ impl Cell {
         }
     }
 
-    /// All of them, from one on that chance chooses: who comes after a full one in the list is not to get all of its share.
-    fn in_some_order<'a>(&self, selection: &'a Selection) -> impl Iterator<Item = &'a Arc<Endpoint>> {
-        let first = below(self.roll(), selection.endpoints.len() as u64);
-        let (before, after) = selection.endpoints.split_at(usize::try_from(first).unwrap_or(0));
-        after.iter().chain(before)
-    }
-
     #[inline]
     pub(super) fn roll(&self) -> u64 {
         thread_roll(self.seed)
-    }
-
-    #[inline]
-    fn choose<'a>(&self, selection: &'a Selection, now: Option<Instant>) -> Option<&'a Arc<Endpoint>> {
-        let place = selection.picker.pick(&selection.endpoints, self.roll(), now);
-        selection.endpoints.get(place)
     }
 
     #[inline]

@@ -1,7 +1,8 @@
 //! The policies: small functions from a table and a roll to a place in it. PURE but for the loads that
 //! two of them compare.
 //!
-//! In:  weights, once, when the selection is built; then a roll for each pick. Out: an index below the length.
+//! In:  weights, once, when the selection is built; then a roll for each pick, which is chance or the hash of a key.
+//! Out: an index below the length.
 //!
 //! Never: divides by a length of 0; builds anything while picking; panics on any weight.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
@@ -14,12 +15,17 @@ use std::{
     time::Instant,
 };
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::{endpoint::Endpoint, select::Policy};
+use crate::roll::{Rolls, below};
 
 mod alias;
+mod maglev;
 mod rotation;
 
 use alias::Alias;
+use maglev::Maglev;
 use rotation::Rotation;
 
 /// A policy with its tables.
@@ -29,17 +35,27 @@ pub(super) enum Picker {
     PowerOfTwo(Alias),
     PeakEwma(Alias),
     RoundRobin(Rotation, Arc<AtomicU64>),
+    Maglev(Maglev),
 }
 
 impl Picker {
-    /// The tables for these weights, of which at least one is above 0. `turn` is where a rotation stands, kept from
-    /// selection to selection so that a change of the list does not send everyone to the first instance.
-    pub(super) fn new(policy: Policy, weights: &[u16], turn: &Arc<AtomicU64>) -> Self {
+    /// The tables for these weights, one for each endpoint, of which at least one is above 0. `turn` is where a rotation
+    /// stands, kept from selection to selection so that a change of the list does not send everyone to the first.
+    pub(super) fn new(
+        policy: Policy,
+        weights: &[u32],
+        endpoints: &[Arc<Endpoint>],
+        turn: &Arc<AtomicU64>,
+    ) -> Self {
         match policy {
             Policy::Random => Self::Random(Alias::new(weights)),
             Policy::PowerOfTwo => Self::PowerOfTwo(Alias::new(weights)),
             Policy::PeakEwma => Self::PeakEwma(Alias::new(weights)),
             Policy::RoundRobin => Self::RoundRobin(Rotation::new(weights), Arc::clone(turn)),
+            Policy::Maglev => {
+                let hashes = endpoints.iter().map(|endpoint| maglev::identity_hash(&endpoint.identity));
+                Self::Maglev(Maglev::new(hashes.zip(weights.iter().copied())))
+            }
         }
     }
 
@@ -57,7 +73,30 @@ impl Picker {
             Self::Random(alias) => alias.pick(roll),
             Self::PowerOfTwo(alias) => less_loaded(alias, endpoints, roll),
             Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
+            Self::Maglev(maglev) => maglev.pick(roll),
         }
+    }
+
+    /// The place of one that `fits`, as long as one does: as `pick` chooses, asked again a few times, from the same roll
+    /// in the same way; else the next in the list that fits.
+    pub(super) fn pick_one_that(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        roll: u64,
+        now: Option<Instant>,
+        fits: impl Fn(&Endpoint) -> bool,
+    ) -> Option<usize> {
+        let mut rolls = Rolls::new(roll);
+        let here = |place: &usize| endpoints.get(*place).is_some_and(|endpoint| fits(endpoint));
+        let chosen = match self {
+            Self::Maglev(maglev) => maglev.places(roll).take(SLOTS_TRIED).find(here),
+            _ => (0..TRIES).map(|_| self.pick(endpoints, rolls.next(), now)).find(here),
+        };
+        chosen.or_else(|| {
+            // From anywhere in the list, lest all that is refused by one goes to the first of the others.
+            let from = usize::try_from(below(rolls.next(), endpoints.len() as u64)).unwrap_or(0);
+            (from..endpoints.len()).chain(0..from).find(here)
+        })
     }
 
     /// The place of one that is only looked at: by weight, for what is not counted cannot be compared by its count.
@@ -66,8 +105,20 @@ impl Picker {
         match self {
             Self::Random(alias) | Self::PowerOfTwo(alias) | Self::PeakEwma(alias) => alias.pick(roll),
             Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
+            Self::Maglev(maglev) => maglev.pick(roll),
         }
     }
+}
+
+/// How often a policy is asked again for one that fits, before any such one will do.
+const TRIES: usize = 4;
+/// And how many slots of a table are looked at: a place that comes after so many has hardly a share in it.
+const SLOTS_TRIED: usize = 64;
+
+/// The roll of a key: XXH3 with 64 bits and no seed, the same in every process and in every version.
+#[inline]
+pub(super) fn key_roll(key: &[u8]) -> u64 {
+    xxh3_64(key)
 }
 
 /// Two places by weight; of these the one with fewer requests in flight.

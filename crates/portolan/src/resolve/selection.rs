@@ -114,7 +114,7 @@ impl Selection {
         let endpoints: Box<[_]> = usable.iter().zip(loads).map(endpoint).collect();
         let left_out: Arc<[LeftOut]> = left_out.into();
         let none = endpoints.is_empty().then(|| why_none(snapshot, &left_out));
-        let picker = Picker::new(select.policy, &weights, &carried.turn);
+        let picker = Picker::new(select.policy, &weights, &endpoints, &carried.turn);
         Self {
             endpoints,
             picker,
@@ -135,7 +135,7 @@ impl Selection {
         let about = Arc::new(About::new(self.about.freshness(), mark));
         Self {
             endpoints: Box::default(),
-            picker: Picker::new(super::select::Policy::Random, &[], turn),
+            picker: Picker::new(super::select::Policy::Random, &[], &[], turn),
             cap: OPEN,
             ungated: false,
             left_out: Arc::clone(&self.left_out),
@@ -195,7 +195,7 @@ fn split_ejected(
 /// Who can be picked, with their weights, and why the others cannot.
 struct Sifted {
     usable: Vec<Arc<Instance>>,
-    weights: Vec<u16>,
+    weights: Vec<u32>,
     left_out: Vec<LeftOut>,
     picked_anyway: Vec<LeftOut>,
     quality: Mark,
@@ -232,8 +232,9 @@ fn sift(
         left_out.extend(snapshot.held.iter().map(|held| left(held, Exclusion::Held)));
     }
     // In a panic no status is believed, and so none takes weight away.
-    let weight = |one: &Instance| if quality == Mark::Panic { one.weights.passing } else { one.weight() };
-    let mut weights: Vec<u16> = usable.iter().map(|instance| weight(instance)).collect();
+    let weight =
+        |one: &Instance| u32::from(if quality == Mark::Panic { one.weights.passing } else { one.weight() });
+    let mut weights: Vec<u32> = usable.iter().map(|instance| weight(instance)).collect();
     if weights.iter().all(|weight| *weight == 0) {
         if !usable.is_empty() && quality == Mark::Ordinary {
             quality = Mark::AllWeightsZero;

@@ -19,7 +19,7 @@ use super::{
     decide::{Shown, Standing, decide},
     loads::Loads,
     none::{NoInstance, PastBound},
-    select::{OnStale, Select},
+    select::{OnStale, Policy, Select},
     selection::{Carried, Mark, Selection},
 };
 use crate::{
@@ -31,6 +31,8 @@ use crate::{
 
 /// Above this many instances a selection is built off the runtime's own threads: it takes longer than a task should.
 const BIG: usize = 2_000;
+/// And from so many on when they fill a table by key, which is never small.
+const BIG_TABLE: usize = 2;
 
 /// A view that a resolver stands on.
 #[derive(Clone, Debug)]
@@ -278,7 +280,8 @@ impl Footing {
 }
 
 async fn build(snapshot: Arc<Snapshot>, select: &Select, carried: Carried) -> Arc<Selection> {
-    if snapshot.instances().len() < BIG {
+    let big = if select.policy == Policy::Maglev { BIG_TABLE } else { BIG };
+    if snapshot.instances().len() < big {
         return Arc::new(Selection::build(&snapshot, select, &carried));
     }
     let select = select.clone();

@@ -138,6 +138,11 @@ fn all_weights_zero_means_equal_shares_and_says_so() {
     let weightless = |id| instance(id).with_weights(Weights { passing: 0, warning: 0 });
     let selection = build(&live(&[weightless(1), weightless(2)], &[]), &Select::default());
     assert_eq!((usable(&selection), selection.quality), (vec![1, 2], Mark::AllWeightsZero));
+    let by_key =
+        build(&live(&[weightless(1), weightless(2)], &[]), &Select::default().policy(Policy::Maglev));
+    let second =
+        (0..=255_u64).filter(|roll| by_key.picker.pick(&by_key.endpoints, roll << 56, None) == 1).count();
+    assert!((90..=166).contains(&second), "{second} of 256 rolls");
 }
 
 #[test]
@@ -240,6 +245,76 @@ async fn excluded_instances_are_picked_only_when_there_is_no_other() {
     let (one, two) = (instance(1).identity, instance(2).identity);
     assert!((0..200).all(|_| resolver.pick_excluding(&[&one]).unwrap().identity == two));
     assert!(resolver.pick_excluding(&[&one, &two]).is_ok());
+}
+
+/// Which instance each of a hundred keys gets.
+fn by_key(resolver: &Resolver) -> Vec<Identity> {
+    (0..100u8).map(|key| resolver.pick_by_key(&[key]).unwrap().identity.clone()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_keeps_its_keys_at_another_address() {
+    let all = || (1..=5).map(instance).collect::<Vec<_>>();
+    let select = Select::default().policy(Policy::Maglev);
+    let (mut writers, resolver, _tasks) = resolver_over([live(&all(), &[])], select);
+    let mut watch = resolver.watch();
+    watch.changed().await.unwrap();
+    let before = by_key(&resolver);
+    assert!(all().iter().all(|one| before.contains(&one.identity)), "{before:?}");
+    assert_eq!(by_key(&resolver), before, "a key's instance is the same each time");
+    let mut moved = all();
+    moved.reverse();
+    (moved[0].address, moved[0].port) = ("10.9.9.9".into(), 9);
+    writers[0].publish(Arc::new(live(&moved, &[])));
+    watch.changed().await.unwrap();
+    assert_eq!(resolver.snapshot().instances().iter().filter(|one| one.port == 9).count(), 1);
+    assert_eq!(by_key(&resolver), before, "neither the address nor the order says who gets a key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_excluded_goes_to_one_and_the_same_other() {
+    let all: Vec<_> = (1..=9).map(instance).collect();
+    let select = Select::default().policy(Policy::Maglev);
+    let (_writers, resolver, _tasks) = resolver_over([live(&all, &[])], select);
+    for key in 0..100u8 {
+        let first = resolver.pick_by_key(&[key]).unwrap().identity.clone();
+        let other = || resolver.pick_by_key_excluding(&[key], &[&first]).unwrap().identity.clone();
+        assert!(other() != first && other() == other(), "key {key}");
+    }
+    let everyone: Vec<&Identity> = all.iter().map(|one| &one.identity).collect();
+    assert!(resolver.pick_by_key_excluding(b"key", &everyone).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_other_policies_a_key_is_the_roll_or_nothing() {
+    let all: Vec<_> = (1..=9).map(instance).collect();
+    let picked = |policy: Policy| {
+        let (writers, resolver, tasks) = resolver_over([live(&all, &[])], Select::default().policy(policy));
+        let picked: Vec<_> =
+            (0..18).map(|_| resolver.pick_by_key(b"key").unwrap().identity.clone()).collect();
+        drop((writers, tasks));
+        picked
+    };
+    for policy in [Policy::Random, Policy::PowerOfTwo, Policy::Maglev] {
+        let picked = picked(policy);
+        assert!(picked.iter().all(|one| *one == picked[0]), "{policy:?} {picked:?}");
+    }
+    let in_turn = picked(Policy::RoundRobin);
+    assert!(all.iter().all(|one| in_turn.iter().filter(|other| **other == one.identity).count() == 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_key_a_policy_by_key_is_random_and_without_an_instance_it_says_why() {
+    let all: Vec<_> = (1..=3).map(instance).collect();
+    let select = Select::default().policy(Policy::Maglev);
+    let (mut writers, resolver, _tasks) = resolver_over([live(&all, &[])], select);
+    let mut watch = resolver.watch();
+    watch.changed().await.unwrap();
+    let picks: Vec<u16> = (0..300).map(|_| resolver.pick().unwrap().port).collect();
+    assert!((1001..=1003).all(|port| picks.iter().filter(|picked| **picked == port).count() > 60));
+    writers[0].publish(Arc::new(live(&[], &[])));
+    watch.changed().await.unwrap();
+    assert!(matches!(resolver.pick_by_key(b"key"), Err(NoInstance::NeverSeen { .. })));
 }
 
 #[tokio::test(start_paused = true)]

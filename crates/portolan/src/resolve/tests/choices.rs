@@ -17,7 +17,7 @@ enum Step {
     /// Instances by number, each with a status and one of two addresses; and those that are held.
     Publish(Vec<(u16, Status, u16)>, Vec<u16>),
     /// A pick that leaves out these, and what comes of it.
-    Pick(Vec<u16>, End),
+    Pick(u64, Vec<u16>, End),
     /// One of the picks that are alive ends.
     Finish(usize),
     Later(u32),
@@ -79,7 +79,7 @@ impl World {
                 let held: Vec<Instance> = held.map(|id| one((id, Status::Passing, 0))).collect::<Vec<_>>();
                 self.newest = live(&by_id.into_values().collect::<Vec<_>>(), &held[..held.len().min(1)]);
             }
-            Step::Pick(not, end) => self.pick(&not, end)?,
+            Step::Pick(roll, not, end) => self.pick(roll, &not, end)?,
             Step::Finish(at) if !self.alive.is_empty() => {
                 let pick = self.alive.swap_remove(at % self.alive.len());
                 self.ended(pick, End::Success);
@@ -104,7 +104,7 @@ impl World {
         self.carried.loads.judge(self.now);
     }
 
-    fn pick(&mut self, not: &[u16], end: End) -> Result<(), TestCaseError> {
+    fn pick(&mut self, roll: u64, not: &[u16], end: End) -> Result<(), TestCaseError> {
         let identities: Vec<Identity> = not.iter().map(|id| instance(*id).identity).collect();
         let not: Vec<&Identity> = identities.iter().collect();
         let selection = self.cell.selection.load_full();
@@ -118,7 +118,7 @@ impl World {
         let before: BTreeMap<u16, _> =
             selection.endpoints.iter().map(|one| (one.port, stands(one))).collect();
         let any = |part: fn(&(bool, bool, bool)) -> bool| before.values().any(part);
-        let Ok(pick) = self.cell.pick(&not) else {
+        let Ok(pick) = self.cell.pick(roll, &not) else {
             prop_assert!(!any(|one| one.0), "no pick, though one has room: {before:?}");
             return Ok(());
         };
@@ -158,7 +158,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let publish =
         (prop::collection::vec((1u16..8, statuses(), 0u16..2), 0..8), prop::collection::vec(1u16..8, 0..2))
             .prop_map(|(instances, held)| Step::Publish(instances, held));
-    let picks = (prop::collection::vec(1u16..8, 0..3), ends).prop_map(|(not, end)| Step::Pick(not, end));
+    let picks = (any::<u64>(), prop::collection::vec(1u16..8, 0..3), ends)
+        .prop_map(|(roll, not, end)| Step::Pick(roll, not, end));
     let step = prop_oneof![1 => publish, 20 => picks, 2 => any::<usize>().prop_map(Step::Finish),
         2 => (0u32..15).prop_map(Step::Later), 4 => Just(Step::Rebuild)];
     prop::collection::vec(step, 1..200)
@@ -169,7 +170,8 @@ fn selects() -> impl Strategy<Value = Select> {
         Just(Policy::PowerOfTwo),
         Just(Policy::PeakEwma),
         Just(Policy::Random),
-        Just(Policy::RoundRobin)
+        Just(Policy::RoundRobin),
+        Just(Policy::Maglev)
     ];
     let panics = prop_oneof![Just(Panic::Off), Just(Panic::default())];
     (policies, panics, any::<bool>(), any::<bool>(), prop::option::of(1u32..3)).prop_map(
