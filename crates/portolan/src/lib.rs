@@ -75,8 +75,8 @@ pub use register::{
 };
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
-    Endpoint, Exclusion, Explanation, LeftOut, Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy,
-    Resolver, Select, Warning,
+    Endpoint, Exclusion, Explanation, LeftOut, Locality, Mark, NoInstance, OnStale, Panic, PastBound, Pick,
+    Policy, Prefer, Resolver, Select, Share, Tier, Warning,
 };
 pub use snapshot::{
     Catalog, CatalogChanges, Changes, Failure, Freshness, Hidden, Reader, Retagged, Snapshot, Source,

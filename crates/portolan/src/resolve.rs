@@ -1,4 +1,4 @@
-//! From a view to one instance: filter, then pick. A lookup does no I/O, takes no lock, reads no clock, allocates nothing.
+//! From a view to one instance: filter, prefer, then pick. A lookup does no I/O, takes no lock, reads no clock, allocates nothing.
 //!
 //! In:  a view's snapshots, and what the caller asked for. Out: picks, or the typed answer why there is none.
 //!
@@ -35,6 +35,7 @@ mod decide;
 mod endpoint;
 mod none;
 mod pick;
+mod prefer;
 mod refresh;
 mod select;
 mod selection;
@@ -44,6 +45,7 @@ mod task;
 pub(crate) use endpoint::Loads;
 pub use endpoint::{Endpoint, Pick};
 pub use none::{LeftOut, NoInstance, PastBound};
+pub use prefer::{Locality, Prefer, Share, Tier};
 pub use select::{Exclusion, OnStale, Panic, Policy, Select, Warning};
 pub use selection::Mark;
 use selection::Selection;
@@ -143,6 +145,8 @@ pub struct Explanation {
     pub left_out: Vec<LeftOut>,
     /// Those of the usable that are picked though something speaks against them, and what: in a panic, the sick.
     pub picked_anyway: Vec<LeftOut>,
+    /// What each of the usable gets by the preferences, in their order; empty without preferences, and in a panic.
+    pub shares: Vec<Share>,
     /// Whether picks are ordinary ones at present.
     pub mark: Mark,
     /// The answer that a pick gets, when it gets none.
@@ -155,6 +159,7 @@ impl Resolver {
     pub(crate) fn new(
         origins: Vec<Origin>,
         select: Select,
+        here: Arc<Locality>,
         overrides: watch::Receiver<Arc<Overrides>>,
         seed: u64,
         stop: CancellationToken,
@@ -163,7 +168,7 @@ impl Resolver {
         let bound = |origin: &Origin| select.max_age.map(|max_age| origin.interest.bound(max_age));
         let bounds = origins.iter().filter_map(bound).collect();
         let users = origins.iter().map(|origin| Arc::clone(&origin.user)).collect();
-        let mut stage = Stage::new(origins, select.clone(), overrides, seed);
+        let mut stage = Stage::new(origins, select.clone(), here, overrides, seed);
         let first = stage.shows(tokio::time::Instant::now().into_std());
         let writer = Writer::new(Arc::clone(&first.snapshot));
         let reader = writer.reader();
@@ -265,6 +270,8 @@ impl Resolver {
         }
         let again = (0..TRIES).filter_map(|_| cell.choose(&selection)).find(|other| !excluded(other));
         let other = again.or_else(|| selection.endpoints.iter().find(|other| !excluded(other)));
+        let wanted = |other: &Endpoint| !excluded(other);
+        let other = other.or_else(|| selection.passed_over(thread_roll(cell.seed), wanted));
         Ok(Pick::new(Arc::clone(other.unwrap_or(chosen))))
     }
 
@@ -309,6 +316,7 @@ impl Resolver {
             usable: selection.endpoints.to_vec(),
             left_out: selection.left_out.to_vec(),
             picked_anyway: selection.picked_anyway.to_vec(),
+            shares: selection.shares.to_vec(),
             mark: selection.about.mark(),
             none: selection.none.clone(),
         }

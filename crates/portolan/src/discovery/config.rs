@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     error::{Error, Kind},
     registry::consul::ConsulConfig,
+    resolve::Locality,
 };
 
 mod cache;
@@ -24,6 +25,9 @@ pub use view::ViewConfig;
 pub struct Config {
     /// Where Consul is, and how to speak to it. Default: `http://127.0.0.1:8500`.
     pub consul: ConsulConfig,
+    /// Where this program is, for those who prefer what is near: see [`Select::prefer`](crate::Select::prefer).
+    /// Default: nothing is known.
+    pub locality: Locality,
     /// How views read.
     pub view: ViewConfig,
     /// Where views are kept beyond the life of the process. Default: nowhere.
@@ -52,6 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             consul: ConsulConfig::default(),
+            locality: Locality::default(),
             view: ViewConfig::default(),
             cache: CacheConfig::default(),
             guard: GuardConfig::default(),
@@ -66,18 +71,25 @@ impl Default for Config {
 
 impl Config {
     /// The defaults, with Consul's settings from the usual environment variables (`CONSUL_HTTP_ADDR` and the rest:
-    /// see [`ConsulConfig::from_env`]).
+    /// see [`ConsulConfig::from_env`]), and where this program is ([`Locality::from_env`]).
     ///
     /// # Errors
     /// [`Kind::Config`], naming the variable, what was found, and what is allowed.
     pub fn from_env() -> Result<Self, Error> {
-        Ok(Self::default().consul(ConsulConfig::from_env()?))
+        Ok(Self::default().consul(ConsulConfig::from_env()?).locality(Locality::from_env()))
     }
 
     /// Where Consul is, and how to speak to it.
     #[must_use]
     pub fn consul(mut self, consul: ConsulConfig) -> Self {
         self.consul = consul;
+        self
+    }
+
+    /// Where this program is.
+    #[must_use]
+    pub fn locality(mut self, locality: Locality) -> Self {
+        self.locality = locality;
         self
     }
 
@@ -140,6 +152,7 @@ impl Config {
     /// # Errors
     /// [`Kind::Config`], naming the setting, what was found and what is allowed.
     pub(super) fn check(&self) -> Result<(), Error> {
+        self.locality.check()?;
         self.view.check()?;
         self.cache.check(&self.view)?;
         self.guard.check()?;
@@ -166,6 +179,12 @@ mod tests {
             (
                 Config::default().view(view().wait(second * 660)),
                 "view.wait: 11m0s is over Consul's limit; set 10m or less",
+            ),
+            (Config::default().locality(Locality::default().node("")), "locality.node: \"\" is no node"),
+            (Config::default().locality(Locality::default().zone("")), "locality.zone: \"\" is no zone"),
+            (
+                Config::default().locality(Locality::default().region("")),
+                "locality.region: \"\" is no region",
             ),
             (Config::default().view(view().wait(second / 2)), "view.wait: 500ms is under 1s"),
             (Config::default().view(view().hold(second * 61)), "view.hold: 1m1s"),

@@ -29,7 +29,7 @@ pub(super) enum Picker {
 impl Picker {
     /// The tables for these weights, of which at least one is above 0. `turn` is where a rotation stands, kept from
     /// selection to selection so that a change of the list does not send everyone to the first instance.
-    pub(super) fn new(policy: Policy, weights: &[u16], turn: &Arc<AtomicU64>) -> Self {
+    pub(super) fn new(policy: Policy, weights: &[u32], turn: &Arc<AtomicU64>) -> Self {
         match policy {
             Policy::Random => Self::Random(Alias::new(weights)),
             Policy::PowerOfTwo => Self::PowerOfTwo(Alias::new(weights)),

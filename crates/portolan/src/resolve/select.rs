@@ -7,6 +7,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
+use super::prefer::{self, Prefer};
 use crate::{
     duration::format_duration,
     error::Error,
@@ -40,6 +41,9 @@ pub struct Select {
     pub warning: Warning,
     /// How one is chosen.
     pub policy: Policy,
+    /// What is preferred among those that can be picked, the most important first; at most 8. Not in a panic, and not
+    /// among instances that a list names.
+    pub prefer: Vec<Prefer>,
     /// Another datacentre than the agent's own.
     pub datacenter: Option<Arc<str>>,
     /// Datacentres to turn to, in this order, while those before have no usable instance. Each is a view of its own,
@@ -158,6 +162,28 @@ impl Select {
         self
     }
 
+    /// Prefer these, besides and after those that are preferred already.
+    ///
+    /// Each preference splits the instances into groups, and those after it split each of the groups again: the shares
+    /// multiply. An instance that gets no share is left out as [`Exclusion::NotPreferred`]; a pick that excludes all
+    /// others still reaches it.
+    ///
+    /// ```
+    /// use portolan::{Prefer, Select};
+    ///
+    /// // In the region first, then in the zone; there the instances of the first rank before those of the second.
+    /// let near = Select::default()
+    ///     .prefer(Prefer::SameRegion)
+    ///     .prefer(Prefer::same_zone())
+    ///     .prefer(Prefer::priority("rank"));
+    /// # assert_eq!(near.prefer.len(), 3);
+    /// ```
+    #[must_use]
+    pub fn prefer(mut self, prefer: Prefer) -> Self {
+        self.prefer.push(prefer);
+        self
+    }
+
     /// Instances of this datacentre in place of the agent's own.
     #[must_use]
     pub fn datacenter(mut self, datacenter: &str) -> Self {
@@ -209,6 +235,7 @@ impl Select {
     /// [`Kind::Config`](crate::Kind::Config), naming the setting, what was found and what is allowed.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::config(what));
+        prefer::check(&self.prefer)?;
         match self.panic {
             Panic::Below { percent, .. } if !(1..=100).contains(&percent) => {
                 return wrong(format!(
@@ -255,8 +282,7 @@ impl Select {
     }
 
     fn mismatch(&self, instance: &Instance) -> Option<Exclusion> {
-        let has = |wanted: &Arc<str>| instance.tags.iter().any(|tag| equal_without_case(tag, wanted));
-        if let Some(tag) = self.tags.iter().find(|tag| !has(tag)) {
+        if let Some(tag) = self.tags.iter().find(|tag| !has_tag(instance, tag)) {
             return Some(Exclusion::Tag(Arc::clone(tag)));
         }
         if let Some((key, _)) = self.meta.iter().find(|(key, value)| instance.meta.get(key) != Some(*value)) {
@@ -275,6 +301,11 @@ impl Select {
 const LEAST_AGE: Duration = Duration::from_secs(1);
 /// The first and its fallbacks.
 const MOST_DATACENTERS: usize = 16;
+
+/// Whether it has this tag; without case, as Consul compares them.
+pub(super) fn has_tag(instance: &Instance, wanted: &str) -> bool {
+    instance.tags.iter().any(|tag| equal_without_case(tag, wanted))
+}
 
 fn equal_without_case(left: &str, right: &str) -> bool {
     left == right || left.to_lowercase() == right.to_lowercase()
@@ -314,6 +345,8 @@ pub enum Exclusion {
     WeightZero,
     /// The registry no longer names it, and confirmed instances are left.
     Held,
+    /// A preference gives its group nothing; this is the group.
+    NotPreferred(Arc<str>),
 }
 
 impl fmt::Display for Exclusion {
@@ -327,6 +360,7 @@ impl fmt::Display for Exclusion {
             Self::Version { found: Some(found) } => write!(f, "is version {found}"),
             Self::Version { found: None } => f.write_str("has no readable version"),
             Self::WeightZero => f.write_str("has weight 0 while others have more"),
+            Self::NotPreferred(group) => write!(f, "others are preferred: {group}"),
             Self::Held => f.write_str("no longer named by the registry, while others are"),
         }
     }

@@ -16,6 +16,7 @@ use super::{
     endpoint::{About, Endpoint, Loads},
     none::{LeftOut, NoInstance},
     pick::Picker,
+    prefer::{self, Locality, Share},
     select::{Exclusion, Select},
 };
 use crate::{
@@ -32,6 +33,10 @@ pub(super) struct Selection {
     pub(super) left_out: Arc<[LeftOut]>,
     /// Those that are picked though something speaks against them, and what.
     pub(super) picked_anyway: Arc<[LeftOut]>,
+    /// What each endpoint gets by the preferences; none without them.
+    pub(super) shares: Box<[Share]>,
+    /// Those that could be picked were not others preferred, the nearest first: for a retry that has nobody else.
+    pub(super) passed_over: Box<[PassedOver]>,
     /// What the instances by themselves say of the picks, whatever their age and datacentre.
     pub(super) quality: Mark,
     /// Whether an instance is usable without a panic: else another datacentre comes first.
@@ -40,6 +45,13 @@ pub(super) struct Selection {
     pub(super) about: Arc<About>,
     /// The answer when `endpoints` is empty.
     pub(super) none: Option<NoInstance>,
+}
+
+/// An instance that others are preferred to.
+#[derive(Debug)]
+pub(super) struct PassedOver {
+    rank: u32,
+    pub(super) endpoint: Arc<Endpoint>,
 }
 
 /// Whether picks are ordinary ones. Where several are true, the first in this order is told; the rest can be seen in
@@ -88,20 +100,27 @@ impl fmt::Display for Mark {
     }
 }
 
-/// What outlives a selection: the loads of the view, and where a rotation stands.
+/// What outlives a selection: the loads of the view, where a rotation stands, and where the caller is.
 #[derive(Clone, Debug)]
 pub(super) struct Carried {
     pub(super) loads: Arc<Loads>,
     pub(super) turn: Arc<AtomicU64>,
+    pub(super) here: Arc<Locality>,
 }
 
 impl Selection {
     pub(super) fn build(snapshot: &Snapshot, select: &Select, carried: &Carried) -> Self {
-        let Sifted { usable, weights, left_out, picked_anyway, quality, healthy } = sift(snapshot, select);
+        let sifted = sift(snapshot, select, &carried.here);
+        let Sifted { usable, weights, shares, left_out, passed_over, picked_anyway, quality, healthy } =
+            sifted;
         let about = Arc::new(About::new(Arc::clone(&snapshot.freshness), quality));
-        let loads = carried.loads.of(usable.iter());
+        let all = usable.iter().chain(passed_over.iter().map(|(_, instance)| instance));
+        let mut loads = carried.loads.of(all).into_iter();
         let endpoint = |(instance, load)| Arc::new(Endpoint::new(instance, &about, load));
-        let endpoints: Box<[_]> = usable.iter().zip(loads).map(endpoint).collect();
+        let endpoints: Box<[_]> = usable.iter().zip(loads.by_ref()).map(endpoint).collect();
+        let passed_over = passed_over.iter().zip(loads);
+        let passed_over = passed_over
+            .map(|((rank, one), load)| PassedOver { rank: *rank, endpoint: endpoint((one, load)) });
         let left_out: Arc<[LeftOut]> = left_out.into();
         let none = endpoints.is_empty().then(|| why_none(snapshot, &left_out));
         let picker = Picker::new(select.policy, &weights, &carried.turn);
@@ -110,6 +129,8 @@ impl Selection {
             picker,
             left_out,
             picked_anyway: picked_anyway.into(),
+            shares: shares.into(),
+            passed_over: passed_over.collect(),
             quality,
             healthy,
             about,
@@ -125,32 +146,50 @@ impl Selection {
             picker: Picker::new(super::select::Policy::Random, &[], turn),
             left_out: Arc::clone(&self.left_out),
             picked_anyway: Arc::default(),
+            shares: Box::default(),
+            passed_over: Box::default(),
             quality: mark,
             healthy: false,
             about,
             none: Some(none),
         }
     }
+
+    /// One of the nearest that others are preferred to and that is wanted.
+    pub(super) fn passed_over(
+        &self,
+        roll: u64,
+        wanted: impl Fn(&Endpoint) -> bool,
+    ) -> Option<&Arc<Endpoint>> {
+        let nearest = self.passed_over.iter().find(|one| wanted(&one.endpoint))?.rank;
+        let alike = || self.passed_over.iter().filter(|one| one.rank == nearest && wanted(&one.endpoint));
+        let at = usize::try_from(roll).unwrap_or(0).checked_rem(alike().count())?;
+        alike().nth(at).map(|one| &one.endpoint)
+    }
 }
 
 /// Who can be picked, with their weights, and why the others cannot.
 struct Sifted {
     usable: Vec<Arc<Instance>>,
-    weights: Vec<u16>,
+    weights: Vec<u32>,
+    shares: Vec<Share>,
     left_out: Vec<LeftOut>,
+    passed_over: Vec<(u32, Arc<Instance>)>,
     picked_anyway: Vec<LeftOut>,
     quality: Mark,
     healthy: bool,
 }
 
-fn sift(snapshot: &Snapshot, select: &Select) -> Sifted {
+fn sift(snapshot: &Snapshot, select: &Select, here: &Locality) -> Sifted {
     let mut left_out = Vec::new();
     let mut picked_anyway = Vec::new();
     let mut usable = part(&snapshot.instances, select, &mut left_out);
     let mut quality = Mark::Ordinary;
     let mut healthy = !usable.is_empty();
-    let sick = left_out.iter().filter(|one| doubted(one)).count();
-    if select.panic.doubts(usable.len(), usable.len().saturating_add(sick)) {
+    let sick: Vec<_> =
+        left_out.iter().filter(|one| doubted(one)).map(|one| Arc::clone(&one.instance)).collect();
+    let doubts = select.panic.doubts(usable.len(), usable.len().saturating_add(sick.len()));
+    if doubts && !prefer::stands_in(&select.prefer, &usable, &sick) {
         quality = Mark::Panic;
         (picked_anyway, left_out) = left_out.into_iter().partition(doubted);
         usable.extend(picked_anyway.iter().map(|one| Arc::clone(&one.instance)));
@@ -166,7 +205,7 @@ fn sift(snapshot: &Snapshot, select: &Select) -> Sifted {
     }
     // In a panic no status is believed, and so none takes weight away.
     let weight = |one: &Instance| if quality == Mark::Panic { one.weights.passing } else { one.weight() };
-    let mut weights: Vec<u16> = usable.iter().map(|instance| weight(instance)).collect();
+    let mut weights: Vec<u32> = usable.iter().map(|instance| u32::from(weight(instance))).collect();
     if weights.iter().all(|weight| *weight == 0) {
         if !usable.is_empty() && quality == Mark::Ordinary {
             quality = Mark::AllWeightsZero;
@@ -183,7 +222,43 @@ fn sift(snapshot: &Snapshot, select: &Select) -> Sifted {
         picked_anyway.retain(|one| weight(&one.instance) > 0);
         weights.retain(|weight| *weight > 0);
     }
-    Sifted { usable, weights, left_out, picked_anyway, quality, healthy }
+    let sifted = Sifted {
+        usable,
+        weights,
+        shares: Vec::new(),
+        left_out,
+        passed_over: Vec::new(),
+        picked_anyway,
+        quality,
+        healthy,
+    };
+    // In a panic nobody knows which group can do how much.
+    if select.prefer.is_empty() || quality == Mark::Panic {
+        sifted
+    } else {
+        sifted.by_preference(select, here, &sick)
+    }
+}
+
+impl Sifted {
+    /// Takes out those that others are preferred to, and gives the rest the weights of their shares.
+    fn by_preference(mut self, select: &Select, here: &Locality, sick: &[Arc<Instance>]) -> Self {
+        let usable = std::mem::take(&mut self.usable);
+        let shares = prefer::shares(&select.prefer, here, &usable, &self.weights, sick);
+        self.weights = prefer::weights(&shares);
+        for ((one, share), weight) in usable.into_iter().zip(shares).zip(&self.weights) {
+            if *weight > 0 {
+                self.usable.push(one);
+                self.shares.push(share);
+            } else {
+                self.left_out.push(left(&one, Exclusion::NotPreferred(share.why_nothing())));
+                self.passed_over.push((share.rank, one));
+            }
+        }
+        self.weights.retain(|weight| *weight > 0);
+        self.passed_over.sort_by_key(|(rank, _)| *rank);
+        self
+    }
 }
 
 /// Whether it is left out for its health, and not on purpose: what matches no filter is never said to be unhealthy.

@@ -19,6 +19,7 @@ use super::{
     decide::{Shown, Standing, decide},
     endpoint::Loads,
     none::{NoInstance, PastBound},
+    prefer::Locality,
     select::{OnStale, Select},
     selection::{Carried, Mark, Selection},
 };
@@ -76,6 +77,8 @@ struct Kept {
 #[derive(Clone)]
 pub(super) struct Stage {
     select: Select,
+    /// Where the caller is.
+    here: Arc<Locality>,
     origins: Vec<Footing>,
     /// One for each origin.
     views: Vec<Kept>,
@@ -90,6 +93,7 @@ impl Stage {
     pub(super) fn new(
         origins: Vec<Origin>,
         select: Select,
+        here: Arc<Locality>,
         overrides: watch::Receiver<Arc<Overrides>>,
         seed: u64,
     ) -> Self {
@@ -98,11 +102,11 @@ impl Stage {
         let origins: Vec<Footing> = origins.into_iter().map(footing).collect();
         let first = |origin: &Footing| {
             let snapshot = origin.reader.snapshot();
-            let selection = Arc::new(Selection::build(&snapshot, &select, &origin.carried(&turn)));
+            let selection = Arc::new(Selection::build(&snapshot, &select, &origin.carried(&turn, &here)));
             Kept { snapshot, selection, void: None }
         };
         let views = origins.iter().map(first).collect();
-        Self { select, origins, views, overrides, list: None, turn }
+        Self { select, here, origins, views, overrides, list: None, turn }
     }
 
     /// Takes in the newest snapshots. A big selection is built on a thread of its own.
@@ -110,7 +114,8 @@ impl Stage {
         for (origin, kept) in self.origins.iter().zip(&mut self.views) {
             let snapshot = origin.reader.snapshot();
             if !kept.serves(&snapshot) {
-                kept.selection = build(Arc::clone(&snapshot), &self.select, origin.carried(&self.turn)).await;
+                let carried = origin.carried(&self.turn, &self.here);
+                kept.selection = build(Arc::clone(&snapshot), &self.select, carried).await;
             }
             kept.snapshot = snapshot;
         }
@@ -195,7 +200,7 @@ impl Stage {
             _ => {
                 let select = self.select.of_a_list();
                 let loads = self.origins.first().map(|origin| Arc::clone(&origin.loads)).unwrap_or_default();
-                let carried = Carried { loads, turn: Arc::clone(&self.turn) };
+                let carried = Carried { loads, turn: Arc::clone(&self.turn), here: Arc::clone(&self.here) };
                 Arc::new(Selection::build(&snapshot, &select, &carried))
             }
         };
@@ -249,8 +254,8 @@ impl Kept {
 }
 
 impl Footing {
-    fn carried(&self, turn: &Arc<AtomicU64>) -> Carried {
-        Carried { loads: Arc::clone(&self.loads), turn: Arc::clone(turn) }
+    fn carried(&self, turn: &Arc<AtomicU64>, here: &Arc<Locality>) -> Carried {
+        Carried { loads: Arc::clone(&self.loads), turn: Arc::clone(turn), here: Arc::clone(here) }
     }
 }
 

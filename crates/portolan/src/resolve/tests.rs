@@ -32,7 +32,12 @@ fn live(instances: &[Instance], held: &[Instance]) -> Snapshot {
 }
 
 fn build(snapshot: &Snapshot, select: &Select) -> Selection {
-    let carried = selection::Carried { loads: Arc::default(), turn: Arc::default() };
+    build_at(snapshot, select, &Locality::default())
+}
+
+fn build_at(snapshot: &Snapshot, select: &Select, here: &Locality) -> Selection {
+    let here = Arc::new(here.clone());
+    let carried = selection::Carried { loads: Arc::default(), turn: Arc::default(), here };
     Selection::build(snapshot, select, &carried)
 }
 
@@ -166,7 +171,9 @@ fn resolver_over(
     };
     let overrides = watch::Sender::default().subscribe();
     let stop = CancellationToken::new();
-    let (resolver, work) = Resolver::new(writers.iter().map(origin).collect(), select, overrides, 1, stop);
+    let (origins, here) =
+        (writers.iter().map(origin).collect(), Arc::new(Locality::default().node("n1").zone("a")));
+    let (resolver, work) = Resolver::new(origins, select, here, overrides, 1, stop);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(work());
     (writers, resolver, tasks)
@@ -249,3 +256,4 @@ async fn an_answer_says_how_fresh_it_is() {
 
 mod bounds;
 mod panics;
+mod prefers;

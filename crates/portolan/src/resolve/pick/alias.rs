@@ -17,7 +17,7 @@ struct Column {
 }
 
 impl Alias {
-    pub(super) fn new(weights: &[u16]) -> Self {
+    pub(super) fn new(weights: &[u32]) -> Self {
         let len = u32::try_from(weights.len()).unwrap_or(u32::MAX);
         let equal = weights.windows(2).all(|pair| matches!(pair, [left, right] if left == right));
         let columns = if equal { Box::default() } else { columns(weights) };
@@ -64,10 +64,10 @@ fn scale(roll: u64, len: u32) -> (u32, u32) {
     (u32::from_be_bytes([a, b, c, d]), lower)
 }
 
-fn columns(weights: &[u16]) -> Box<[Column]> {
+fn columns(weights: &[u32]) -> Box<[Column]> {
     let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
     let len = u32::try_from(weights.len()).unwrap_or(u32::MAX);
-    let share = |weight: &u16| f64::from(*weight) * f64::from(len) / total;
+    let share = |weight: &u32| f64::from(*weight) * f64::from(len) / total;
     let mut left: Vec<f64> = weights.iter().map(share).collect();
     let mut table: Vec<Column> = (0..len).map(|own| Column { threshold: u32::MAX, alias: own }).collect();
     let (mut small, mut large): (Vec<u32>, Vec<u32>) =
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     /// How much of all rolls each place gets, by the table.
-    fn shares(weights: &[u16]) -> Vec<f64> {
+    fn shares(weights: &[u32]) -> Vec<f64> {
         let mut shares = vec![0.0; weights.len()];
         for (own, column) in columns(weights).iter().enumerate() {
             let threshold = f64::from(column.threshold) / f64::from(u32::MAX);
@@ -113,7 +113,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_table_gives_each_place_its_share_of_all_rolls(
-            weights in proptest::collection::vec(prop_oneof![Just(0), 1..=9u16, any::<u16>()], 1..40)
+            weights in proptest::collection::vec(prop_oneof![Just(0), 1..=9u32, any::<u32>()], 1..40)
         ) {
             let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
             prop_assume!(total > 0.0);

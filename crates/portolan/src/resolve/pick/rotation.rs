@@ -18,7 +18,7 @@ pub(in crate::resolve) struct Rotation {
 }
 
 impl Rotation {
-    pub(super) fn new(weights: &[u16]) -> Self {
+    pub(super) fn new(weights: &[u32]) -> Self {
         let len = weights.len() as u64;
         let equal = weights.windows(2).all(|pair| matches!(pair, [left, right] if left == right));
         let order = if equal { Box::default() } else { order(&turns(weights)) };
@@ -36,7 +36,7 @@ impl Rotation {
 }
 
 /// How many turns each gets in a round: its weight over the common divisor, scaled down where that is too long.
-fn turns(weights: &[u16]) -> Vec<u64> {
+fn turns(weights: &[u32]) -> Vec<u64> {
     let divisor = weights.iter().fold(0, |divisor, weight| gcd(divisor, u64::from(*weight))).max(1);
     let plain: Vec<u64> =
         weights.iter().map(|weight| u64::from(*weight).checked_div(divisor).unwrap_or(0)).collect();

@@ -22,7 +22,7 @@ fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
     instances.iter().zip(loads).map(|(one, load)| Arc::new(Endpoint::new(one, &about, load))).collect()
 }
 
-fn shares(policy: Policy, weights: &[u16], picks: usize, seed: u64) -> Vec<usize> {
+fn shares(policy: Policy, weights: &[u32], picks: usize, seed: u64) -> Vec<usize> {
     let picker = Picker::new(policy, weights, &Arc::new(AtomicU64::new(0)));
     let endpoints = endpoints(weights.len());
     let mut rolls = Rolls::new(seed);
@@ -35,11 +35,11 @@ fn shares(policy: Policy, weights: &[u16], picks: usize, seed: u64) -> Vec<usize
 }
 
 /// Pearson's statistic for these counts against shares by weight.
-fn chi_square(counts: &[usize], weights: &[u16]) -> f64 {
+fn chi_square(counts: &[usize], weights: &[u32]) -> f64 {
     let picks: usize = counts.iter().sum();
     let total: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
-    let expected = |weight: &u16| picks as f64 * f64::from(*weight) / total;
-    let term = |(count, weight): (&usize, &u16)| {
+    let expected = |weight: &u32| picks as f64 * f64::from(*weight) / total;
+    let term = |(count, weight): (&usize, &u32)| {
         (*count as f64 - expected(weight)).powi(2) / expected(weight).max(1e-9)
     };
     counts.iter().zip(weights).map(term).sum()
@@ -143,7 +143,7 @@ fn ten_thousand_instances_are_all_reached() {
 proptest! {
     #[test]
     fn any_weights_give_a_place_that_exists_and_has_weight(
-        weights in proptest::collection::vec(any::<u16>(), 1..40), roll: u64, turn: u64
+        weights in proptest::collection::vec(any::<u32>(), 1..40), roll: u64, turn: u64
     ) {
         prop_assume!(weights.iter().any(|weight| *weight > 0));
         let endpoints = endpoints(weights.len());

@@ -15,18 +15,20 @@ fn each_setting_leaves_the_others_as_they_were() {
         version: Some(version.clone()),
         warning: Warning::Allow,
         policy: Policy::RoundRobin,
+        prefer: vec![Prefer::same_zone(), Prefer::SameNode],
         datacenter: Some("dc2".into()),
         fallback_datacenters: vec!["dc3".into()],
         panic,
         max_age: Some(SECOND),
         on_stale: OnStale::Fail,
     };
-    let settings: [&dyn Fn(Select) -> Select; 9] = [
+    let settings: [&dyn Fn(Select) -> Select; 10] = [
         &|select| select.tag("blue"),
         &|select| select.meta("team", "a"),
         &|select| select.version(version.clone()),
         &Select::allow_warning,
         &|select| select.policy(Policy::RoundRobin),
+        &|select| select.prefer(Prefer::same_zone()).prefer(Prefer::SameNode),
         &|select| select.datacenter("dc2"),
         &|select| select.fallback_datacenter("dc3"),
         &|select| select.panic(panic),
@@ -64,6 +66,7 @@ fn what_is_wrong_is_named_with_its_setting() {
         (below(101, 1), "select.panic: 101 percent"),
         (below(50, 0), "select.panic: a share among 0"),
         (aged(SECOND / 2), "select.max_age: 500ms is under 1s"),
+        (Select::default().prefer(Prefer::tag("")), "select.prefer: tag=: \"\" is no tag"),
         (Select::default().on_stale(nothing), "select.on_stale: the fallback list is empty"),
         (turning_to(16), "select.fallback_datacenters: 16 are too many"),
         (turning_to(20), "select.fallback_datacenters: 20 are too many"),
@@ -93,7 +96,11 @@ fn the_datacentres_are_the_first_and_then_its_fallbacks() {
 
 #[test]
 fn a_list_that_somebody_chose_is_filtered_no_more_and_never_doubted() {
-    let select = Select::default().tag("blue").policy(Policy::Random).max_age(SECOND, OnStale::Fail);
+    let select = Select::default()
+        .tag("blue")
+        .policy(Policy::Random)
+        .prefer(Prefer::SameNode)
+        .max_age(SECOND, OnStale::Fail);
     assert_eq!(select.of_a_list(), Select { policy: Policy::Random, panic: Panic::Off, ..Select::default() });
 }
 
