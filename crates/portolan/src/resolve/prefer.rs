@@ -16,13 +16,14 @@
 //! Proof: `prefer/tests.rs`, Envoy's own tables, and properties over any set.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use crate::{error::Error, model::Instance};
 
 mod groups;
 mod locality;
 mod share;
+mod text;
 
 use groups::{Group, Split};
 pub use locality::Locality;
@@ -78,7 +79,7 @@ impl Prefer {
     /// The caller's zone, with the defaults.
     #[must_use]
     pub fn same_zone() -> Self {
-        Self::SameZone { callers: None, among: 6 }
+        Self::SameZone { callers: None, among: text::AMONG }
     }
 
     /// Those with this tag.
@@ -112,20 +113,6 @@ impl Prefer {
                 Some(format!("{self}: \"\" is no key of meta; name one"))
             }
             _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Prefer {
-    /// As the command's flag is written.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SameNode => f.write_str("node"),
-            Self::SameZone { .. } => f.write_str("zone"),
-            Self::SameRegion => f.write_str("region"),
-            Self::Tag(tag) => write!(f, "tag={tag}"),
-            Self::Meta { key, value } => write!(f, "meta={key}={value}"),
-            Self::Priority { key } => write!(f, "priority={key}"),
         }
     }
 }

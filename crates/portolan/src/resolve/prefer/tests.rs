@@ -251,9 +251,12 @@ fn what_makes_no_sense_is_quoted() {
     check(&vec![Prefer::tag("a"); 8]).unwrap();
     check(&[zone(Some(1), 1), zone(Some(100), 6), Prefer::meta("key", "")]).unwrap();
     for (prefer, says) in [
-        (vec![zone(Some(0), 6)], "select.prefer: zone: 0 percent of the callers is not from 1 to 100"),
-        (vec![zone(Some(101), 6)], "select.prefer: zone: 101 percent"),
-        (vec![zone(None, 0)], "select.prefer: zone: among 0 says nothing"),
+        (
+            vec![zone(Some(0), 6)],
+            "select.prefer: zone=callers:0: 0 percent of the callers is not from 1 to 100",
+        ),
+        (vec![zone(Some(101), 6)], "select.prefer: zone=callers:101: 101 percent"),
+        (vec![zone(None, 0)], "select.prefer: zone=among:0: among 0 says nothing"),
         (vec![Prefer::SameNode, Prefer::tag("")], "select.prefer: tag=: \"\" is no tag"),
         (vec![Prefer::meta("", "x")], "select.prefer: meta==x: \"\" is no key of meta"),
         (vec![Prefer::priority("")], "select.prefer: priority=: \"\" is no key of meta"),
@@ -263,6 +266,28 @@ fn what_makes_no_sense_is_quoted() {
         assert_eq!(error.kind(), crate::Kind::Config);
         assert!(error.to_string().starts_with(says), "{error}");
     }
+}
+
+#[test]
+fn what_is_no_preference_is_quoted() {
+    for text in [
+        "",
+        "zoen",
+        "node=n1",
+        "tag",
+        "meta=key",
+        "priority",
+        "zone=",
+        "zone=30",
+        "zone=callers:x",
+        "zone=among:-1",
+    ] {
+        let error = text.parse::<Prefer>().unwrap_err();
+        assert_eq!(error.kind(), crate::Kind::Config);
+        assert!(error.to_string().starts_with(&format!("prefer: {text:?} is not node, ")), "{error}");
+    }
+    let error = "zone=callers:200".parse::<Prefer>().unwrap_err();
+    assert!(error.to_string().starts_with("prefer: zone=callers:200: 200 percent"), "{error}");
 }
 
 #[test]
@@ -308,6 +333,14 @@ fn any_weight() -> impl Strategy<Value = u32> {
 }
 
 proptest! {
+    #[test]
+    fn a_preference_reads_as_it_is_written(prefer in any_preference(), text in "[=:,a-z0-9]{0,12}") {
+        prop_assert_eq!(&prefer.to_string().parse::<Prefer>().unwrap(), &prefer);
+        if let Ok(read) = text.parse::<Prefer>() {
+            prop_assert_eq!(read.to_string().parse::<Prefer>().unwrap(), read);
+        }
+    }
+
     #[test]
     fn the_shares_are_all_and_go_to_nothing_but_what_has_weight(
         set in proptest::collection::vec((any_instance(), any_weight()), 1..30),
