@@ -163,8 +163,8 @@ impl Selection {
     ) -> Option<&Arc<Endpoint>> {
         let nearest = self.passed_over.iter().find(|one| wanted(&one.endpoint))?.rank;
         let alike = || self.passed_over.iter().filter(|one| one.rank == nearest && wanted(&one.endpoint));
-        let at = usize::try_from(roll).unwrap_or(0).checked_rem(alike().count())?;
-        alike().nth(at).map(|one| &one.endpoint)
+        let at = roll.checked_rem(alike().count() as u64)?;
+        alike().nth(usize::try_from(at).ok()?).map(|one| &one.endpoint)
     }
 }
 

@@ -126,6 +126,10 @@ fn a_zone_whose_instances_are_sick_keeps_its_callers_and_loses_its_requests() {
     let (usable, sick) = (zones(&[("b", 4), ("c", 4)]), zones(&[("a", 4)]));
     let found = zone_shares(&usable, &sick, &Prefer::same_zone(), "a");
     assert!(close(found[0].1, 0.5) && close(found[1].1, 0.5), "{found:?}");
+    // The callers of c are there still: a third of all is in a, with a quarter of the instances.
+    let (usable, sick) = (zones(&[("a", 2), ("b", 6)]), zones(&[("c", 4)]));
+    let found = zone_shares(&usable, &sick, &Prefer::same_zone(), "a");
+    assert!(close(found[0].1, 0.75), "{found:?}");
 }
 
 #[test]
