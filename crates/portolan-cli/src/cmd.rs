@@ -14,6 +14,7 @@ pub(crate) mod filter;
 pub(crate) mod gc;
 pub(crate) mod instance;
 pub(crate) mod maint;
+pub(crate) mod near;
 pub(crate) mod outage;
 pub(crate) mod register;
 #[cfg(unix)]

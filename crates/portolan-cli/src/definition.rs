@@ -29,7 +29,7 @@ const LEFT_TO_CONSUL: [(&str, &str); 9] = [
     ("token", "a token does not belong into this file; give it with --token-file, and leave this out"),
     ("namespace", "it goes with the registry: set CONSUL_NAMESPACE, and leave this out"),
     ("partition", "it goes with the registry: set CONSUL_PARTITION, and leave this out"),
-    ("locality", "give the zone as meta \"zone\", and leave this out"),
+    ("locality", "give them as meta \"zone\" and \"region\", and leave this out"),
     ("socket_path", "Portolan registers addresses with ports; leave it out"),
     ("ports", "Portolan registers one port; write \"port\""),
 ];

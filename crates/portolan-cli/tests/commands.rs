@@ -165,8 +165,9 @@ async fn an_instance_is_registered_found_explained_and_removed() -> Result<()> {
     let other = served.run(&["discover", "web", "--version", "9.9.9", "--exit-code"]).await?;
     assert_eq!((other.code, other.out.as_str()), (Some(1), ""), "{other:?}");
 
-    let why = served.run(&["why", "web"]).await?;
+    let why = served.run(&["why", "web", "--prefer", "zone=among:1", "--zone", "a"]).await?;
     assert!(why.out.starts_with("web: 1 of 1 known instances can be picked\nsource live, age "), "{why:?}");
+    assert!(why.out.contains("web-1  100.0%  same zone, \"a\" 100.0%\n"), "{why:?}");
     let why = served.run(&["why", "web", "--tag", "green"]).await?;
     assert!(why.out.contains("lacks the tag \"green\""), "{why:?}");
 

@@ -359,7 +359,8 @@ impl Discovery {
         // On demand, what is older than it is good for is shown as stale where no caller's bound says more.
         select.max_age = select.max_age.or(self.inner.config.view.mode.ttl());
         let (stop, overrides) = (self.inner.tasks.stop(), self.inner.overrides.subscribe());
-        let (resolver, work) = Resolver::new(origins, select, overrides, self.inner.seed, stop);
+        let here = Arc::new(self.inner.config.locality.clone());
+        let (resolver, work) = Resolver::new(origins, select, here, overrides, self.inner.seed, stop);
         self.inner.tasks.spawn("resolver", work);
         self.inner.views.note(&resolver);
         resolver

@@ -76,7 +76,8 @@ pub use register::{
 pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
     Attempt, CallError, Ejection, Endpoint, Exclusion, Explanation, Failed, FailureKind, GaveUp, LeftOut,
-    Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy, Resolver, Retry, RetryBudget, Select, Warning,
+    Locality, Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy, Prefer, Resolver, Retry,
+    RetryBudget, Select, Share, Tier, Warning,
 };
 pub use snapshot::{
     Catalog, CatalogChanges, Changes, Failure, Freshness, Hidden, Reader, Retagged, Snapshot, Source,

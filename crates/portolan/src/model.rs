@@ -12,8 +12,10 @@ use std::{fmt, sync::Arc};
 use crate::error::{Error, Kind};
 
 mod meta;
+mod version;
 
 pub use meta::Meta;
+pub(crate) use version::version;
 
 /// The longest name that is accepted, in bytes. Consul has no limit; nothing readable is longer.
 const NAME_LIMIT: usize = 255;
@@ -291,6 +293,8 @@ pub struct Instance {
     pub weights: Weights,
     /// The zone: the service's or node's locality, else meta `zone` of the service, else of the node.
     pub zone: Option<Arc<str>>,
+    /// The region: the service's or node's locality, else meta `region` of the service, else of the node.
+    pub region: Option<Arc<str>>,
     /// The version: meta `version`, else a tag `v1.2.3` or `version=1.2.3`, where it reads as a semantic version.
     pub version: Option<semver::Version>,
     /// Its checks and its node's.
@@ -312,6 +316,7 @@ impl Instance {
             meta: Meta::default(),
             weights: Weights::default(),
             zone: None,
+            region: None,
             version: None,
             checks: Vec::new(),
             status: Status::Passing,
@@ -326,12 +331,15 @@ impl Instance {
         self
     }
 
-    /// The same with these pairs; `version` and `zone` among them are read.
+    /// The same with these pairs; `version`, `zone` and `region` among them are read.
     #[must_use]
     pub fn with_meta<'a>(mut self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         self.meta = pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         if let Some(zone) = self.meta.get("zone") {
             self.zone = Some(Arc::clone(zone));
+        }
+        if let Some(region) = self.meta.get("region") {
+            self.region = Some(Arc::clone(region));
         }
         self.version = version(&self.meta, &self.tags);
         self
@@ -371,29 +379,6 @@ impl Instance {
             Status::Critical | Status::Maintenance => 0,
         }
     }
-}
-
-/// The version that meta or a tag tells.
-pub(crate) fn version(meta: &Meta, tags: &[Arc<str>]) -> Option<semver::Version> {
-    meta.get("version").and_then(|text| lenient_version(text)).or_else(|| {
-        tags.iter().find_map(|tag| {
-            let text = tag.strip_prefix("version=").or_else(|| {
-                tag.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-            })?;
-            lenient_version(text)
-        })
-    })
-}
-
-/// A semantic version, with the `v` before it and missing parts forgiven (`v2`, `1.4`), as people write them.
-fn lenient_version(text: &str) -> Option<semver::Version> {
-    let text = text.strip_prefix('v').unwrap_or(text);
-    if let Ok(version) = semver::Version::parse(text) {
-        return Some(version);
-    }
-    // What is more or else than numbers is no version with these either.
-    let missing = if text.contains('.') { ".0" } else { ".0.0" };
-    semver::Version::parse(&format!("{text}{missing}")).ok()
 }
 
 #[cfg(test)]

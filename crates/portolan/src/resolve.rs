@@ -1,4 +1,4 @@
-//! From a view to one instance: filter, then pick. A lookup does no I/O, takes no lock, reads no clock, allocates nothing.
+//! From a view to one instance: filter, prefer, then pick. A lookup does no I/O, takes no lock, reads no clock, allocates nothing.
 //!
 //! In:  a view's snapshots, and what the caller asked for. Out: picks, or the typed answer why there is none.
 //!
@@ -36,10 +36,13 @@ mod loads;
 mod none;
 mod outlier;
 mod pick;
+mod prefer;
 mod refresh;
 mod retry;
+mod rising;
 mod select;
 mod selection;
+mod sift;
 mod stage;
 mod task;
 
@@ -50,6 +53,7 @@ pub(crate) use loads::Loads;
 pub use none::{LeftOut, NoInstance, PastBound};
 pub use outlier::Ejection;
 use pick::key_roll;
+pub use prefer::{Locality, Prefer, Share, Tier};
 use retry::Account;
 pub use retry::{GaveUp, Retry, RetryBudget};
 pub use select::{Exclusion, OnStale, Panic, Policy, Select, Warning};
@@ -119,6 +123,8 @@ pub struct Explanation {
     pub left_out: Vec<LeftOut>,
     /// Those of the usable that are picked though something speaks against them, and what: in a panic, the sick.
     pub picked_anyway: Vec<LeftOut>,
+    /// What each of the usable gets by the preferences, in their order; empty without preferences, and in a panic.
+    pub shares: Vec<Share>,
     /// Whether picks are ordinary ones at present.
     pub mark: Mark,
     /// The answer that a pick gets, when it gets none.
@@ -131,6 +137,7 @@ impl Resolver {
     pub(crate) fn new(
         origins: Vec<Origin>,
         select: Select,
+        here: Arc<Locality>,
         overrides: watch::Receiver<Arc<Overrides>>,
         seed: u64,
         stop: CancellationToken,
@@ -140,7 +147,7 @@ impl Resolver {
         let bounds = origins.iter().filter_map(bound).collect();
         let users = origins.iter().map(|origin| Arc::clone(&origin.user)).collect();
         let account = account_of(&origins);
-        let mut stage = Stage::new(origins, select.clone(), overrides, seed);
+        let mut stage = Stage::new(origins, select.clone(), here, overrides, seed);
         let first = stage.shows(tokio::time::Instant::now().into_std());
         let writer = Writer::new(Arc::clone(&first.snapshot));
         let reader = writer.reader();
@@ -299,6 +306,7 @@ impl Resolver {
             usable: selection.endpoints.to_vec(),
             left_out: selection.left_out.to_vec(),
             picked_anyway: selection.picked_anyway.to_vec(),
+            shares: selection.shares.to_vec(),
             mark: selection.about.mark(),
             none: selection.none.clone(),
         }

@@ -30,7 +30,7 @@ Examples:
   portolan discover web --format '{{address}}:{{port}}'
   portolan discover web --exit-code -q >/dev/null || echo \"no web today\"
 
-Keys of --format: id, node, address, port, zone, version, status, tags, weight, datacenter, meta.KEY";
+Keys of --format: id, node, address, port, zone, region, version, status, tags, weight, datacenter, meta.KEY";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]

@@ -51,6 +51,9 @@ pub(crate) struct InstanceArgs {
     /// Its zone, kept as meta `zone`.
     #[arg(long)]
     zone: Option<String>,
+    /// Its region, kept as meta `region`.
+    #[arg(long)]
+    region: Option<String>,
     /// Its share of requests against the others, 1 to 65535.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     weight: u16,
@@ -125,6 +128,9 @@ impl InstanceArgs {
         }
         if let Some(zone) = &self.zone {
             registration = registration.zone(zone);
+        }
+        if let Some(region) = &self.region {
+            registration = registration.region(region);
         }
         let registration = registration.checks(self.settings.apply(&self.checks)?);
         registration.validate()?;

@@ -58,7 +58,7 @@ fn after_help() -> String {
 }
 
 /// What a file says instead.
-const FLAGS: [&str; 22] = [
+const FLAGS: [&str; 23] = [
     "name",
     "port",
     "address",
@@ -67,6 +67,7 @@ const FLAGS: [&str; 22] = [
     "meta",
     "version",
     "zone",
+    "region",
     "weight",
     "checks",
     "interval",

@@ -8,23 +8,27 @@ use std::{fmt::Write as _, time::Duration};
 
 use clap::Args as ClapArgs;
 use portolan::{
-    Config, Exclusion, Explanation, Hidden, Instance, LeftOut, Mark, NoInstance, ServiceName, Status,
+    Config, Exclusion, Explanation, Hidden, Instance, LeftOut, Mark, NoInstance, ServiceName, Status, Tier,
     ViewConfig, registry::CheckOutput,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{explain, filter::Filter};
+use super::{explain, filter::Filter, near::Near};
 use crate::{
     config::{RegistryArgs, Shell},
     exit::Exit,
-    output::{self, Ink, instance, plain},
+    output::{
+        self, Ink, instance, plain,
+        table::{Cell, Table},
+    },
 };
 
 const EXAMPLES: &str = "\
 Examples:
   portolan why web
   portolan why web --tag blue --version 1.2.3
+  portolan why web --prefer zone --prefer priority=rank --zone eu-1
   portolan why web --json | jq '.left_out[] | {id: .instance.id, why}'";
 
 #[derive(Debug, ClapArgs)]
@@ -34,6 +38,8 @@ pub(crate) struct Args {
     name: ServiceName,
     #[command(flatten)]
     filter: Filter,
+    #[command(flatten)]
+    near: Near,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -43,10 +49,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let view = ViewConfig::default().check_output(CheckOutput::Keep);
-    let discovery = args.registry.discovery(Config::default().view(view))?;
+    let config = Config::default().view(view).locality(args.near.locality());
+    let discovery = args.registry.discovery(config)?;
     let registry = discovery.registry().describe();
     let begun = Instant::now();
-    let web = discovery.service_with(args.name.as_str(), args.filter.select()).await;
+    let select = args.near.prefer(args.filter.select());
+    let web = discovery.service_with(args.name.as_str(), select).await;
     let web = web.map_err(|error| explain(error, &registry, begun.elapsed()))?;
     let known = web.explain();
     let age = known.snapshot.freshness().age(Instant::now().into_std());
@@ -90,6 +98,10 @@ fn page(known: &Explanation, registry: &str, age: Option<Duration>, color: bool)
         text.push_str("\nCan be picked:\n");
         text.push_str(&instance::table(&usable, color));
     }
+    if !known.shares.is_empty() {
+        text.push_str("\nEach gets of the requests:\n");
+        text.push_str(&shares(known, color));
+    }
     if !known.picked_anyway.is_empty() {
         text.push_str("\nPicked anyway:\n");
         for one in &known.picked_anyway {
@@ -107,6 +119,25 @@ fn page(known: &Explanation, registry: &str, age: Option<Duration>, color: bool)
     text
 }
 
+/// What each instance gets by the preferences, and the groups that these put it in.
+fn shares(known: &Explanation, color: bool) -> String {
+    let mut table = Table::new(["ID", "SHARE", "GROUPS"]);
+    for (one, share) in known.usable.iter().zip(&known.shares) {
+        let group = |tier: &Tier| format!("{} {}", tier.name, percent(tier.part));
+        let groups: Vec<String> = share.tiers.iter().map(group).collect();
+        table.row(vec![
+            Cell::new(&one.identity.id),
+            Cell::new(percent(share.part)),
+            Cell::new(groups.join("; ")),
+        ]);
+    }
+    table.render(color)
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.1}%", part * 100.0)
+}
+
 /// What is unusual about the answer as a whole.
 fn notes(known: &Explanation) -> String {
     let mut text = String::new();
@@ -116,7 +147,7 @@ fn notes(known: &Explanation) -> String {
         ),
         Mark::Override => text.push_str("an operator's file forces these instances; the registry does not count\n"),
         Mark::Panic => text.push_str(
-            "so few are healthy that their checks are doubted: picks go to all that are not in maintenance\n",
+            "so few are healthy that their checks are doubted: picks go to all that are not in maintenance, whatever is preferred\n",
         ),
         Mark::AllWeightsZero => text.push_str("all weights are 0, so that each instance gets the same share\n"),
         _ => {}
@@ -205,7 +236,14 @@ fn advice(known: &Explanation) -> String {
 /// The explanation for a program.
 fn object(known: &Explanation, registry: &str, age: Option<Duration>) -> Value {
     let snapshot = &known.snapshot;
-    let usable: Vec<Value> = known.usable.iter().map(|one| instance::json(one.instance())).collect();
+    let mut usable: Vec<Value> = known.usable.iter().map(|one| instance::json(one.instance())).collect();
+    for (one, share) in usable.iter_mut().zip(&known.shares) {
+        let tiers: Vec<Value> =
+            share.tiers.iter().map(|tier| json!({"group": &*tier.name, "part": tier.part})).collect();
+        if let Some(fields) = one.as_object_mut() {
+            fields.insert("share".to_owned(), json!({"part": share.part, "groups": tiers}));
+        }
+    }
     let reasons = |list: &[LeftOut]| -> Vec<Value> {
         list.iter()
             .map(|one| json!({"instance": instance::json(&one.instance), "why": one.why.to_string()}))

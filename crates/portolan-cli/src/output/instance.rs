@@ -68,6 +68,7 @@ pub(crate) fn json(one: &Instance) -> Value {
         "address": &*one.address,
         "port": one.port,
         "zone": one.zone.as_deref(),
+        "region": one.region.as_deref(),
         "version": one.version.as_ref().map(ToString::to_string),
         "status": one.status.as_str(),
         "weight": one.weight(),
@@ -99,7 +100,7 @@ mod tests {
             json(&one),
             json!({
                 "id": "web-1", "service": "web", "node": "n1", "datacenter": "dc1", "address": "::1", "port": 80,
-                "zone": null, "version": "1.0.0", "status": "critical", "weight": 0, "tags": [],
+                "zone": null, "region": null, "version": "1.0.0", "status": "critical", "weight": 0, "tags": [],
                 "meta": {"version": "1.0"},
                 "checks": [{"id": "service:web-1", "name": "http", "status": "critical", "scope": "service",
                             "output": "HTTP GET: 500"}],

@@ -11,8 +11,8 @@ use super::{instance, plain};
 use crate::exit::Usage;
 
 /// The keys that a template may name, beside `meta.KEY`.
-const KEYS: [&str; 10] =
-    ["id", "node", "address", "port", "zone", "version", "status", "tags", "weight", "datacenter"];
+const KEYS: [&str; 11] =
+    ["id", "node", "address", "port", "zone", "region", "version", "status", "tags", "weight", "datacenter"];
 
 /// A template that has been checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,7 @@ fn value(one: &Instance, key: &str) -> String {
         "address" => one.address.to_string(),
         "port" => one.port.to_string(),
         "zone" => instance::zone(one),
+        "region" => one.region.as_deref().unwrap_or_default().to_owned(),
         "version" => instance::version(one),
         "status" => one.status.to_string(),
         "tags" => one.tags.join(","),
@@ -127,7 +128,7 @@ mod tests {
         for (template, says) in [
             (
                 "{{Address}}",
-                "\"Address\" is not a key; the keys are id, node, address, port, zone, version, status, tags, weight, datacenter and meta.KEY",
+                "\"Address\" is not a key; the keys are id, node, address, port, zone, region, version, status, tags, weight, datacenter and meta.KEY",
             ),
             ("{{}}", "\"\" is not a key"),
             ("{{meta.}}", "\"meta.\" is not a key"),

@@ -69,12 +69,12 @@ pub(super) fn instance(entry: &Entry, datacenter: &str, output: CheckOutput) -> 
         .with_meta(meta.iter().map(|(key, value)| (&**key, &**value)))
         .with_weights(Weights { passing: spec.passing_weight, warning: spec.warning_weight })
         .with_checks(checks.collect());
-    let given = spec.locality.as_ref().map(|locality| &locality.zone).filter(|zone| !zone.is_empty());
-    if let Some(zone) = given {
-        instance.zone = Some(Arc::clone(zone));
-    } else if instance.zone.is_none() {
-        instance.zone = node.meta.as_ref().and_then(|meta| meta.get("zone")).map(Arc::clone);
-    }
+    let of_node = |key| node.meta.as_ref().and_then(|meta| meta.get(key)).map(Arc::clone);
+    let given = spec.locality.as_ref();
+    let zone = given.map(|locality| &locality.zone).filter(|zone| !zone.is_empty()).map(Arc::clone);
+    let region = given.map(|locality| &locality.region).filter(|region| !region.is_empty()).map(Arc::clone);
+    instance.zone = zone.or_else(|| instance.zone.take()).or_else(|| of_node("zone"));
+    instance.region = region.or_else(|| instance.region.take()).or_else(|| of_node("region"));
     instance
 }
 

@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::{
     error::{Error, Kind},
     registry::consul::ConsulConfig,
-    resolve::{Ejection, RetryBudget},
+    resolve::{Ejection, Locality, RetryBudget},
 };
 
 mod cache;
@@ -25,6 +25,9 @@ pub use view::ViewConfig;
 pub struct Config {
     /// Where Consul is, and how to speak to it. Default: `http://127.0.0.1:8500`.
     pub consul: ConsulConfig,
+    /// Where this program is, for those who prefer what is near: see [`Select::prefer`](crate::Select::prefer).
+    /// Default: nothing is known.
+    pub locality: Locality,
     /// How views read.
     pub view: ViewConfig,
     /// Where views are kept beyond the life of the process. Default: nowhere.
@@ -57,6 +60,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             consul: ConsulConfig::default(),
+            locality: Locality::default(),
             view: ViewConfig::default(),
             cache: CacheConfig::default(),
             guard: GuardConfig::default(),
@@ -73,18 +77,25 @@ impl Default for Config {
 
 impl Config {
     /// The defaults, with Consul's settings from the usual environment variables (`CONSUL_HTTP_ADDR` and the rest:
-    /// see [`ConsulConfig::from_env`]).
+    /// see [`ConsulConfig::from_env`]), and where this program is ([`Locality::from_env`]).
     ///
     /// # Errors
     /// [`Kind::Config`], naming the variable, what was found, and what is allowed.
     pub fn from_env() -> Result<Self, Error> {
-        Ok(Self::default().consul(ConsulConfig::from_env()?))
+        Ok(Self::default().consul(ConsulConfig::from_env()?).locality(Locality::from_env()))
     }
 
     /// Where Consul is, and how to speak to it.
     #[must_use]
     pub fn consul(mut self, consul: ConsulConfig) -> Self {
         self.consul = consul;
+        self
+    }
+
+    /// Where this program is.
+    #[must_use]
+    pub fn locality(mut self, locality: Locality) -> Self {
+        self.locality = locality;
         self
     }
 
@@ -161,6 +172,7 @@ impl Config {
     /// # Errors
     /// [`Kind::Config`], naming the setting, what was found and what is allowed.
     pub(super) fn check(&self) -> Result<(), Error> {
+        self.locality.check()?;
         self.view.check()?;
         self.cache.check(&self.view)?;
         self.guard.check()?;
@@ -182,13 +194,17 @@ mod tests {
     fn the_defaults_are_accepted_and_what_is_wrong_is_named() {
         Config::default().check().unwrap();
         let (view, cache) = (ViewConfig::default, CacheConfig::default);
-        let guard = GuardConfig::default;
-        let guarded = |guard| Config::default().guard(guard);
         let second = Duration::from_secs(1);
         for (config, says) in [
             (
                 Config::default().view(view().wait(second * 660)),
                 "view.wait: 11m0s is over Consul's limit; set 10m or less",
+            ),
+            (Config::default().locality(Locality::default().node("")), "locality.node: \"\" is no node"),
+            (Config::default().locality(Locality::default().zone("")), "locality.zone: \"\" is no zone"),
+            (
+                Config::default().locality(Locality::default().region("")),
+                "locality.region: \"\" is no region",
             ),
             (Config::default().view(view().wait(second / 2)), "view.wait: 500ms is under 1s"),
             (Config::default().view(view().hold(second * 61)), "view.hold: 1m1s"),
@@ -217,6 +233,23 @@ mod tests {
                 Config::default().view(view().suspicion(crate::Suspicion::default().share(f64::NAN))),
                 "view.suspicion.share: NaN is not from 0 to 1",
             ),
+            (Config::default().connections(0), "connections: 0 is not from 1 to 10000"),
+        ] {
+            is_refused(&config, says);
+        }
+    }
+
+    fn is_refused(config: &Config, says: &str) {
+        let error = config.check().unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.to_string().starts_with(says), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_how_requests_and_reads_are_limited_is_named() {
+        let guard = GuardConfig::default;
+        let guarded = |guard| Config::default().guard(guard);
+        for (config, says) in [
             (
                 Config::default().retry_budget(RetryBudget::default().percent(1_001)),
                 "retry_budget.percent: 1001 is not from 0 to 1000",
@@ -229,7 +262,6 @@ mod tests {
                 Config::default().ejection(Ejection::default().probes(0)),
                 "ejection.probes: 0 is not from 1 to 1000",
             ),
-            (Config::default().connections(0), "connections: 0 is not from 1 to 10000"),
             (guarded(guard().open_after(0)), "guard.open_after: 0 is not from 1 to 1000; 5 is the default"),
             (guarded(guard().requests_per_second(0)), "guard.requests_per_second: 0 is not from 1 to 100000"),
             (guarded(guard().burst(100_001)), "guard.burst: 100001 is not from 1 to 100000"),
@@ -237,9 +269,7 @@ mod tests {
             (guarded(guard().retry_percent(1_001)), "guard.retry_percent: 1001 is not from 0 to 1000"),
             (guarded(guard().turns_per_second(0)), "guard.turns_per_second: 0 is not from 1 to 10000"),
         ] {
-            let error = config.check().unwrap_err();
-            assert_eq!(error.kind(), Kind::Config);
-            assert!(error.to_string().starts_with(says), "{error}");
+            is_refused(&config, says);
         }
     }
 }

@@ -124,7 +124,7 @@ impl ViewDump {
 
 impl ResolverDump {
     fn json(&self) -> Value {
-        let Explanation { snapshot, usable, left_out, picked_anyway, mark, none } = &self.explanation;
+        let Explanation { snapshot, usable, left_out, picked_anyway, shares, mark, none } = &self.explanation;
         let reasons = |list: &[LeftOut]| -> Vec<Value> {
             let one =
                 |one: &LeftOut| json!({"id": one.instance.identity.to_string(), "why": one.why.to_string()});
@@ -132,9 +132,11 @@ impl ResolverDump {
         };
         let usable: Vec<Value> = usable
             .iter()
-            .map(|one| {
+            .enumerate()
+            .map(|(at, one)| {
                 let (id, address) = (one.identity.to_string(), one.authority());
-                json!({"id": id, "address": address, "in_flight": one.in_flight()})
+                let share = shares.get(at).map(|share| share.part);
+                json!({"id": id, "address": address, "in_flight": one.in_flight(), "share": share})
             })
             .collect();
         let mut object = freshness(&snapshot.freshness, self.age);
@@ -181,6 +183,7 @@ fn select(select: &Select) -> Value {
         "version": select.version.as_ref().map(ToString::to_string),
         "allow_warning": select.warning == Warning::Allow,
         "policy": format!("{:?}", select.policy),
+        "prefer": select.prefer.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "datacenters": select.datacenters().iter().map(Option::as_deref).collect::<Vec<_>>(),
         "max_age_ms": select.max_age.map(milliseconds),
         "on_stale": on_stale,
@@ -226,11 +229,14 @@ impl fmt::Display for ViewDump {
 
 impl fmt::Display for ResolverDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Explanation { snapshot, usable, left_out, picked_anyway, mark, none } = &self.explanation;
+        let Explanation { snapshot, usable, left_out, picked_anyway, shares, mark, none } = &self.explanation;
         let (name, source, age) = (named(snapshot), snapshot.freshness.source, shown(self.age));
         writeln!(f, "resolver {name}: {} usable, mark {mark}, source {source}, age {age}", usable.len())?;
         if let Some(none) = none {
             writeln!(f, "  a pick gets: {none}")?;
+        }
+        for (one, share) in usable.iter().zip(shares) {
+            writeln!(f, "  {} gets {share}", one.identity)?;
         }
         for (what, list) in [("picked anyway", picked_anyway), ("left out", left_out)] {
             list.iter().try_for_each(|one| writeln!(f, "  {what} {}: {}", one.instance.identity, one.why))?;

@@ -1,6 +1,6 @@
 //! Tables for the rules of names, status, version and address.
 
-use super::*;
+use super::{version::lenient_version, *};
 
 #[test]
 fn a_name_that_cannot_be_addressed_is_refused_with_its_reason() {

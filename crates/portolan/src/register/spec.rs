@@ -218,6 +218,11 @@ impl Registration {
         self.meta("zone", zone)
     }
 
+    /// Its region, as meta `region`, so that callers can prefer their own.
+    pub fn region(self, region: impl Into<String>) -> Self {
+        self.meta("region", region)
+    }
+
     /// Its share of requests. Default 1 while passing, 1 while warning; passing is at least 1.
     pub fn weights(mut self, weights: Weights) -> Self {
         self.weights = weights;

@@ -1,8 +1,8 @@
 //! What the resolver's task writes and its handles read: the selection, and how one of it is chosen.
 //!
 //! In:  a lookup, on any thread. Out: a pick, a look, or the typed answer why there is none. The first choice is the
-//! policy's; where that one is excluded, ejected or full, the others are asked, and what is excluded or ejected only
-//! when nothing else is left.
+//! policy's; where that one is excluded, ejected or full, the others are asked, then those that others are preferred to,
+//! and what is excluded or ejected only when nothing else is left.
 //!
 //! Never: builds, blocks or allocates where there is an instance to pick; an endless search.
 
@@ -113,11 +113,18 @@ impl Cell {
         if !excluded(chosen) && selection.admits(chosen) {
             return Ok(Pick::counted(Arc::clone(chosen), since));
         }
-        let found = picker
-            .pick_one_that(endpoints, roll, since, |one| !excluded(one) && selection.admits(one))
-            .or_else(|| picker.pick_one_that(endpoints, roll, since, |one| selection.admits(one)))
-            .or_else(|| picker.pick_one_that(endpoints, roll, since, |one| selection.admits_anyway(one)));
-        match found.and_then(|place| endpoints.get(place)) {
+        let one_that = |fits: &dyn Fn(&Endpoint) -> bool| {
+            picker.pick_one_that(endpoints, roll, since, fits).and_then(|place| endpoints.get(place))
+        };
+        let further = || {
+            let found = selection.passed_over(roll, |one| !excluded(one) && selection.has_room(one));
+            found.filter(|one| selection.admits(one))
+        };
+        let found = one_that(&|one| !excluded(one) && selection.admits(one))
+            .or_else(further)
+            .or_else(|| one_that(&|one| selection.admits(one)))
+            .or_else(|| one_that(&|one| selection.admits_anyway(one)));
+        match found {
             Some(found) => Ok(Pick::counted(Arc::clone(found), since)),
             None => {
                 self.counts.nones.fetch_add(1, Ordering::Relaxed);

@@ -194,6 +194,11 @@ impl Load {
         self.gate.store(gate, Ordering::Relaxed);
     }
 
+    /// Whether one more may be in flight, by this cap and the gate.
+    pub(super) fn has_room(&self, cap: u32) -> bool {
+        self.in_flight() < cap.min(self.gate.load(Ordering::Relaxed))
+    }
+
     #[cfg(test)]
     pub(super) fn gate(&self) -> u32 {
         self.gate.load(Ordering::Relaxed)

@@ -1,5 +1,6 @@
 //! Whether a request that failed is tried again: at most so often, only where that does no harm, and never more than
-//! the service's budget. PURE but for the account, which callers share.
+//! the service's budget. PURE but for the
+//! account, which callers share.
 //!
 //! In:  requests, failures, and `now`. Out: a retry, or why there is none.
 //!
@@ -11,20 +12,16 @@
 
 use std::{
     fmt,
-    sync::{
-        PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
     time::{Duration, Instant},
 };
 
 use super::endpoint::FailureKind;
-use crate::{backoff::Backoff, duration::format_duration, error::Error, guard::Bucket};
+use crate::{backoff::Backoff, duration::format_duration, error::Error};
 
-/// What a retry is worth in the account: a hundred hundredths.
-const ONE_RETRY: u32 = 100;
-/// The account holds no more than this many seconds of the retries that are free: a quiet hour is no reason for a storm.
-const SECONDS_SAVED: u32 = 10;
+mod account;
+
+pub(super) use account::Account;
+
 /// How long a retry waits: it goes to another instance, so that it need not wait long, but all do not come at once.
 const REST: Backoff = Backoff::new(Duration::from_millis(25), Duration::from_secs(1));
 
@@ -72,41 +69,6 @@ impl RetryBudget {
             }
         }
         Ok(())
-    }
-}
-
-/// A service's account of retries.
-#[derive(Debug)]
-pub(super) struct Account {
-    budget: RetryBudget,
-    /// In hundredths of a retry.
-    earned: AtomicU32,
-    #[expect(clippy::disallowed_types, reason = "cold path: only when a request has failed")]
-    free: std::sync::Mutex<Bucket>,
-}
-
-impl Account {
-    pub(super) fn new(budget: RetryBudget, now: Instant) -> Self {
-        let free = Bucket::new(budget.per_second, budget.per_second, now);
-        Self { budget, earned: AtomicU32::new(0), free: free.into() }
-    }
-
-    /// A request is sent for the first time.
-    pub(super) fn request(&self) {
-        let most = self.budget.per_second.saturating_mul(SECONDS_SAVED).saturating_mul(ONE_RETRY);
-        let earn = |earned: u32| {
-            let more = earned.saturating_add(self.budget.percent).min(most);
-            (more != earned).then_some(more)
-        };
-        // What is full stays as it is.
-        self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earn).ok();
-    }
-
-    /// Pays for a retry. Says whether there was enough.
-    pub(super) fn pay(&self, now: Instant) -> bool {
-        let spend = |earned: u32| earned.checked_sub(ONE_RETRY);
-        self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
-            || self.free.lock().unwrap_or_else(PoisonError::into_inner).take(now).is_ok()
     }
 }
 

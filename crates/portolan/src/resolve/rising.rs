@@ -60,13 +60,14 @@ mod tests {
     use super::{super::endpoint::now, *};
 
     const WINDOW: Duration = Duration::from_secs(20);
+    const STEP: Duration = Duration::from_secs(1);
 
     /// In percent, so many seconds after the start.
     fn percent(rising: &mut Rising, serials: &[u32], start: Instant, seconds: u64) -> Vec<u32> {
         let now = start.checked_add(Duration::from_secs(seconds)).unwrap();
         let (parts, next) = rising.parts(serials.iter().copied(), WINDOW, now);
         let one_rises = parts.iter().any(|part| *part < WHOLE);
-        assert_eq!(next, one_rises.then(|| now.checked_add(WINDOW / 20).unwrap()));
+        assert_eq!(next, one_rises.then(|| now.checked_add(STEP).unwrap()));
         parts.iter().map(|part| part.saturating_mul(100).div_ceil(WHOLE)).collect()
     }
 
@@ -89,6 +90,10 @@ mod tests {
         assert_eq!(percent(&mut rising, &[1], start, 1), [100]);
         assert_eq!(percent(&mut rising, &[1, 2], start, 2), [100, 10]);
         assert_eq!(percent(&mut rising, &[], start, 3), [0_u32; 0]);
-        assert_eq!(percent(&mut rising, &[1, 2], start, 4), [100, 100], "after an outage of all, all are whole");
+        assert_eq!(
+            percent(&mut rising, &[1, 2], start, 4),
+            [100, 100],
+            "after an outage of all, all are whole"
+        );
     }
 }

@@ -5,13 +5,18 @@
 //! Never: picks what is critical or in maintenance; hides why an instance is left out.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use super::prefer::{self, Prefer};
 use crate::{
     duration::format_duration,
     error::Error,
     model::{Instance, Status},
 };
+
+mod exclusion;
+
+pub use exclusion::Exclusion;
 
 /// How one of the usable instances is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -49,6 +54,9 @@ pub struct Select {
     pub warning: Warning,
     /// How one is chosen.
     pub policy: Policy,
+    /// What is preferred among those that can be picked, the most important first; at most 8. Not in a panic, and not
+    /// among instances that a list names.
+    pub prefer: Vec<Prefer>,
     /// Another datacentre than the agent's own.
     pub datacenter: Option<Arc<str>>,
     /// Datacentres to turn to, in this order, while those before have no usable instance. Each is a view of its own,
@@ -63,6 +71,9 @@ pub struct Select {
     /// How many picks of one instance may be alive at once: an instance that has so many is passed over. `None`, the
     /// default: any number. At least 1.
     pub max_in_flight: Option<u32>,
+    /// Over this time an instance that has just become usable comes to its whole share, from a tenth of it. `None`, the
+    /// default: it has it at once. 1 s to 1 h. As Envoy's slow start, with the share growing evenly.
+    pub slow_start: Option<Duration>,
 }
 
 /// When picks go to instances of any health.
@@ -170,6 +181,28 @@ impl Select {
         self
     }
 
+    /// Prefer these, besides and after those that are preferred already.
+    ///
+    /// Each preference splits the instances into groups, and those after it split each of the groups again: the shares
+    /// multiply. An instance that gets no share is left out as [`Exclusion::NotPreferred`]; a pick that excludes all
+    /// others still reaches it.
+    ///
+    /// ```
+    /// use portolan::{Prefer, Select};
+    ///
+    /// // In the region first, then in the zone; there the instances of the first rank before those of the second.
+    /// let near = Select::default()
+    ///     .prefer(Prefer::SameRegion)
+    ///     .prefer(Prefer::same_zone())
+    ///     .prefer(Prefer::priority("rank"));
+    /// # assert_eq!(near.prefer.len(), 3);
+    /// ```
+    #[must_use]
+    pub fn prefer(mut self, prefer: Prefer) -> Self {
+        self.prefer.push(prefer);
+        self
+    }
+
     /// Instances of this datacentre in place of the agent's own.
     #[must_use]
     pub fn datacenter(mut self, datacenter: &str) -> Self {
@@ -213,6 +246,13 @@ impl Select {
         self
     }
 
+    /// Over this time an instance that has just become usable comes to its whole share.
+    #[must_use]
+    pub fn slow_start(mut self, window: Duration) -> Self {
+        self.slow_start = Some(window);
+        self
+    }
+
     /// The same for a list that somebody has chosen already: no filter, and no doubt about it.
     pub(super) fn of_a_list(&self) -> Self {
         let Self { policy, max_in_flight, .. } = *self;
@@ -229,6 +269,7 @@ impl Select {
     /// [`Kind::Config`](crate::Kind::Config), naming the setting, what was found and what is allowed.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong = |what: String| Err(Error::config(what));
+        prefer::check(&self.prefer)?;
         match self.panic {
             Panic::Below { percent, .. } if !(1..=100).contains(&percent) => {
                 return wrong(format!(
@@ -243,6 +284,10 @@ impl Select {
         if let Some(bound) = self.max_age.filter(|bound| *bound < LEAST_AGE) {
             let found = format_duration(bound);
             return wrong(format!("select.max_age: {found} is under 1s; set 1s or more, or None"));
+        }
+        if let Some(window) = self.slow_start.filter(|window| !SLOW_STARTS.contains(window)) {
+            let found = format_duration(window);
+            return wrong(format!("select.slow_start: {found} is not from 1s to 1h; set that, or None"));
         }
         if self.max_in_flight == Some(0) {
             return wrong(
@@ -280,8 +325,7 @@ impl Select {
     }
 
     fn mismatch(&self, instance: &Instance) -> Option<Exclusion> {
-        let has = |wanted: &Arc<str>| instance.tags.iter().any(|tag| equal_without_case(tag, wanted));
-        if let Some(tag) = self.tags.iter().find(|tag| !has(tag)) {
+        if let Some(tag) = self.tags.iter().find(|tag| !has_tag(instance, tag)) {
             return Some(Exclusion::Tag(Arc::clone(tag)));
         }
         if let Some((key, _)) = self.meta.iter().find(|(key, value)| instance.meta.get(key) != Some(*value)) {
@@ -298,8 +342,15 @@ impl Select {
 
 /// A bound below this asks for more reads than a view may make.
 const LEAST_AGE: Duration = Duration::from_secs(1);
+/// Below, an instance is not warm sooner than the tables are built; above, a restart takes a day.
+const SLOW_STARTS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// The first and its fallbacks.
 const MOST_DATACENTERS: usize = 16;
+
+/// Whether it has this tag; without case, as Consul compares them.
+pub(super) fn has_tag(instance: &Instance, wanted: &str) -> bool {
+    instance.tags.iter().any(|tag| equal_without_case(tag, wanted))
+}
 
 fn equal_without_case(left: &str, right: &str) -> bool {
     left == right || left.to_lowercase() == right.to_lowercase()
@@ -308,65 +359,6 @@ fn equal_without_case(left: &str, right: &str) -> bool {
 fn worst_check(instance: &Instance) -> Option<Arc<str>> {
     let check = instance.checks.iter().max_by_key(|check| check.status)?;
     Some(Arc::clone(&check.id))
-}
-
-/// Why an instance is not picked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Exclusion {
-    /// It is critical, in maintenance, or in warning while warnings are refused; and the check that says so.
-    Unhealthy {
-        /// The aggregate over its checks.
-        status: Status,
-        /// The id of the worst check; `None` when it has none.
-        check: Option<Arc<str>>,
-    },
-    /// It lacks this tag.
-    Tag(Arc<str>),
-    /// Its meta lacks the key, or has another value.
-    Meta {
-        /// The key.
-        key: Arc<str>,
-        /// What it has; `None`: nothing.
-        found: Option<Arc<str>>,
-    },
-    /// It has another version, or none that can be read.
-    Version {
-        /// What it has; `None`: nothing readable.
-        found: Option<semver::Version>,
-    },
-    /// Its weight is 0 while others have more.
-    WeightZero,
-    /// The registry no longer names it, and confirmed instances are left.
-    Held,
-    /// Requests that this process sent it went wrong: it is given a rest, then tried. See
-    /// [`Ejection`](crate::Ejection).
-    Ejected,
-    /// It has as many requests in flight as [`Select::max_in_flight`] allows.
-    Full {
-        /// How many that is.
-        most: u32,
-    },
-}
-
-impl fmt::Display for Exclusion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unhealthy { status, check: Some(check) } => write!(f, "{status} by check {check:?}"),
-            Self::Unhealthy { status, check: None } => write!(f, "{status}"),
-            Self::Tag(tag) => write!(f, "lacks the tag {tag:?}"),
-            Self::Meta { key, found: Some(found) } => write!(f, "has meta {key}={found:?}"),
-            Self::Meta { key, found: None } => write!(f, "lacks the meta key {key:?}"),
-            Self::Version { found: Some(found) } => write!(f, "is version {found}"),
-            Self::Version { found: None } => f.write_str("has no readable version"),
-            Self::WeightZero => f.write_str("has weight 0 while others have more"),
-            Self::Ejected => f.write_str("is ejected: the last requests to it went wrong"),
-            Self::Full { most } => {
-                write!(f, "has {most} requests in flight, as many as max_in_flight allows")
-            }
-            Self::Held => f.write_str("no longer named by the registry, while others are"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, PoisonError, atomic::AtomicU64},
+    time::Instant,
 };
 
 use super::{
@@ -18,10 +19,13 @@ use super::{
     loads::Loads,
     none::{LeftOut, NoInstance},
     pick::Picker,
+    prefer::{Locality, Share},
+    rising::{Rising, WHOLE},
     select::{Exclusion, Select},
+    sift::{Sifted, left, sift},
 };
 use crate::{
-    model::{Instance, ServiceName, Status},
+    model::{Instance, ServiceName},
     snapshot::{Hidden, Snapshot},
 };
 
@@ -38,6 +42,10 @@ pub(super) struct Selection {
     pub(super) left_out: Arc<[LeftOut]>,
     /// Those that are picked though something speaks against them, and what.
     pub(super) picked_anyway: Arc<[LeftOut]>,
+    /// What each endpoint gets by the preferences; none without them.
+    pub(super) shares: Box<[Share]>,
+    /// Those that could be picked were not others preferred, the nearest first: for a retry that has nobody else.
+    pub(super) passed_over: Box<[PassedOver]>,
     /// What the instances by themselves say of the picks, whatever their age and datacentre.
     pub(super) quality: Mark,
     /// Whether an instance is usable without a panic: else another datacentre comes first.
@@ -46,8 +54,17 @@ pub(super) struct Selection {
     pub(super) about: Arc<About>,
     /// The answer when `endpoints` is empty.
     pub(super) none: Option<NoInstance>,
+    /// When an instance is to get more of its share, and this is to be built anew.
+    pub(super) next_step: Option<Instant>,
     /// Those of the ejected, so that what is known of them stays known.
     _ejected: Vec<Arc<Load>>,
+}
+
+/// An instance that others are preferred to.
+#[derive(Debug)]
+pub(super) struct PassedOver {
+    rank: u32,
+    pub(super) endpoint: Arc<Endpoint>,
 }
 
 /// Whether picks are ordinary ones. Where several are true, the first in this order is told; the rest can be seen in
@@ -96,22 +113,41 @@ impl fmt::Display for Mark {
     }
 }
 
-/// What outlives a selection: the loads of the view, and where a rotation stands.
+/// What outlives a selection: the loads of the view, where a rotation stands, where the caller is, who has not got its
+/// whole share yet; and when it is built.
 #[derive(Clone, Debug)]
 pub(super) struct Carried {
     pub(super) loads: Arc<Loads>,
     pub(super) turn: Arc<AtomicU64>,
+    pub(super) here: Arc<Locality>,
+    #[expect(clippy::disallowed_types, reason = "cold path: when a selection is built, by one task")]
+    pub(super) rising: Arc<std::sync::Mutex<Rising>>,
+    pub(super) now: Instant,
 }
 
 impl Selection {
     pub(super) fn build(snapshot: &Snapshot, select: &Select, carried: &Carried) -> Self {
         let mut gone = Vec::new();
-        let Sifted { usable, weights, left_out, picked_anyway, quality, healthy } =
-            sift(snapshot, select, |usable| split_ejected(&carried.loads, usable, &mut gone));
+        let sifted =
+            sift(snapshot, select, &carried.here, |usable| split_ejected(&carried.loads, usable, &mut gone));
+        let Sifted { usable, mut weights, shares, left_out, passed_over, picked_anyway, quality, healthy } =
+            sifted;
         let about = Arc::new(About::new(Arc::clone(&snapshot.freshness), quality));
-        let loads = carried.loads.of(usable.iter());
+        let all = usable.iter().chain(passed_over.iter().map(|(_, instance)| instance));
+        let loads = carried.loads.of(all);
+        let next_step = select.slow_start.and_then(|window| {
+            let mut rising = carried.rising.lock().unwrap_or_else(PoisonError::into_inner);
+            let serials = loads.iter().take(usable.len()).map(|load| load.serial());
+            let (parts, next) = rising.parts(serials, window, carried.now);
+            scale(&mut weights, &parts);
+            next
+        });
+        let mut loads = loads.into_iter();
         let endpoint = |(instance, load)| Arc::new(Endpoint::new(instance, &about, load));
-        let endpoints: Box<[_]> = usable.iter().zip(loads).map(endpoint).collect();
+        let endpoints: Box<[_]> = usable.iter().zip(loads.by_ref()).map(endpoint).collect();
+        let passed_over = passed_over.iter().zip(loads);
+        let passed_over = passed_over
+            .map(|((rank, one), load)| PassedOver { rank: *rank, endpoint: endpoint((one, load)) });
         let left_out: Arc<[LeftOut]> = left_out.into();
         let none = endpoints.is_empty().then(|| why_none(snapshot, &left_out));
         let picker = Picker::new(select.policy, &weights, &endpoints, &carried.turn);
@@ -122,10 +158,13 @@ impl Selection {
             ungated: quality == Mark::Panic,
             left_out,
             picked_anyway: picked_anyway.into(),
+            shares: shares.into(),
+            passed_over: passed_over.collect(),
             quality,
             healthy,
             about,
             none,
+            next_step,
             _ejected: gone,
         }
     }
@@ -140,10 +179,13 @@ impl Selection {
             ungated: false,
             left_out: Arc::clone(&self.left_out),
             picked_anyway: Arc::default(),
+            shares: Box::default(),
+            passed_over: Box::default(),
             quality: mark,
             healthy: false,
             about,
             none: Some(none),
+            next_step: None,
             _ejected: Vec::new(),
         }
     }
@@ -170,6 +212,37 @@ impl Selection {
         let left_out = full.chain(self.left_out.iter().cloned()).collect();
         NoInstance::NoneUsable { service: service.clone(), left_out }
     }
+
+    /// Whether it may have one more, at this moment.
+    pub(super) fn has_room(&self, endpoint: &Endpoint) -> bool {
+        endpoint.load.has_room(self.cap)
+    }
+
+    /// One of the nearest that others are preferred to and that is wanted. `wanted` may be asked again of the same one.
+    pub(super) fn passed_over(
+        &self,
+        roll: u64,
+        wanted: impl Fn(&Endpoint) -> bool,
+    ) -> Option<&Arc<Endpoint>> {
+        let nearest = self.passed_over.iter().find(|one| wanted(&one.endpoint))?.rank;
+        let alike = || self.passed_over.iter().filter(|one| one.rank == nearest && wanted(&one.endpoint));
+        let at = roll.checked_rem(alike().count() as u64)?;
+        alike().nth(usize::try_from(at).ok()?).map(|one| &one.endpoint)
+    }
+}
+
+/// Takes from each weight what its part lacks; all stay in proportion, and none becomes 0.
+fn scale(weights: &mut [u32], parts: &[u32]) {
+    if parts.iter().all(|part| *part == WHOLE) {
+        return;
+    }
+    let scaled = |(weight, part): (&u32, &u32)| u64::from(*weight).saturating_mul(u64::from(*part));
+    let scaled: Vec<u64> = weights.iter().zip(parts).map(scaled).collect();
+    let greatest = scaled.iter().max().copied().unwrap_or(0);
+    let over = u64::BITS.saturating_sub(greatest.leading_zeros()).saturating_sub(u32::BITS);
+    for (weight, scaled) in weights.iter_mut().zip(scaled) {
+        *weight = u32::try_from(scaled.checked_shr(over).unwrap_or(0)).unwrap_or(u32::MAX).max(1);
+    }
 }
 
 /// Those that are not ejected, and those that are, whose loads are kept.
@@ -192,91 +265,6 @@ fn split_ejected(
     split
 }
 
-/// Who can be picked, with their weights, and why the others cannot.
-struct Sifted {
-    usable: Vec<Arc<Instance>>,
-    weights: Vec<u32>,
-    left_out: Vec<LeftOut>,
-    picked_anyway: Vec<LeftOut>,
-    quality: Mark,
-    healthy: bool,
-}
-
-fn sift(
-    snapshot: &Snapshot,
-    select: &Select,
-    split_ejected: impl FnOnce(Vec<Arc<Instance>>) -> [Vec<Arc<Instance>>; 2],
-) -> Sifted {
-    let mut left_out = Vec::new();
-    let mut picked_anyway = Vec::new();
-    let [mut usable, ejected] = split_ejected(part(&snapshot.instances, select, &mut left_out));
-    let mut quality = Mark::Ordinary;
-    let only_ejected = usable.is_empty() && !ejected.is_empty();
-    let mut healthy = !usable.is_empty();
-    left_out.extend(ejected.iter().map(|one| left(one, Exclusion::Ejected)));
-    let sick = left_out.iter().filter(|one| doubted(one)).count();
-    // Of those that are left by the filter all may be ejected: then they are better than none.
-    if only_ejected || select.panic.doubts(usable.len(), usable.len().saturating_add(sick)) {
-        quality = Mark::Panic;
-        let doubted = |one: &LeftOut| if only_ejected { one.why == Exclusion::Ejected } else { doubted(one) };
-        (picked_anyway, left_out) = left_out.into_iter().partition(doubted);
-        usable.extend(picked_anyway.iter().map(|one| Arc::clone(&one.instance)));
-    }
-    if usable.is_empty() {
-        usable = part(&snapshot.held, select, &mut left_out);
-        if !usable.is_empty() {
-            quality = Mark::Held;
-            healthy = true;
-        }
-    } else {
-        left_out.extend(snapshot.held.iter().map(|held| left(held, Exclusion::Held)));
-    }
-    // In a panic no status is believed, and so none takes weight away.
-    let weight =
-        |one: &Instance| u32::from(if quality == Mark::Panic { one.weights.passing } else { one.weight() });
-    let mut weights: Vec<u32> = usable.iter().map(|instance| weight(instance)).collect();
-    if weights.iter().all(|weight| *weight == 0) {
-        if !usable.is_empty() && quality == Mark::Ordinary {
-            quality = Mark::AllWeightsZero;
-        }
-        weights.fill(1);
-    } else {
-        usable.retain(|instance| {
-            let zero = weight(instance) == 0;
-            if zero {
-                left_out.push(left(instance, Exclusion::WeightZero));
-            }
-            !zero
-        });
-        picked_anyway.retain(|one| weight(&one.instance) > 0);
-        weights.retain(|weight| *weight > 0);
-    }
-    Sifted { usable, weights, left_out, picked_anyway, quality, healthy }
-}
-
-/// Whether it is left out for its health, and not on purpose: what matches no filter is never said to be unhealthy.
-fn doubted(one: &LeftOut) -> bool {
-    match &one.why {
-        Exclusion::Unhealthy { status, .. } => *status != Status::Maintenance,
-        why => *why == Exclusion::Ejected,
-    }
-}
-
-fn part(instances: &[Arc<Instance>], select: &Select, left_out: &mut Vec<LeftOut>) -> Vec<Arc<Instance>> {
-    let mut usable = Vec::with_capacity(instances.len());
-    for instance in instances {
-        match select.refuses(instance) {
-            None => usable.push(Arc::clone(instance)),
-            Some(why) => left_out.push(left(instance, why)),
-        }
-    }
-    usable
-}
-
-fn left(instance: &Arc<Instance>, why: Exclusion) -> LeftOut {
-    LeftOut { instance: Arc::clone(instance), why }
-}
-
 fn why_none(snapshot: &Snapshot, left_out: &Arc<[LeftOut]>) -> NoInstance {
     let service = snapshot.service.clone();
     if !left_out.is_empty() {
@@ -290,5 +278,25 @@ fn why_none(snapshot: &Snapshot, left_out: &Arc<[LeftOut]>) -> NoInstance {
         (Hidden::Yes, _) => NoInstance::HiddenByAcl { service },
         (_, Some(last_seen)) => NoInstance::Gone { service, last_seen },
         (hidden, None) => NoInstance::NeverSeen { service, maybe_acl: hidden == Hidden::Maybe },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_keep_weights_in_proportion_and_above_nothing() {
+        let half = WHOLE / 2;
+        for (weights, parts, expected) in [
+            (&[1, 1][..], &[WHOLE, WHOLE][..], &[1, 1][..]),
+            (&[1, 1], &[WHOLE, half], &[WHOLE, half]),
+            (&[7, 3], &[half, WHOLE], &[7 * half, 3 * WHOLE]),
+            (&[u32::MAX, u32::MAX, 1], &[WHOLE, half, 1], &[u32::MAX, u32::MAX / 2, 1]),
+        ] {
+            let mut scaled = weights.to_vec();
+            scale(&mut scaled, parts);
+            assert_eq!(scaled, expected, "{weights:?} {parts:?}");
+        }
     }
 }

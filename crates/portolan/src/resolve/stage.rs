@@ -17,8 +17,11 @@ use tokio::sync::watch;
 
 use super::{
     decide::{Shown, Standing, decide},
+    endpoint::now,
     loads::Loads,
     none::{NoInstance, PastBound},
+    prefer::Locality,
+    rising::Rising,
     select::{OnStale, Policy, Select},
     selection::{Carried, Mark, Selection},
 };
@@ -55,6 +58,8 @@ struct Footing {
     loads: Arc<Loads>,
     /// Tells of instances that were ejected or taken back.
     gates: watch::Receiver<u64>,
+    #[expect(clippy::disallowed_types, reason = "cold path: when a selection is built, by one task")]
+    rising: Arc<std::sync::Mutex<Rising>>,
 }
 
 /// What is shown, and until when.
@@ -80,6 +85,8 @@ struct Kept {
 #[derive(Clone)]
 pub(super) struct Stage {
     select: Select,
+    /// Where the caller is.
+    here: Arc<Locality>,
     origins: Vec<Footing>,
     /// One for each origin.
     views: Vec<Kept>,
@@ -94,22 +101,23 @@ impl Stage {
     pub(super) fn new(
         origins: Vec<Origin>,
         select: Select,
+        here: Arc<Locality>,
         overrides: watch::Receiver<Arc<Overrides>>,
         seed: u64,
     ) -> Self {
         let turn = Arc::new(AtomicU64::new(seed));
         let footing = |origin: Origin| {
             let gates = origin.loads.follow();
-            Footing { reader: origin.reader, loads: origin.loads, gates }
+            Footing { reader: origin.reader, loads: origin.loads, gates, rising: Arc::default() }
         };
         let origins: Vec<Footing> = origins.into_iter().map(footing).collect();
         let first = |origin: &Footing| {
             let snapshot = origin.reader.snapshot();
-            let selection = Arc::new(Selection::build(&snapshot, &select, &origin.carried(&turn)));
+            let selection = Arc::new(Selection::build(&snapshot, &select, &origin.carried(&turn, &here)));
             Kept { snapshot, selection, void: None }
         };
         let views = origins.iter().map(first).collect();
-        Self { select, origins, views, overrides, list: None, turn }
+        Self { select, here, origins, views, overrides, list: None, turn }
     }
 
     /// Takes in the newest snapshots. A big selection is built on a thread of its own.
@@ -117,10 +125,11 @@ impl Stage {
         for (origin, kept) in self.origins.iter_mut().zip(&mut self.views) {
             let snapshot = origin.reader.snapshot();
             let gates_moved = origin.gates.has_changed().unwrap_or(false);
-            if gates_moved || !kept.serves(&snapshot) {
+            if gates_moved || !kept.serves(&snapshot, now()) {
                 // Before it is built: what is set meanwhile is built in the next round.
                 origin.gates.mark_unchanged();
-                kept.selection = build(Arc::clone(&snapshot), &self.select, origin.carried(&self.turn)).await;
+                let carried = origin.carried(&self.turn, &self.here);
+                kept.selection = build(Arc::clone(&snapshot), &self.select, carried).await;
             }
             kept.snapshot = snapshot;
         }
@@ -171,7 +180,8 @@ impl Stage {
         kept.selection.about.tell(&kept.snapshot.freshness, decision.mark);
         let Kept { snapshot, selection, .. } = kept;
         let judge = self.origins.iter().filter_map(|origin| origin.loads.judge(now)).min();
-        let until = decision.until.into_iter().chain(judge).min();
+        let steps = self.views.iter().filter_map(|kept| kept.selection.next_step);
+        let until = decision.until.into_iter().chain(judge).chain(steps).min();
         Shows { snapshot, selection, settled: decision.settled, until }
     }
 
@@ -206,7 +216,7 @@ impl Stage {
             _ => {
                 let select = self.select.of_a_list();
                 #[expect(clippy::indexing_slicing, reason = "a resolver stands on one view at least")]
-                let carried = self.origins[0].carried(&self.turn);
+                let carried = self.origins[0].carried(&self.turn, &self.here);
                 Arc::new(Selection::build(&snapshot, &select, &carried))
             }
         };
@@ -231,11 +241,12 @@ impl Stage {
 }
 
 impl Kept {
-    /// Whether its selection is that of this snapshot too.
-    fn serves(&self, snapshot: &Snapshot) -> bool {
+    /// Whether its selection is that of this snapshot too, at this moment.
+    fn serves(&self, snapshot: &Snapshot, now: Instant) -> bool {
         // Without an instance the answer names the failure or the time, which each snapshot may change.
         let lasts = matches!(self.selection.none, None | Some(NoInstance::NoneUsable { .. }));
         lasts
+            && self.selection.next_step.is_none_or(|step| step > now)
             && Arc::ptr_eq(&self.snapshot.instances, &snapshot.instances)
             && Arc::ptr_eq(&self.snapshot.held, &snapshot.held)
     }
@@ -274,8 +285,14 @@ impl Footing {
         }
     }
 
-    fn carried(&self, turn: &Arc<AtomicU64>) -> Carried {
-        Carried { loads: Arc::clone(&self.loads), turn: Arc::clone(turn) }
+    fn carried(&self, turn: &Arc<AtomicU64>, here: &Arc<Locality>) -> Carried {
+        Carried {
+            loads: Arc::clone(&self.loads),
+            turn: Arc::clone(turn),
+            here: Arc::clone(here),
+            rising: Arc::clone(&self.rising),
+            now: now(),
+        }
     }
 }
 

@@ -113,8 +113,10 @@ impl Old {
 
     /// Takes in the picks of the endpoints of the present selection: before it goes, and with it their loads.
     fn count_picks(&mut self, cell: &Cell) {
-        let untold =
-            cell.selection.load().endpoints.iter().map(|one| u64::from(one.load.untold_picks())).sum();
+        let selection = cell.selection.load();
+        let retried = selection.passed_over.iter().map(|one| &one.endpoint);
+        let all = selection.endpoints.iter().chain(retried);
+        let untold = all.map(|one| u64::from(one.load.untold_picks())).sum();
         self.untold = self.untold.saturating_add(untold);
     }
 

@@ -35,8 +35,23 @@ fn loads() -> Arc<Loads> {
     Arc::new(Loads::new(web(), Ejection::default(), RetryBudget::default(), endpoint::now()))
 }
 
+fn carried() -> selection::Carried {
+    selection::Carried {
+        loads: loads(),
+        turn: Arc::default(),
+        here: Arc::default(),
+        rising: Arc::default(),
+        now: endpoint::now(),
+    }
+}
+
 fn build(snapshot: &Snapshot, select: &Select) -> Selection {
-    let carried = selection::Carried { loads: loads(), turn: Arc::default() };
+    build_at(snapshot, select, &Locality::default())
+}
+
+fn build_at(snapshot: &Snapshot, select: &Select, here: &Locality) -> Selection {
+    let here = Arc::new(here.clone());
+    let carried = selection::Carried { here, ..carried() };
     Selection::build(snapshot, select, &carried)
 }
 
@@ -184,7 +199,9 @@ fn resolver_with(
     };
     let overrides = watch::Sender::default().subscribe();
     let stop = CancellationToken::new();
-    let (resolver, work) = Resolver::new(writers.iter().map(origin).collect(), select, overrides, 1, stop);
+    let (origins, here) =
+        (writers.iter().map(origin).collect(), Arc::new(Locality::default().node("n1").zone("a")));
+    let (resolver, work) = Resolver::new(origins, select, here, overrides, 1, stop);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(work());
     (writers, resolver, tasks)
@@ -340,3 +357,4 @@ mod calls;
 mod choices;
 mod ejection;
 mod panics;
+mod prefers;

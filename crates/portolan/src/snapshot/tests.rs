@@ -42,6 +42,7 @@ fn a_change_of_any_field_is_a_change() {
         base.clone().with_meta([("k", "v")]),
         base.clone().with_weights(Weights { passing: 2, warning: 1 }),
         Instance { zone: Some("a".into()), ..base.clone() },
+        Instance { region: Some("a".into()), ..base.clone() },
         base.clone().with_checks(vec![check.clone()]),
         base.clone().with_checks(vec![CheckState { status: Status::Warning, ..check }]),
         Instance { service: "web2".into(), ..base.clone() },

@@ -38,6 +38,7 @@ fn postgres(status: Status) -> ExternalService {
 fn database(status: Status) -> ExternalNode {
     ExternalNode::new("db-eu", "10.9.0.7")
         .meta("zone", "eu")
+        .meta("region", "europe")
         .check(ExternalCheck::new("alive", Status::Passing))
         .service(postgres(status))
 }
@@ -63,12 +64,15 @@ async fn it_is_in_the_catalogue_as_it_was_given_and_gone_when_it_is_removed(
     assert_eq!((&*one.identity.node, &*one.identity.id), ("db-eu", "pg-1"));
     assert_eq!((one.authority().as_str(), one.status), ("10.9.0.7:5432", Status::Warning));
     assert_eq!(one.tags.iter().map(|tag| &**tag).collect::<Vec<_>>(), ["primary"]);
-    assert_eq!((one.zone.as_deref(), one.version.is_some()), (Some("eu"), true));
+    assert_eq!((one.zone.as_deref(), one.region.as_deref()), (Some("eu"), Some("europe")));
+    assert!(one.version.is_some());
     let checks: Vec<_> = one.checks.iter().map(|check| (&*check.id, check.status, &*check.output)).collect();
     assert_eq!(checks, [("alive", Status::Passing, ""), ("connects", Status::Warning, "as we found it")]);
     let node = held(registry, "db-eu").await?.ok_or("the node is not there")?;
     let meta: Vec<_> = node.meta.iter().map(|(key, value)| (&**key, &**value)).collect();
-    assert_eq!(meta, [("external-node", "true"), ("external-probe", "false"), ("zone", "eu")]);
+    let expected =
+        [("external-node", "true"), ("external-probe", "false"), ("region", "europe"), ("zone", "eu")];
+    assert_eq!(meta, expected);
     discovery.remove_external("db-eu").await?;
     assert_eq!(held(registry, "db-eu").await?, None);
     assert!(found(registry, "postgres").await?.0.is_empty());

@@ -125,6 +125,7 @@ fn updated(before: &Instance, now: &Instance) -> String {
         (before.meta != now.meta, "other meta"),
         (before.weights != now.weights, "other weights"),
         (before.zone != now.zone, "other zone"),
+        (before.region != now.region, "other region"),
         (before.status == now.status && before.checks != now.checks, "other checks"),
     ] {
         if differs {

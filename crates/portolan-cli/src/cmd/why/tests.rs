@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan::{
-    Check, CheckId, Discovery, Registry, Select,
+    Check, CheckId, Discovery, Locality, Prefer, Registry, Select,
     registry::{CheckDefinition, Definition, memory::Memory},
 };
 
@@ -18,8 +18,12 @@ async fn register(memory: &Memory, id: &str, tag: &str) {
 }
 
 async fn explained(memory: &Memory, select: Select) -> Explanation {
+    explained_at(memory, select, Locality::default()).await
+}
+
+async fn explained_at(memory: &Memory, select: Select, here: Locality) -> Explanation {
     let view = ViewConfig::default().check_output(CheckOutput::Keep);
-    let config = Config::default().view(view).seed(1);
+    let config = Config::default().view(view).seed(1).locality(here);
     let discovery = Discovery::with_registry(Arc::new(memory.clone()), config);
     discovery.service_with("web", select).await.unwrap().explain()
 }
@@ -95,4 +99,37 @@ async fn in_a_panic_the_sick_are_shown_with_their_reason_and_the_picks_with_thei
         (object["mark"].as_str(), object["picked_anyway"].as_array().map(Vec::len)),
         (Some("panic"), Some(4))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_page_tells_each_share_with_its_groups_and_who_gets_none() {
+    let memory = Memory::new();
+    for (id, zone, rank) in [
+        ("web-1", "a", "1"),
+        ("web-2", "b", "1"),
+        ("web-3", "b", "1"),
+        ("web-4", "b", "2"),
+        ("web-5", "b", "1"),
+    ] {
+        let mut definition = Definition::new(id.parse().unwrap(), "web".parse().unwrap(), "10.0.0.1", 80);
+        definition.meta = [("zone", zone), ("rank", rank)].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        memory.register(&definition).await.unwrap();
+    }
+    let zone = Prefer::SameZone { callers: Some(40), among: 1 };
+    let select = Select::default().prefer(zone).prefer(Prefer::priority("rank"));
+    let known = explained_at(&memory, select, Locality::default().zone("a")).await;
+    let text = page(&known, "a registry", None, false);
+    let expected = "
+Each gets of the requests:
+ID     SHARE  GROUPS
+web-1  50.0%  same zone, \"a\" 50.0%; rank 1 100.0%
+web-2  16.7%  another zone than \"a\" 50.0%; rank 1 100.0%
+web-3  16.7%  another zone than \"a\" 50.0%; rank 1 100.0%
+web-5  16.7%  another zone than \"a\" 50.0%; rank 1 100.0%
+";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.contains("web-4  10.0.0.1:80  others are preferred: rank 2\n"), "{text}");
+    let object = object(&known, "a registry", None);
+    assert_eq!(object["usable"][0]["share"]["groups"][1], json!({"group": "rank 1", "part": 1.0}));
+    assert_eq!(object["left_out"][0]["why"], "others are preferred: rank 2");
 }

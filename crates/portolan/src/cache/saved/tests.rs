@@ -56,6 +56,7 @@ prop_compose! {
         tags in proptest::collection::vec(word(), 0..3),
         meta in proptest::collection::btree_map(word(), word(), 0..3),
         zone in proptest::option::of(word()),
+        region in proptest::option::of(word()),
         version in proptest::option::of((0u64..9, 0u64..9, 0u64..9, "(-[a-z1-9]{1,3})?(\\+[a-z]{1,2})?")),
         checks in proptest::collection::vec(check(), 0..3),
     ) -> Instance {
@@ -73,6 +74,7 @@ prop_compose! {
             .with_checks(checks);
         instance.weights = Weights { passing: weights.0, warning: weights.1 };
         instance.zone = zone.map(Into::into);
+        instance.region = region.map(Into::into);
         instance.version =
             version.map(|(a, b, c, rest)| semver::Version::parse(&format!("{a}.{b}.{c}{rest}")).unwrap());
         instance

@@ -78,6 +78,8 @@ struct One<'a> {
     meta: BTreeMap<Word<'a>, Word<'a>>,
     weights: (u16, u16),
     zone: Option<Word<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<Word<'a>>,
     version: Option<Word<'a>>,
     checks: Vec<Check<'a>>,
     #[serde(borrow)]
@@ -138,8 +140,20 @@ fn word(text: &str) -> Word<'_> {
 }
 
 fn one(instance: &Instance) -> One<'_> {
-    let Instance { identity, service, address, port, tags, meta, weights, zone, version, checks, status } =
-        instance;
+    let Instance {
+        identity,
+        service,
+        address,
+        port,
+        tags,
+        meta,
+        weights,
+        zone,
+        region,
+        version,
+        checks,
+        status,
+    } = instance;
     One {
         datacenter: text(&identity.datacenter),
         partition: text(&identity.partition),
@@ -154,6 +168,7 @@ fn one(instance: &Instance) -> One<'_> {
         meta: meta.iter().map(|(key, value)| (word(key), word(value))).collect(),
         weights: (weights.passing, weights.warning),
         zone: zone.as_deref().map(word),
+        region: region.as_deref().map(word),
         version: version.as_ref().map(|version| Word(version.to_string().into())),
         checks: checks.iter().map(check).collect(),
         status: text(status.as_str()),
@@ -254,6 +269,7 @@ impl Words {
             meta: self.meta(&one.meta),
             weights: Weights { passing: one.weights.0, warning: one.weights.1 },
             zone: one.zone.map(|zone| self.keep(&zone.0)),
+            region: one.region.map(|region| self.keep(&region.0)),
             version: one.version.map(|text| semver::Version::parse(&text.0)).transpose().ok()?,
             checks: one.checks.into_iter().map(|check| self.check(&check)).collect::<Option<_>>()?,
             status: status(&one.status)?,

@@ -96,6 +96,7 @@ fn the_short_forms_have_the_defaults_people_know() {
     assert_eq!(Registration::tcp("web", 1).checks, [Check::tcp()]);
     assert!(Registration::new("web", 1).checks.is_empty());
     assert_eq!(web().zone("a").meta["zone"], "a");
+    assert_eq!(web().region("eu").meta["region"], "eu");
 }
 
 #[test]

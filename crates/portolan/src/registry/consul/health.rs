@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use super::wire::{CheckEntry, Entry, Text, WeightsEntry};
+use super::wire::{CheckEntry, Entry, Locality, Text, WeightsEntry};
 use crate::{
     model::{self, CheckScope, CheckState, Identity, Instance, Status, Weights, aggregate},
     registry::{CheckOutput, recall::Strings},
@@ -92,7 +92,8 @@ pub(super) fn instance(
         address: address.into(),
         port,
         weights,
-        zone: zone(entry).map(|zone| strings.text(zone)),
+        zone: place(entry, Kind::Zone).map(|zone| strings.text(zone)),
+        region: place(entry, Kind::Region).map(|region| strings.text(region)),
         version: model::version(&meta, &tags),
         tags,
         meta,
@@ -115,13 +116,27 @@ pub(super) fn weights(found: Option<WeightsEntry>) -> Result<Weights, String> {
     }
 }
 
-/// The zone: of the service's locality, of the node's, of the service's meta, of the node's.
-fn zone<'e>(entry: &'e Entry<'_>) -> Option<&'e str> {
+/// The zone or region: of the service's locality, of the node's, of the service's meta, of the node's.
+fn place<'e>(entry: &'e Entry<'_>, kind: Kind) -> Option<&'e str> {
     let Entry { node, service, .. } = entry;
-    let localities = [service.locality.as_ref(), node.locality.as_ref()];
-    let from_locality = localities.into_iter().flatten().map(|locality| locality.zone.as_str());
-    let from_meta = [service.meta.get("zone"), node.meta.0.as_ref().map(Text::as_str)].into_iter().flatten();
-    from_locality.chain(from_meta).find(|zone| !zone.is_empty())
+    let (key, of_node) = match kind {
+        Kind::Zone => ("zone", &node.meta.zone),
+        Kind::Region => ("region", &node.meta.region),
+    };
+    let of = |locality: &'e Locality<'_>| match kind {
+        Kind::Zone => locality.zone.as_str(),
+        Kind::Region => locality.region.as_str(),
+    };
+    let from_locality = [service.locality.as_ref(), node.locality.as_ref()].into_iter().flatten().map(of);
+    let from_meta = [service.meta.get(key), of_node.as_ref().map(Text::as_str)].into_iter().flatten();
+    from_locality.chain(from_meta).find(|place| !place.is_empty())
+}
+
+/// What of a place is meant.
+#[derive(Clone, Copy)]
+enum Kind {
+    Zone,
+    Region,
 }
 
 /// The checks, the node's first, each group by id, whatever order the registry chose: equal checks compare equal.

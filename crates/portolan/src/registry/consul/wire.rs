@@ -5,13 +5,14 @@
 //!
 //! Source: api/health.go, api/agent.go; CONSUL-WIRE in COMPATIBILITY.md.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
+
+mod pairs;
+
+pub(super) use pairs::{Pairs, PlaceOf};
 
 /// A text that may be `null`; borrowed from the body where it has no escapes.
 #[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,91 +30,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 impl Text<'_> {
     pub(super) fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// The pairs of an object, ordered by key; of equal keys the last counts. Few are kept in place: a tree would be built
-/// anew for each of ten thousand entries.
-#[derive(Debug, Default)]
-pub(super) struct Pairs<'a>(SmallVec<[(Text<'a>, Text<'a>); 4]>);
-
-impl Pairs<'_> {
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + Clone {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
-    }
-
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find(|(have, _)| *have == key).map(|(_, value)| value)
-    }
-}
-
-impl<'a> Pairs<'a> {
-    /// The value of the pair at this place.
-    pub(super) fn value_mut(&mut self, at: usize) -> Option<&mut Text<'a>> {
-        self.0.get_mut(at).map(|(_, value)| value)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(PairsVisitor(PhantomData))
-    }
-}
-
-struct PairsVisitor<'a>(PhantomData<&'a str>);
-
-impl<'de: 'a, 'a> Visitor<'de> for PairsVisitor<'a> {
-    type Value = Pairs<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of texts")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs: SmallVec<[(Text<'a>, Text<'a>); 4]> = SmallVec::new();
-        while let Some(pair) = map.next_entry::<Text<'a>, Text<'a>>()? {
-            pairs.push(pair);
-        }
-        // Stable, so that the last of equal keys stands last among them.
-        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
-        pairs.dedup_by(|later, kept| {
-            let same = later.0 == kept.0;
-            if same {
-                std::mem::swap(later, kept);
-            }
-            same
-        });
-        Ok(Pairs(pairs))
-    }
-}
-
-/// What is wanted of an object of texts: its zone.
-#[derive(Debug, Default)]
-pub(super) struct ZoneOf<'a>(pub(super) Option<Text<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for ZoneOf<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(ZoneVisitor(PhantomData))
-    }
-}
-
-struct ZoneVisitor<'a>(PhantomData<&'a str>);
-
-impl<'de: 'a, 'a> Visitor<'de> for ZoneVisitor<'a> {
-    type Value = ZoneOf<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of texts")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut zone = None;
-        while let Some((key, value)) = map.next_entry::<Text<'a>, Text<'a>>()? {
-            if key.as_str() == "zone" {
-                zone = Some(value);
-            }
-        }
-        Ok(ZoneOf(zone))
     }
 }
 
@@ -143,7 +59,7 @@ pub(super) struct Node<'a> {
     #[serde(borrow, default)]
     pub(super) datacenter: Text<'a>,
     #[serde(borrow, default, deserialize_with = "null_is_default")]
-    pub(super) meta: ZoneOf<'a>,
+    pub(super) meta: PlaceOf<'a>,
     #[serde(borrow, default)]
     pub(super) locality: Option<Locality<'a>>,
 }
@@ -187,6 +103,8 @@ pub(super) struct WeightsEntry {
 pub(super) struct Locality<'a> {
     #[serde(borrow, rename = "Zone", default)]
     pub(super) zone: Text<'a>,
+    #[serde(borrow, rename = "Region", default)]
+    pub(super) region: Text<'a>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,24 +11,28 @@ fn each_setting_leaves_the_others_as_they_were() {
     let panic = Panic::Below { percent: 20, among: 9 };
     let wanted = Select {
         max_in_flight: Some(7),
+        slow_start: Some(SECOND),
         tags: vec!["blue".into()],
         meta: [("team".into(), "a".into())].into(),
         version: Some(version.clone()),
         warning: Warning::Allow,
         policy: Policy::RoundRobin,
+        prefer: vec![Prefer::same_zone(), Prefer::SameNode],
         datacenter: Some("dc2".into()),
         fallback_datacenters: vec!["dc3".into()],
         panic,
         max_age: Some(SECOND),
         on_stale: OnStale::Fail,
     };
-    let settings: [&dyn Fn(Select) -> Select; 10] = [
+    let settings: [&dyn Fn(Select) -> Select; 12] = [
         &|select| select.max_in_flight(7),
+        &|select| select.slow_start(SECOND),
         &|select| select.tag("blue"),
         &|select| select.meta("team", "a"),
         &|select| select.version(version.clone()),
         &Select::allow_warning,
         &|select| select.policy(Policy::RoundRobin),
+        &|select| select.prefer(Prefer::same_zone()).prefer(Prefer::SameNode),
         &|select| select.datacenter("dc2"),
         &|select| select.fallback_datacenter("dc3"),
         &|select| select.panic(panic),
@@ -66,7 +70,9 @@ fn what_is_wrong_is_named_with_its_setting() {
         (below(101, 1), "select.panic: 101 percent"),
         (below(50, 0), "select.panic: a share among 0"),
         (aged(SECOND / 2), "select.max_age: 500ms is under 1s"),
+        (Select::default().slow_start(SECOND / 2), "select.slow_start: 500ms is not from 1s to 1h"),
         (Select::default().max_in_flight(0), "select.max_in_flight: 0 would let nothing through"),
+        (Select::default().prefer(Prefer::tag("")), "select.prefer: tag=: \"\" is no tag"),
         (Select::default().on_stale(nothing), "select.on_stale: the fallback list is empty"),
         (turning_to(16), "select.fallback_datacenters: 16 are too many"),
         (turning_to(20), "select.fallback_datacenters: 20 are too many"),
@@ -97,7 +103,7 @@ fn the_datacentres_are_the_first_and_then_its_fallbacks() {
 #[test]
 fn a_list_that_somebody_chose_is_filtered_no_more_and_never_doubted() {
     let select = Select::default().tag("blue").policy(Policy::Random).max_age(SECOND, OnStale::Fail);
-    let select = select.max_in_flight(3);
+    let select = select.prefer(Prefer::SameNode).max_in_flight(3);
     let expected = Select::default().policy(Policy::Random).panic(Panic::Off).max_in_flight(3);
     assert_eq!(select.of_a_list(), expected);
 }

@@ -1,6 +1,6 @@
 //! A request is sent to one instance, and tried at another when that fails.
 
-use std::sync::Mutex;
+use std::cell::{Cell, RefCell};
 
 use super::*;
 
@@ -18,9 +18,9 @@ fn broken<T>(kind: FailureKind) -> Result<T, Failed<&'static str>> {
 async fn a_retry_goes_to_the_other_instance_and_both_outcomes_are_counted() {
     let (_writer, resolver, _tasks) = resolver(two());
     for _ in 0..20 {
-        let seen = Mutex::new(Vec::new());
+        let seen = RefCell::new(Vec::new());
         let answer = resolver.call(Retry::default(), |attempt| {
-            seen.lock().unwrap().push((attempt.number, attempt.port));
+            seen.borrow_mut().push((attempt.number, attempt.port));
             assert_eq!(attempt.in_flight(), 1, "it is in flight while it is tried");
             async move {
                 match attempt.number {
@@ -30,7 +30,7 @@ async fn a_retry_goes_to_the_other_instance_and_both_outcomes_are_counted() {
             }
         });
         let answer = answer.await.unwrap();
-        let seen = seen.into_inner().unwrap();
+        let seen = seen.into_inner();
         let [(1, first), (2, second)] = seen[..] else { panic!("{seen:?}") };
         assert!(first != second && answer == second, "{seen:?}");
         tokio::time::sleep(SECOND).await;
@@ -87,16 +87,16 @@ async fn without_an_instance_nothing_is_tried_and_senseless_settings_are_refused
 #[tokio::test(start_paused = true)]
 async fn in_an_outage_the_budget_ends_the_retries_of_all() {
     let (_writer, resolver, _tasks) = resolver(two());
-    let sent = Mutex::new(0_u32);
+    let sent = Cell::new(0_u32);
     let retry = Retry::default().idempotent();
     for _ in 0..1_000 {
         let send = |_| {
-            *sent.lock().unwrap() += 1;
+            sent.set(sent.get() + 1);
             async { broken::<()>(FailureKind::Connect) }
         };
         resolver.call(retry, send).await.unwrap_err();
     }
-    let sent = sent.into_inner().unwrap();
+    let sent = sent.get();
     // Each retry rests for up to 50 ms, in which ten a second are earned besides.
     let seconds = 1 + 1_000 / 20;
     assert!((1_200..=1_200 + 10 * seconds).contains(&sent), "{sent}");

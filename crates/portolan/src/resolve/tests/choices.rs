@@ -49,7 +49,7 @@ struct World {
 
 impl World {
     fn new(select: Select) -> Self {
-        let carried = Carried { loads: loads(), turn: Arc::default() };
+        let carried = carried();
         let nothing = live(&[], &[]);
         let now = endpoint::now();
         let selection = Arc::new(Selection::build(&nothing, &select, &carried));

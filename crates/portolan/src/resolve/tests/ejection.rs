@@ -60,7 +60,7 @@ async fn one_that_fails_is_ejected_and_comes_back_by_one_request_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn a_gate_holds_before_the_selection_is_built_anew() {
     let snapshot = three();
-    let carried = selection::Carried { loads: loads(), turn: Arc::default() };
+    let carried = carried();
     let built = Selection::build(&snapshot, &Select::default(), &carried);
     let second = &built.endpoints[1];
     (0..5).for_each(|_| second.load.failed());
@@ -160,4 +160,21 @@ async fn the_only_instance_is_never_ejected() {
     }
     assert!(ejected(&resolver).is_empty());
     assert_eq!(resolver.pick().unwrap().mark(), Mark::Ordinary);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_has_just_come_gets_a_growing_share() {
+    let select = by_chance().slow_start(20 * SECOND);
+    let two = live(&[instance(1), instance(2)], &[]);
+    let (mut writers, resolver, _tasks) = resolver_over([two], select);
+    pass(SECOND / 10).await;
+    writers[0].publish(Arc::new(three()));
+    pass(SECOND / 10).await;
+    let share = || (0..4_000).filter(|_| resolver.pick().unwrap().port == 1003).count();
+    // A tenth, a half, the whole of a share: of 2.1, 2.5 and 3. Six standard deviations wide.
+    for (seconds, share_of_4000) in [(0, 190), (10, 800), (11, 1_333)] {
+        pass(seconds * SECOND).await;
+        let found = share();
+        assert!(found.abs_diff(share_of_4000) < 180, "{found} of 4000, not about {share_of_4000}");
+    }
 }

@@ -14,9 +14,10 @@ pub(crate) async fn what_is_registered_is_seen_as_it_was_sent(registry: &dyn Reg
     definition.address = "10.20.30.40".to_owned();
     definition.port = 65535;
     definition.tags = vec!["z-last".to_owned(), "a first".to_owned(), "ünï".to_owned()];
-    definition.meta = [("version", "1.4.2"), ("zone", "eu-1a"), ("owner", "team \"a\", ü")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into();
+    definition.meta =
+        [("version", "1.4.2"), ("zone", "eu-1a"), ("region", "eu-1"), ("owner", "team \"a\", ü")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
     definition.weights = Weights { passing: 65535, warning: 0 };
     registry.register(&definition).await?;
 
@@ -25,9 +26,10 @@ pub(crate) async fn what_is_registered_is_seen_as_it_was_sent(registry: &dyn Reg
     assert_eq!((&*instance.address, instance.port), ("10.20.30.40", 65535));
     assert_eq!(*instance.tags, ["z-last", "a first", "ünï"].map(Arc::<str>::from));
     let meta: Vec<(&str, &str)> = instance.meta.iter().map(|(key, value)| (&**key, &**value)).collect();
-    assert_eq!(meta, [("owner", "team \"a\", ü"), ("version", "1.4.2"), ("zone", "eu-1a")]);
+    let expected = [("owner", "team \"a\", ü"), ("region", "eu-1"), ("version", "1.4.2"), ("zone", "eu-1a")];
+    assert_eq!(meta, expected);
     assert_eq!(instance.weights, definition.weights);
-    assert_eq!(instance.zone.as_deref(), Some("eu-1a"));
+    assert_eq!((instance.zone.as_deref(), instance.region.as_deref()), (Some("eu-1a"), Some("eu-1")));
     assert_eq!(instance.version.as_ref().map(ToString::to_string).as_deref(), Some("1.4.2"));
     let own: Vec<_> = instance.checks.iter().filter(|state| &*state.id == check.as_str()).collect();
     assert_eq!(own.len(), 1, "{:?}", instance.checks);

@@ -9,7 +9,7 @@
 use super::{Kind, Scalar, bytes};
 use crate::registry::{
     CheckOutput,
-    consul::wire::{CheckEntry, Entry, Locality, Node, Service, Text, WeightsEntry},
+    consul::wire::{CheckEntry, Entry, Locality, Node, PlaceOf, Service, Text, WeightsEntry},
 };
 
 /// So many scalars an entry has most often.
@@ -26,14 +26,22 @@ pub(super) enum Field {
     NodeAddress,
     Datacenter,
     NodeZone,
-    NodeLocality,
+    NodeRegion,
+    NodeLocality(Locale),
     Id,
     Name,
     Address,
     Tag(u16),
     Meta(u16),
-    Locality,
+    Locality(Locale),
     Check(u16, CheckField),
+}
+
+/// A text of a locality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Locale {
+    Zone,
+    Region,
 }
 
 /// A text of a check.
@@ -80,6 +88,7 @@ impl Field {
     pub(super) fn of<'e, 'b>(self, entry: &'e mut Entry<'b>) -> Option<&'e mut Text<'b>> {
         let Entry { node, service, checks } = entry;
         let Node { node, address: node_address, datacenter, meta: node_meta, locality: node_locality } = node;
+        let PlaceOf { zone: zone_of_node, region: region_of_node } = node_meta;
         let Service {
             id,
             name,
@@ -97,14 +106,15 @@ impl Field {
             Self::Node => Some(node),
             Self::NodeAddress => Some(node_address),
             Self::Datacenter => Some(datacenter),
-            Self::NodeZone => node_meta.0.as_mut(),
-            Self::NodeLocality => node_locality.as_mut().map(|Locality { zone }| zone),
+            Self::NodeZone => zone_of_node.as_mut(),
+            Self::NodeRegion => region_of_node.as_mut(),
+            Self::NodeLocality(locale) => node_locality.as_mut().map(|locality| locale.of(locality)),
             Self::Id => Some(id),
             Self::Name => Some(name),
             Self::Address => Some(address),
             Self::Tag(at) => tags.get_mut(usize::from(at)),
             Self::Meta(at) => meta.value_mut(usize::from(at)),
-            Self::Locality => locality.as_mut().map(|Locality { zone }| zone),
+            Self::Locality(locale) => locality.as_mut().map(|locality| locale.of(locality)),
             Self::Check(at, field) => {
                 let CheckEntry { id, name, status, output, service_id } = checks.get_mut(usize::from(at))?;
                 Some(match field {
@@ -115,6 +125,16 @@ impl Field {
                     CheckField::ServiceId => service_id,
                 })
             }
+        }
+    }
+}
+
+impl Locale {
+    fn of<'e, 'b>(self, locality: &'e mut Locality<'b>) -> &'e mut Text<'b> {
+        let Locality { zone, region } = locality;
+        match self {
+            Self::Zone => zone,
+            Self::Region => region,
         }
     }
 }
@@ -135,10 +155,21 @@ impl Number {
 /// cannot tell which is which (a list for an object, a key with escapes, or twice), or has too much in it.
 pub(super) fn scalars<'b>(piece: &'b [u8], entry: &Entry<'b>, output: CheckOutput) -> Option<Vec<Scalar>> {
     let scalars = Vec::with_capacity(ROOM);
-    let mut walk =
-        Walk { bytes: piece, at: 0, entry, output, scalars, values: 0, depth: 0, pairs: 0, zones: 0 };
+    let mut walk = Walk {
+        bytes: piece,
+        at: 0,
+        entry,
+        output,
+        scalars,
+        values: 0,
+        depth: 0,
+        pairs: 0,
+        zones: 0,
+        regions: 0,
+    };
     walk.value(Place::Entry)?;
-    (walk.pairs == entry.service.meta.iter().len() && walk.zones <= 1).then_some(walk.scalars)
+    let once = walk.zones <= 1 && walk.regions <= 1;
+    (once && walk.pairs == entry.service.meta.iter().len()).then_some(walk.scalars)
 }
 
 /// A walk over an entry. What is JSON here need not be proved: the parser has read it.
@@ -150,9 +181,10 @@ struct Walk<'w, 'b> {
     scalars: Vec<Scalar>,
     values: usize,
     depth: usize,
-    /// How many keys the meta of the service has, and how many zones that of the node.
+    /// How many keys the meta of the service has, and how many zones and regions that of the node.
     pairs: usize,
     zones: usize,
+    regions: usize,
 }
 
 impl Walk<'_, '_> {
@@ -269,6 +301,10 @@ impl Walk<'_, '_> {
                 self.zones = self.zones.saturating_add(1);
                 Place::Text(Field::NodeZone)
             }
+            Place::NodeMeta if key == b"region" => {
+                self.regions = self.regions.saturating_add(1);
+                Place::Text(Field::NodeRegion)
+            }
             // These are texts all the same, and the parser looks at each.
             Place::NodeMeta => Place::Dropped,
             Place::Meta => {
@@ -276,9 +312,8 @@ impl Walk<'_, '_> {
                 let at = self.entry.service.meta.iter().position(|(have, _)| have.as_bytes() == key)?;
                 Place::Text(Field::Meta(u16::try_from(at).ok()?))
             }
-            Place::Locality if key == b"Zone" => Place::Text(Field::Locality),
-            Place::NodeLocality if key == b"Zone" => Place::Text(Field::NodeLocality),
-            Place::Locality | Place::NodeLocality => Place::Dropped,
+            Place::Locality => in_locality(key, Field::Locality),
+            Place::NodeLocality => in_locality(key, Field::NodeLocality),
             Place::Weights => match key {
                 b"Passing" => Place::Number(Number::Passing),
                 b"Warning" => Place::Number(Number::Warning),
@@ -320,6 +355,14 @@ fn in_service(key: &[u8]) -> Place {
         b"Weights" => Place::Weights,
         b"Locality" => Place::Locality,
         b"Namespace" | b"Partition" | b"PeerName" => Place::Fixed,
+        _ => Place::Dropped,
+    }
+}
+
+fn in_locality(key: &[u8], field: fn(Locale) -> Field) -> Place {
+    match key {
+        b"Zone" => Place::Text(field(Locale::Zone)),
+        b"Region" => Place::Text(field(Locale::Region)),
         _ => Place::Dropped,
     }
 }

@@ -9,7 +9,7 @@ use super::*;
 /// An entry with every field that is read, and some that are not.
 fn full() -> Value {
     json!({
-        "Node": {"ID": "5b7f", "Node": "n1", "Address": "10.0.0.1", "Datacenter": "dc1", "Meta": {"a": "b", "zone": "z1"},
+        "Node": {"ID": "5b7f", "Node": "n1", "Address": "10.0.0.1", "Datacenter": "dc1", "Meta": {"a": "b", "zone": "z1", "region": "r1"},
                  "Locality": {"Region": "eu", "Zone": "z2"}, "TaggedAddresses": {"lan": "10.0.0.1"}, "ModifyIndex": 12},
         "Service": {"ID": "web-1", "Service": "web", "Tags": ["http", "v1"], "Address": "10.1.0.1",
                     "Meta": {"k": "v", "zone": "z3"}, "Port": 8080, "Weights": {"Passing": 10, "Warning": 1, "Other": 3},
@@ -81,7 +81,9 @@ fn what_differs_most_often_needs_no_parser() -> Result<(), TestCaseError> {
         ("/Node/Node", json!("node-12345")),
         ("/Node/Address", json!("10.0.0.23")),
         ("/Node/Meta/zone", json!("other")),
+        ("/Node/Meta/region", json!("other")),
         ("/Node/Locality/Zone", json!("")),
+        ("/Node/Locality/Region", json!("other")),
         ("/Node/ModifyIndex", json!(1_234_567)),
         ("/Service/ID", json!("é")),
         ("/Service/Address", json!("")),
@@ -91,6 +93,7 @@ fn what_differs_most_often_needs_no_parser() -> Result<(), TestCaseError> {
         ("/Service/Weights/Passing", json!(100)),
         ("/Service/Weights/Warning", json!(70_000)),
         ("/Service/Locality/Zone", json!("other")),
+        ("/Service/Locality/Region", json!("")),
         ("/Service/Proxy/Upstreams/0/Port", json!(1)),
         ("/Checks/1/CheckID", json!("service:web-2")),
         ("/Checks/1/Name", json!("other")),
@@ -116,6 +119,10 @@ fn an_entry_that_is_written_oddly_is_followed_by_nothing_else() -> Result<(), Te
         ),
         (
             r#"{"Node":{"Node":"n","Meta":{"zone":"a","zone":null}},"Service":{"ID":"i","Service":"s"},"#,
+            r#""a""#,
+        ),
+        (
+            r#"{"Node":{"Node":"n","Meta":{"region":"a","region":"b"}},"Service":{"ID":"i","Service":"s"},"#,
             r#""a""#,
         ),
         (r#"{"Node":{"Node":"n"},"Service":{"ID":"i","Service":"s","Meta":{"k":"a","k":"b"}},"#, r#""a""#),

@@ -86,19 +86,26 @@ fn the_services_own_address_comes_before_its_nodes() {
 }
 
 #[test]
-fn the_zone_is_the_services_locality_then_the_nodes_then_meta() {
+fn the_zone_and_the_region_are_of_the_services_locality_then_the_nodes_then_meta() {
     let mut entry = entry("a");
-    assert_eq!(one(&entry).zone, None);
-    for (path, zone) in [("/Node/Meta", "d"), ("/Service/Meta", "c")] {
-        *entry.pointer_mut(path).unwrap() = json!({"zone": zone});
-        assert_eq!(one(&entry).zone.as_deref(), Some(zone));
+    let place = |entry: &Value| {
+        let one = one(entry);
+        (one.zone.as_deref().map(str::to_owned), one.region.as_deref().map(str::to_owned))
+    };
+    let both = |zone: &str, region: &str| (Some(zone.to_owned()), Some(region.to_owned()));
+    assert_eq!(place(&entry), (None, None));
+    for (path, zone, region) in [("/Node/Meta", "d", "s"), ("/Service/Meta", "c", "r")] {
+        *entry.pointer_mut(path).unwrap() = json!({"zone": zone, "region": region});
+        assert_eq!(place(&entry), both(zone, region));
     }
-    for (side, zone) in [("Node", "b"), ("Service", "a")] {
-        entry[side]["Locality"] = json!({"Region": "eu", "Zone": zone});
-        assert_eq!(one(&entry).zone.as_deref(), Some(zone));
+    for (side, zone, region) in [("Node", "b", "q"), ("Service", "a", "p")] {
+        entry[side]["Locality"] = json!({"Region": region, "Zone": zone});
+        assert_eq!(place(&entry), both(zone, region));
     }
     entry["Service"]["Locality"]["Zone"] = json!("");
-    assert_eq!(one(&entry).zone.as_deref(), Some("b"));
+    assert_eq!(place(&entry), both("b", "p"));
+    entry["Service"]["Locality"] = json!({"Zone": "a"});
+    assert_eq!(place(&entry), both("a", "q"));
 }
 
 #[test]
