@@ -94,7 +94,7 @@ impl Cell {
             return Err(self.none(&selection));
         };
         if not.is_empty() && selection.admits(chosen) {
-            return Ok(Pick::counted(Arc::clone(chosen), since));
+            return Ok(selection.pick(chosen, since));
         }
         self.pick_other(&selection, chosen, not, (roll, since))
     }
@@ -111,7 +111,7 @@ impl Cell {
         let Selection { endpoints, picker, .. } = selection;
         let excluded = |one: &Endpoint| not.iter().any(|identity| **identity == one.identity);
         if !excluded(chosen) && selection.admits(chosen) {
-            return Ok(Pick::counted(Arc::clone(chosen), since));
+            return Ok(selection.pick(chosen, since));
         }
         let one_that = |fits: &dyn Fn(&Endpoint) -> bool| {
             picker.pick_one_that(endpoints, roll, since, fits).and_then(|place| endpoints.get(place))
@@ -125,7 +125,7 @@ impl Cell {
             .or_else(|| one_that(&|one| selection.admits(one)))
             .or_else(|| one_that(&|one| selection.admits_anyway(one)));
         match found {
-            Some(found) => Ok(Pick::counted(Arc::clone(found), since)),
+            Some(found) => Ok(selection.pick(found, since)),
             None => {
                 self.counts.nones.fetch_add(1, Ordering::Relaxed);
                 Err(selection.full(&self.service))

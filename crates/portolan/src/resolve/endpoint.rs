@@ -54,11 +54,21 @@ pub struct Endpoint {
     instance: Arc<Instance>,
     about: Arc<About>,
     pub(super) load: Arc<Load>,
+    /// Its part of all weights.
+    share: f32,
 }
 
 impl Endpoint {
-    pub(super) fn new(instance: &Arc<Instance>, about: &Arc<About>, load: Arc<Load>) -> Self {
-        Self { instance: Arc::clone(instance), about: Arc::clone(about), load }
+    pub(super) fn new(instance: &Arc<Instance>, about: &Arc<About>, load: Arc<Load>, share: f32) -> Self {
+        Self { instance: Arc::clone(instance), about: Arc::clone(about), load, share }
+    }
+
+    /// How many requests it may have in flight, when each may have so many percent of its share of all.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; as saturates")]
+    pub(super) fn bound(&self, percent: u32) -> u32 {
+        let all = self.load.all_bounded().saturating_add(1) as f32;
+        let bound = all * self.share * percent as f32 / 100.0;
+        (bound.ceil() as u32).max(1)
     }
 
     /// The instance as the registry tells it, to keep.
@@ -104,6 +114,8 @@ pub struct Pick {
     endpoint: Arc<Endpoint>,
     /// When it was picked, where the policy goes by latency: else no clock is read.
     since: Option<Instant>,
+    /// Whether it counts among those that are bounded by each other.
+    bounded: bool,
 }
 
 /// What went wrong with a request, on the instance's part. What the caller did wrong (a 404, an invalid argument) is
@@ -134,8 +146,11 @@ impl FailureKind {
 impl Pick {
     /// One whose load counts it already.
     #[inline]
-    pub(super) fn counted(endpoint: Arc<Endpoint>, since: Option<Instant>) -> Self {
-        Self { endpoint, since }
+    pub(super) fn counted(endpoint: Arc<Endpoint>, since: Option<Instant>, bounded: bool) -> Self {
+        if bounded {
+            endpoint.load.begin_bounded();
+        }
+        Self { endpoint, since, bounded }
     }
 
     /// The instance, to keep beyond the pick: then it counts as no request.
@@ -173,6 +188,9 @@ impl Drop for Pick {
         if let Some(since) = self.since.take() {
             let now = now();
             self.endpoint.load.given_up(now.saturating_duration_since(since), now);
+        }
+        if self.bounded {
+            self.endpoint.load.end_bounded();
         }
         self.endpoint.load.end();
     }

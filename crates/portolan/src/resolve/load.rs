@@ -194,6 +194,19 @@ impl Load {
         self.gate.store(gate, Ordering::Relaxed);
     }
 
+    /// How many requests are in flight to all instances of the view, of those that are counted together.
+    pub(super) fn all_bounded(&self) -> u32 {
+        self.signal.bounded().load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin_bounded(&self) {
+        self.signal.bounded().fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end_bounded(&self) {
+        self.signal.bounded().fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Whether one more may be in flight, by this cap and the gate.
     pub(super) fn has_room(&self, cap: u32) -> bool {
         self.in_flight() < cap.min(self.gate.load(Ordering::Relaxed))

@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Instant,
 };
@@ -62,17 +62,34 @@ pub(super) struct Signal {
     wake: Notify,
     /// Whether there were outcomes since the instances were last compared.
     used: AtomicBool,
+    bounded: Line,
 }
+
+/// On a cache line of its own: it is written by each pick that is bounded, and what stands beside it is read by all.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Line(AtomicU32);
 
 impl Signal {
     pub(super) fn new(base: Instant, row_allowed: u32) -> Self {
-        Self { base, row_allowed, wake: Notify::new(), used: AtomicBool::new(false) }
+        Self {
+            base,
+            row_allowed,
+            wake: Notify::new(),
+            used: AtomicBool::new(false),
+            bounded: Line::default(),
+        }
     }
 
     /// A moment in milliseconds; it wraps.
     #[expect(clippy::cast_possible_truncation, reason = "it wraps, and is compared as it does")]
     pub(super) fn stamp(&self, now: Instant) -> u32 {
         now.saturating_duration_since(self.base).as_millis() as u32
+    }
+
+    /// How many requests are in flight to all instances, of those that are bounded by each other.
+    pub(super) fn bounded(&self) -> &AtomicU32 {
+        &self.bounded.0
     }
 
     /// So many failures in a row are too many.

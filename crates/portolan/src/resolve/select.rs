@@ -71,6 +71,11 @@ pub struct Select {
     /// How many picks of one instance may be alive at once: an instance that has so many is passed over. `None`, the
     /// default: any number. At least 1.
     pub max_in_flight: Option<u32>,
+    /// How many percent of its share of all requests in flight an instance may have, before the next request, or key, goes
+    /// on to another: 125 lets one have a quarter more than the mean. For [`Policy::Maglev`], where one key may be hot; the
+    /// others spread by themselves. 100 to 10,000; `None`, the default: any number. As Envoy's `hash_balance_factor`, after
+    /// Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads" (2018).
+    pub bounded_load: Option<u32>,
     /// Over this time an instance that has just become usable comes to its whole share, from a tenth of it. `None`, the
     /// default: it has it at once. 1 s to 1 h. As Envoy's slow start, with the share growing evenly.
     pub slow_start: Option<Duration>,
@@ -246,6 +251,13 @@ impl Select {
         self
     }
 
+    /// How many percent of its share of all requests in flight an instance may have.
+    #[must_use]
+    pub fn bounded_load(mut self, percent: u32) -> Self {
+        self.bounded_load = Some(percent);
+        self
+    }
+
     /// Over this time an instance that has just become usable comes to its whole share.
     #[must_use]
     pub fn slow_start(mut self, window: Duration) -> Self {
@@ -255,8 +267,8 @@ impl Select {
 
     /// The same for a list that somebody has chosen already: no filter, and no doubt about it.
     pub(super) fn of_a_list(&self) -> Self {
-        let Self { policy, max_in_flight, .. } = *self;
-        Self { policy, max_in_flight, panic: Panic::Off, ..Self::default() }
+        let Self { policy, max_in_flight, bounded_load, .. } = *self;
+        Self { policy, max_in_flight, bounded_load, panic: Panic::Off, ..Self::default() }
     }
 
     /// The datacentres in the order in which they are turned to; `None` is the agent's own.
@@ -288,6 +300,11 @@ impl Select {
         if let Some(window) = self.slow_start.filter(|window| !SLOW_STARTS.contains(window)) {
             let found = format_duration(window);
             return wrong(format!("select.slow_start: {found} is not from 1s to 1h; set that, or None"));
+        }
+        if let Some(percent) = self.bounded_load.filter(|percent| !(100..=10_000).contains(percent)) {
+            return wrong(format!(
+                "select.bounded_load: {percent} percent is not from 100 to 10000; 125 is usual"
+            ));
         }
         if self.max_in_flight == Some(0) {
             return wrong(

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::{
-    endpoint::{About, Endpoint},
+    endpoint::{About, Endpoint, Pick},
     load::{Load, OPEN},
     loads::Loads,
     none::{LeftOut, NoInstance},
@@ -37,6 +37,8 @@ pub(super) struct Selection {
     pub(super) picker: Picker,
     /// How many requests an instance may have in flight.
     cap: u32,
+    /// And how many percent of its share of all.
+    bound: Option<u32>,
     /// Whether gates do not count, since these are picked though something speaks against them.
     ungated: bool,
     pub(super) left_out: Arc<[LeftOut]>,
@@ -143,11 +145,19 @@ impl Selection {
             next
         });
         let mut loads = loads.into_iter();
-        let endpoint = |(instance, load)| Arc::new(Endpoint::new(instance, &about, load));
-        let endpoints: Box<[_]> = usable.iter().zip(loads.by_ref()).map(endpoint).collect();
+        let all: f32 = weights.iter().map(|weight| *weight as f32).sum();
+        let endpoint = |(instance, load), weight| {
+            Arc::new(Endpoint::new(instance, &about, load, weight as f32 / all.max(1.0)))
+        };
+        let endpoints: Box<[_]> = usable
+            .iter()
+            .zip(loads.by_ref())
+            .zip(&weights)
+            .map(|(one, weight)| endpoint(one, *weight))
+            .collect();
         let passed_over = passed_over.iter().zip(loads);
         let passed_over = passed_over
-            .map(|((rank, one), load)| PassedOver { rank: *rank, endpoint: endpoint((one, load)) });
+            .map(|((rank, one), load)| PassedOver { rank: *rank, endpoint: endpoint((one, load), 0) });
         let left_out: Arc<[LeftOut]> = left_out.into();
         let none = endpoints.is_empty().then(|| why_none(snapshot, &left_out));
         let picker = Picker::new(select.policy, &weights, &endpoints, &carried.turn);
@@ -155,6 +165,7 @@ impl Selection {
             endpoints,
             picker,
             cap: select.max_in_flight.unwrap_or(OPEN),
+            bound: select.bounded_load,
             ungated: quality == Mark::Panic,
             left_out,
             picked_anyway: picked_anyway.into(),
@@ -176,6 +187,7 @@ impl Selection {
             endpoints: Box::default(),
             picker: Picker::new(super::select::Policy::Random, &[], &[], turn),
             cap: OPEN,
+            bound: None,
             ungated: false,
             left_out: Arc::clone(&self.left_out),
             picked_anyway: Arc::default(),
@@ -193,11 +205,17 @@ impl Selection {
     /// Counts a request to this one as in flight, if it may have one more.
     #[inline]
     pub(super) fn admits(&self, endpoint: &Endpoint) -> bool {
-        if self.ungated {
-            endpoint.load.try_begin_anyway(self.cap)
-        } else {
-            endpoint.load.try_begin(self.cap)
-        }
+        let cap = match self.bound {
+            None => self.cap,
+            Some(percent) => self.cap.min(endpoint.bound(percent)),
+        };
+        if self.ungated { endpoint.load.try_begin_anyway(cap) } else { endpoint.load.try_begin(cap) }
+    }
+
+    /// A pick of this one, which was admitted.
+    #[inline]
+    pub(super) fn pick(&self, endpoint: &Arc<Endpoint>, since: Option<Instant>) -> Pick {
+        Pick::counted(Arc::clone(endpoint), since, self.bound.is_some())
     }
 
     /// The same where nothing else is left: one that is ejected, or tried already, is better than none.

@@ -27,7 +27,7 @@ fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
     let instances: Vec<_> = (0..count).map(|id| Arc::new(instance(u16::try_from(id).unwrap()))).collect();
     let loads = loads().of(instances.iter());
     let about = Arc::new(About::new(Arc::new(Freshness::nothing()), Mark::Ordinary));
-    instances.iter().zip(loads).map(|(one, load)| Arc::new(Endpoint::new(one, &about, load))).collect()
+    instances.iter().zip(loads).map(|(one, load)| Arc::new(Endpoint::new(one, &about, load, 0.1))).collect()
 }
 
 /// The picker of these weights, with its rotation at this turn, and what it picks from.

@@ -11,6 +11,7 @@ fn each_setting_leaves_the_others_as_they_were() {
     let panic = Panic::Below { percent: 20, among: 9 };
     let wanted = Select {
         max_in_flight: Some(7),
+        bounded_load: Some(150),
         slow_start: Some(SECOND),
         tags: vec!["blue".into()],
         meta: [("team".into(), "a".into())].into(),
@@ -24,8 +25,9 @@ fn each_setting_leaves_the_others_as_they_were() {
         max_age: Some(SECOND),
         on_stale: OnStale::Fail,
     };
-    let settings: [&dyn Fn(Select) -> Select; 12] = [
+    let settings: [&dyn Fn(Select) -> Select; 13] = [
         &|select| select.max_in_flight(7),
+        &|select| select.bounded_load(150),
         &|select| select.slow_start(SECOND),
         &|select| select.tag("blue"),
         &|select| select.meta("team", "a"),
@@ -71,6 +73,7 @@ fn what_is_wrong_is_named_with_its_setting() {
         (below(50, 0), "select.panic: a share among 0"),
         (aged(SECOND / 2), "select.max_age: 500ms is under 1s"),
         (Select::default().slow_start(SECOND / 2), "select.slow_start: 500ms is not from 1s to 1h"),
+        (Select::default().bounded_load(99), "select.bounded_load: 99 percent is not from 100 to 10000"),
         (Select::default().max_in_flight(0), "select.max_in_flight: 0 would let nothing through"),
         (Select::default().prefer(Prefer::tag("")), "select.prefer: tag=: \"\" is no tag"),
         (Select::default().on_stale(nothing), "select.on_stale: the fallback list is empty"),

@@ -178,3 +178,21 @@ async fn an_instance_that_has_just_come_gets_a_growing_share() {
         assert!(found.abs_diff(share_of_4000) < 180, "{found} of 4000, not about {share_of_4000}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hot_key_spreads_when_its_instance_has_more_than_its_bound() {
+    let ten: Vec<Instance> = (1..=10).map(instance).collect();
+    let maglev = Select::default().policy(Policy::Maglev);
+    for (select, most) in [(maglev.clone(), 100), (maglev.bounded_load(125), 13)] {
+        let (_writers, resolver, _tasks) = resolver_over([live(&ten, &[])], select);
+        let first = resolver.pick_by_key(b"hot").unwrap().port;
+        for _ in 0..10 {
+            assert_eq!(resolver.pick_by_key(b"hot").unwrap().port, first, "one alone is within any bound");
+        }
+        let held: Vec<Pick> = (0..100).map(|_| resolver.pick_by_key(b"hot").unwrap()).collect();
+        assert_eq!(held.iter().map(|one| one.in_flight()).max(), Some(most));
+        drop(held);
+        let again: Vec<u16> = (0..10).map(|_| resolver.pick_by_key(b"hot").unwrap().port).collect();
+        assert_eq!(again, [first; 10], "what is over counts no more");
+    }
+}
