@@ -109,6 +109,23 @@ fn defined() -> NodeDefinition {
 }
 
 #[test]
+fn what_stands_at_a_limit_is_allowed() {
+    let services = (0..256).fold(ExternalNode::new("n", "10.9.0.7"), |node, n| {
+        node.service(ExternalService::new(format!("s{n}"), 1))
+    });
+    services.validate().unwrap();
+    let checks = |count: u32| {
+        let check = |n: u32| ExternalCheck::new(format!("c{n}"), Status::Passing).output("x".repeat(4096));
+        (0..count).fold(ExternalNode::new("n", "10.9.0.7"), |node, n| node.check(check(n)))
+    };
+    checks(64).validate().unwrap();
+    for count in [65, 66] {
+        let says = format!("external.check: {count} are given; 64 are allowed");
+        assert_eq!(checks(count).validate().unwrap_err().to_string(), says);
+    }
+}
+
+#[test]
 fn a_write_that_did_not_show_is_told_in_words() {
     let mut part = defined();
     let says = |write: Write| write.to_string();

@@ -201,6 +201,20 @@ async fn a_check_that_stays_keeps_its_status_and_others_start_anew() {
     assert_eq!(status_of(&memory, "web").await, Some(Status::Critical));
 }
 
+#[tokio::test]
+async fn maintenance_that_was_ended_by_hand_is_no_difference_to_a_definition_without_it() {
+    let memory = Memory::new();
+    let mut begun = definition("web-1", "web");
+    begun.maintenance = Some("starting".into());
+    memory.register(&begun).await.unwrap();
+    memory.maintenance(&id("web-1"), None).await.unwrap();
+    let before = index_of(&memory, "web").await;
+    memory.register(&definition("web-1", "web")).await.unwrap();
+    assert_eq!(index_of(&memory, "web").await, before);
+    memory.register(&begun).await.unwrap();
+    assert!(index_of(&memory, "web").await > before, "it begins anew");
+}
+
 #[tokio::test(start_paused = true)]
 async fn maintenance_is_a_check_of_its_own() {
     let memory = Memory::new();

@@ -57,6 +57,9 @@ fn a_refusal_ends_the_wait_and_says_that_callers_may_still_come() {
     let mut draining = hiding(now);
     draining.looked(Err(Kind::Denied), now, MIDDLE);
     assert_eq!((draining.step(), draining.deadline()), (DrainStep::InFlight { hidden: false }, None));
+    let mut draining = hiding(now);
+    draining.looked(Err(Kind::Unreachable), now, MIDDLE);
+    assert_eq!(draining.step(), DrainStep::Hiding, "it is asked again");
 }
 
 #[test]

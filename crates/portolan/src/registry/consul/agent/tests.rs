@@ -25,6 +25,17 @@ fn sent(definition: &Definition) -> Value {
 }
 
 #[test]
+fn maintenance_is_sent_as_the_check_that_consul_takes_for_it() {
+    let mut away = definition(Vec::new());
+    away.maintenance = Some("starting".into());
+    let check = json!({
+        "CheckID": "_service_maintenance:web-1", "Name": "Service Maintenance Mode", "Notes": "starting",
+        "TTL": "87600h0m0s", "Status": "critical",
+    });
+    assert_eq!(sent(&away)["Checks"], json!([check]));
+}
+
+#[test]
 fn a_definition_is_sent_whole_and_what_is_unset_is_left_out() {
     let ttl = Check::ttl(Duration::from_secs(90)).deregister_after(None).with_notes("n");
     let mut whole = definition(vec![ttl]);
