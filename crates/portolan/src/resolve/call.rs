@@ -18,6 +18,7 @@ use super::{
     Resolver,
     endpoint::{Endpoint, FailureKind, Pick, now},
     none::NoInstance,
+    pick::key_roll,
     retry::{GaveUp, Retry},
 };
 use crate::{model::Identity, telemetry};
@@ -127,7 +128,40 @@ impl Resolver {
     ///
     /// # Cancel safety
     /// Dropping the future drops the try that is under way; it counts as cancelled.
-    pub async fn call<T, E, F, Sent>(&self, retry: Retry, mut attempt: F) -> Result<T, CallError<E>>
+    pub async fn call<T, E, F, Sent>(&self, retry: Retry, attempt: F) -> Result<T, CallError<E>>
+    where
+        F: FnMut(Attempt) -> Sent,
+        Sent: Future<Output = Result<T, Failed<E>>>,
+    {
+        self.send(retry, None, attempt).await
+    }
+
+    /// The same by a key, as [`pick_by_key`](Self::pick_by_key) picks: where it is tried again, the key says where.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    /// As [`call`](Self::call).
+    pub async fn call_by_key<T, E, F, Sent>(
+        &self,
+        retry: Retry,
+        key: &[u8],
+        attempt: F,
+    ) -> Result<T, CallError<E>>
+    where
+        F: FnMut(Attempt) -> Sent,
+        Sent: Future<Output = Result<T, Failed<E>>>,
+    {
+        self.send(retry, Some(key_roll(key)), attempt).await
+    }
+
+    async fn send<T, E, F, Sent>(
+        &self,
+        retry: Retry,
+        key: Option<u64>,
+        mut attempt: F,
+    ) -> Result<T, CallError<E>>
     where
         F: FnMut(Attempt) -> Sent,
         Sent: Future<Output = Result<T, Failed<E>>>,
@@ -142,7 +176,8 @@ impl Resolver {
         loop {
             tries = tries.saturating_add(1);
             let excluded: Vec<&Identity> = not.iter().collect();
-            let pick = self.pick_excluding(&excluded).map_err(CallError::NoInstance)?;
+            let roll = key.unwrap_or_else(|| self.roll());
+            let pick = self.inner.cell.pick(roll, &excluded).map_err(CallError::NoInstance)?;
             let begun = now();
             let own = retry.each_within.and_then(|each| begun.checked_add(each));
             let deadline = [last, own].into_iter().flatten().min();

@@ -110,3 +110,23 @@ async fn a_call_that_is_dropped_leaves_nothing_in_flight() {
     assert!(tokio::time::timeout(SECOND, call).await.is_err());
     assert_eq!(resolver.pick().unwrap().in_flight(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_by_a_key_goes_where_the_key_says_and_its_retry_too() {
+    let all: Vec<Instance> = (1..=9).map(instance).collect();
+    let (_writers, resolver, _tasks) =
+        resolver_over([live(&all, &[])], Select::default().policy(Policy::Maglev));
+    let retry = Retry::default().idempotent();
+    for key in [&b"a"[..], b"b", b"c"] {
+        let first = resolver.pick_by_key(key).unwrap();
+        let second = resolver.pick_by_key_excluding(key, &[&first.identity]).unwrap().port;
+        let first = first.port;
+        let ports = RefCell::new(Vec::new());
+        let call = resolver.call_by_key(retry, key, |attempt| {
+            ports.borrow_mut().push(attempt.port);
+            async move { if attempt.number == 1 { broken(FailureKind::Broken) } else { Ok(()) } }
+        });
+        call.await.unwrap();
+        assert_eq!(ports.into_inner(), [first, second]);
+    }
+}
