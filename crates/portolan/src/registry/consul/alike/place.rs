@@ -374,7 +374,6 @@ fn in_check(at: u16, key: &[u8]) -> Place {
         b"Status" => CheckField::Status,
         b"Output" => CheckField::Output,
         b"ServiceID" => CheckField::ServiceId,
-        b"Type" => return Place::Fixed,
         _ => return Place::Dropped,
     };
     Place::Text(Field::Check(at, field))
