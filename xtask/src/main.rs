@@ -9,6 +9,7 @@
 
 mod bench;
 mod claims;
+mod cluster;
 mod consul;
 mod fuzz;
 mod mutants;
@@ -47,6 +48,10 @@ cargo xtask COMMAND
                       --seed S      one run with its whole trace
                       --planted [N] put bugs into a copy, and see that each is found
                       --exhaustive  every order of few events, over the step machine
+  cluster           judge pickers on a cluster in virtual time, and compare docs/pickers.md with what comes out
+                      --short       only what the bars need: seconds
+                      --write       write the page and its picture instead
+                      --seed S      the bars with another seed
   mutants           small changes to the PURE files: does a unit test notice each? (all in one build; a quarter of an hour)
                       --file PATH   only this file (again for more); its share is shown, and does not count
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
@@ -104,6 +109,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("bench", []) => bench::command(&project, bench::Miss::Fails),
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
         ("mutants", words) => mutants::command(&project, words),
+        ("cluster", words) => cluster::command(&project, words),
         ("sim", words) => sim::command(&project, words),
         ("fuzz", words) => match fuzz::Order::of(words) {
             Ok(order) => fuzz::command(&project, &order),

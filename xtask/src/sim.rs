@@ -46,7 +46,7 @@ pub(crate) fn check(project: &Project) -> Result<()> {
 ///
 /// # Errors
 /// When the build fails; Cargo has said why.
-fn built(project: &Project) -> Result<Run> {
+pub(crate) fn built(project: &Project) -> Result<Run> {
     let target = project.target.join("sim");
     build(&project.root, &target).words("--release").run()?;
     Ok(project.run(target.join("release").join(SIM)))

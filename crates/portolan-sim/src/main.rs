@@ -21,6 +21,7 @@
 //! | `registrants.rs`, `plan.rs` | who registers, reports, leaves, comes back |
 //! | `caches.rs` | a disk and a shared cache, which outlive each program of a run |
 //! | `laws.rs`, `user.rs`, `consumer.rs`, `stage.rs` | the judges: of views, of picks, of changes, of reads |
+//! | `cluster.rs`, `cluster/` | apart from the rest: pickers judged on a model of a cluster (`cargo xtask cluster`) |
 //! | `planted/NN-name.patch` | bugs, each a patch to the product; a new one is a file there, nothing more |
 //!
 //! In:  seeds. Out: the laws that broke, with their seeds; exit code 1 if any. Never: takes time or chance from elsewhere.
@@ -35,7 +36,7 @@ use std::{
     },
 };
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 mod agency;
 mod agent;
@@ -43,6 +44,7 @@ mod caches;
 mod calls;
 mod chance;
 mod claim;
+mod cluster;
 mod consumer;
 mod duties;
 mod events;
@@ -79,6 +81,15 @@ struct Options {
     /// Go on after a run that broke a law, and name them all.
     #[arg(long)]
     keep_going: bool,
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+/// What is done in place of that.
+#[derive(Debug, Subcommand)]
+enum Instead {
+    /// Judges pickers on a cluster in virtual time.
+    Cluster(cluster::Options),
 }
 
 thread_local! {
@@ -88,6 +99,9 @@ thread_local! {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(Instead::Cluster(options)) = &options.instead {
+        return cluster::command(options);
+    }
     std::panic::set_hook(Box::new(|panic| {
         PANIC.with(|said| said.borrow_mut().get_or_insert_with(|| panic.to_string()).len());
     }));

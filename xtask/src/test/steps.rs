@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Context, Outcome, report};
-use crate::{claims, consul, project, redis, sim, tidy, tools};
+use crate::{claims, cluster, consul, project, redis, sim, tidy, tools};
 
 /// One thing to pass.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "redis", what: "a Redis to test against", when: When::Full, run: find_redis },
     Step { name: "tests", what: "tests of all crates; examples and benchmarks build", when: When::Full, run: tests },
     Step { name: "sim", what: "500 simulated runs through faults, judged by the laws", when: When::Full, run: simulate },
+    Step { name: "cluster", what: "pickers judged on a simulated cluster, the short form", when: When::Full, run: judge_pickers },
     Step { name: "features", what: "each feature alone", when: When::Full, run: features },
     Step { name: "doc-tests", what: "the code in the docs runs", when: When::Full, run: doc_tests },
     Step { name: "docs", what: "docs build without warnings", when: When::Full, run: docs },
@@ -156,6 +157,11 @@ fn end_of_tests(said: &crate::run::Said, results: &report::Results) -> Result<Ou
 
 fn simulate(context: &mut Context) -> Result<Outcome> {
     sim::check(&context.project)?;
+    Ok(Outcome::Done)
+}
+
+fn judge_pickers(context: &mut Context) -> Result<Outcome> {
+    cluster::check(&context.project)?;
     Ok(Outcome::Done)
 }
 
