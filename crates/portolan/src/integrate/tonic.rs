@@ -1,4 +1,4 @@
-//! A health endpoint as gRPC's own health service, for a server of tonic.
+//! tonic: a channel to the instances of a service (`channel`), and a health endpoint as gRPC's own health service.
 //!
 //! In:  the name of a gRPC service. Out: serving or not, once (`Check`) or at each change (`Watch`).
 //!
@@ -28,6 +28,12 @@ use tonic_health::pb::{
     health_check_response::ServingStatus,
     health_server::{Health, HealthServer},
 };
+
+mod body;
+mod channel;
+mod timeout;
+
+pub use channel::Channel;
 
 use crate::{HealthEndpoint, HealthView, Status};
 
