@@ -39,9 +39,12 @@ async fn it_is_made_once_made_anew_for_another_port_and_dropped_with_its_instanc
     let old = endpoints();
     first.close().await.unwrap();
     web.watch().wait_until(|snapshot| snapshot.instances().len() == 1, LONG).await.unwrap();
-    while made.len() > 1 {
-        tokio::task::yield_now().await;
-    }
+    let dropped = async {
+        while made.len() > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(LONG, dropped).await.unwrap();
     // Picked before it was gone: it is made, and not kept.
     assert_eq!((made.get(&old[0], number).unwrap(), made.len()), (2, 1));
 
