@@ -190,6 +190,40 @@ async fn a_call_that_was_sent_is_not_sent_twice_unless_its_method_does_no_harm()
     Ok(())
 }
 
+/// A server that takes every call, and refuses to process it.
+fn refusing() -> Result<(Killable, watch::Receiver<usize>), Failure> {
+    let (refused, count) = watch::channel(0);
+    let server = Killable::start(|listener| async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let refused = refused.clone();
+            connections.spawn(async move {
+                let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                while let Some(Ok((_request, mut respond))) = connection.accept().await {
+                    respond.send_reset(h2::Reason::REFUSED_STREAM);
+                    refused.send_modify(|count| *count += 1);
+                }
+            });
+        }
+    })?;
+    Ok((server, count))
+}
+
+#[tokio::test]
+async fn a_call_that_was_refused_unprocessed_is_tried_elsewhere_whatever_its_method() -> Result<(), Failure> {
+    let world = World::new()?;
+    let (server, refused) = refusing()?;
+    let _registered = world.register("web-9", server.at).await?;
+    let one = Instance::start(&world, 0).await?;
+    let channel = Channel::new(&world.known(2).await?);
+    for _ in 0..20 {
+        check(channel.clone()).await?;
+    }
+    assert_eq!(one.reached(), 20);
+    assert!(*refused.borrow() > 0, "nothing was refused");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_status_that_says_that_the_instance_cannot_is_tried_elsewhere_or_told() -> Result<(), Failure> {
     let world = World::new()?;

@@ -35,7 +35,9 @@ impl<E: fmt::Display> fmt::Display for RequestError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(error) => error.fmt(f),
-            Self::Caller(error) => write!(f, "the request failed on the caller's side: {error}"),
+            Self::Caller(_) => {
+                f.write_str("what the caller gave makes no request, or failed while it was sent")
+            }
             Self::Call(error) => error.fmt(f),
         }
     }
@@ -93,11 +95,11 @@ where
 /// What an attempt says of what it got.
 pub(super) fn tried<R, E>(
     got: Result<R, E>,
-    status: impl FnOnce(&R) -> StatusCode,
+    kind: impl FnOnce(&R) -> Option<FailureKind>,
     blame: impl FnOnce(&E) -> Blame,
 ) -> Tried<R, E> {
     match got {
-        Ok(answer) => match kind_of_status(status(&answer)) {
+        Ok(answer) => match kind(&answer) {
             None => Ok(Ok(answer)),
             Some(kind) => Err(Failed::new(kind, Bad::Answer(Box::new(answer)))),
         },

@@ -167,7 +167,7 @@ impl Client {
             *request.timeout_mut() = Some(own.map_or(left, |own| own.min(left)));
         }
         let got = self.inner.execute(request).await;
-        outcome::tried(got, Response::status, blame)
+        outcome::tried(got, |answer| outcome::kind_of_status(answer.status()), blame)
     }
 
     /// The URL with an instance in place of its service.

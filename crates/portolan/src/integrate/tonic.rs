@@ -5,7 +5,7 @@
 //! gRPC knows no warning: what warns serves. A watch is a stream that asks again at a pace, and at once when the program
 //! says that it is ready or not; it has no task of its own, and ends with its stream.
 //!
-//! Never: holds more watches than [`WATCHES`]; runs a probe more often than its cache time lets it.
+//! Never: holds more watches than `WATCHES`; runs a probe more often than its cache time lets it.
 //!
 //! Rules from gRPC: doc/health-checking.md, grpc/health/v1/health.proto. From Consul: agent/checks/grpc.go, where serving
 //! alone is passing. From Kubernetes: a gRPC probe's `service` is by custom `liveness` or `readiness`.

@@ -169,12 +169,16 @@ where
         let has_address = there.is_some();
         *request.uri_mut() = there.unwrap_or_default();
         let got = self.inner.request(request).await;
-        outcome::tried(got, Response::status, |error| match outcome::blame(error) {
-            _ if !has_address => Blame::Instance(FailureKind::Connect),
-            // The pool's own, before any connection: what was asked cannot be sent.
-            Blame::Instance(FailureKind::Broken) if error.source().is_none() => Blame::Caller,
-            blame => blame,
-        })
+        outcome::tried(
+            got,
+            |answer| outcome::kind_of_status(answer.status()),
+            |error| match outcome::blame(error) {
+                _ if !has_address => Blame::Instance(FailureKind::Connect),
+                // The pool's own, before any connection: what was asked cannot be sent.
+                Blame::Instance(FailureKind::Broken) if error.source().is_none() => Blame::Caller,
+                blame => blame,
+            },
+        )
     }
 }
 

@@ -162,16 +162,7 @@ impl Channel {
             poll_fn(|context| channel.poll_ready(context)).await?;
             channel.call(request).await
         };
-        match got.await {
-            Ok(answer) => match kind_of(&answer) {
-                None => Ok(Ok(answer)),
-                Some(kind) => Err(Failed::new(kind, Bad::Answer(Box::new(answer)))),
-            },
-            Err(error) => match blame(&error) {
-                Blame::Caller => Ok(Err(error)),
-                Blame::Instance(kind) => Err(Failed::new(kind, Bad::Error(error))),
-            },
-        }
+        outcome::tried(got.await, kind_of, blame)
     }
 }
 

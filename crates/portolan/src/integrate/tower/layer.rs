@@ -133,7 +133,8 @@ where
                     poll_fn(|context| service.poll_ready(context)).await?;
                     service.call(request).await
                 };
-                outcome::tried(sent.await, Response::status, |error| outcome::blame(error))
+                let kind = |answer: &Response<R>| outcome::kind_of_status(answer.status());
+                outcome::tried(sent.await, kind, |error| outcome::blame(error))
             };
             outcome::call(this.made.resolver(), retry, attempt).await
         })
