@@ -66,7 +66,7 @@ impl Serve {
         self
     }
 
-    /// How it is drained.
+    /// How it is drained. Requests that outlast its deadline go on until the runtime ends.
     pub fn drain(mut self, drain: Drain) -> Self {
         self.drain = drain;
         self

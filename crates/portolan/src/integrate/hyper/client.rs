@@ -122,7 +122,8 @@ where
 
     /// Sends a request once, to this instance, and reads its answer: at most `most` bytes of it. For a caller of
     /// [`Resolver::call`](crate::Resolver::call) who judges answers himself: one that is cut short is a failure here, and
-    /// can be tried elsewhere. Whatever the URL names as its host is the `Host` that the instance gets.
+    /// can be tried elsewhere. Whatever the URL names as its host is the `Host` that the instance gets; where it names none,
+    /// that is its address.
     ///
     /// # Errors
     /// [`Failed`]: no answer, one that is cut short or too long, or one whose status says that the instance cannot.
@@ -195,9 +196,9 @@ pub(in crate::integrate) fn keep_host<B>(request: &mut Request<B>) -> Result<(),
     if request.headers().contains_key(header::HOST) {
         return Ok(());
     }
-    let authority = request.uri().authority().map(uri::Authority::as_str).unwrap_or_default();
+    let Some(authority) = request.uri().authority() else { return Ok(()) };
     // Without what names a user, which is nobody's business but that of the one who is asked to authorize.
-    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = authority.as_str().rsplit('@').next().unwrap_or_default();
     let host = HeaderValue::from_str(host)
         .map_err(|cause| Error::config(format!("url: {host:?} is no host")).caused_by(cause))?;
     request.headers_mut().insert(header::HOST, host);
