@@ -40,7 +40,7 @@ mod discovery;
 mod duration;
 mod error;
 mod guard;
-#[cfg(any(feature = "axum", feature = "hyper", feature = "tonic", feature = "tower"))]
+#[cfg(any(feature = "axum", feature = "hyper", feature = "reqwest", feature = "tonic", feature = "tower"))]
 pub mod integrate;
 mod model;
 mod overrides;

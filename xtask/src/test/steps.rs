@@ -120,8 +120,7 @@ fn find_redis(context: &mut Context) -> Result<Outcome> {
 }
 
 /// What is tested beside the defaults: a feature that is left out here has no test that runs.
-const FEATURES: &str =
-    "--features portolan/redis,portolan/axum,portolan/health-server,portolan/tonic,portolan/tower";
+const FEATURES: &str = "--features portolan/redis,portolan/axum,portolan/health-server,portolan/reqwest,portolan/tonic,portolan/tower";
 
 fn tests(context: &mut Context) -> Result<Outcome> {
     run_tests(context, "tests", "test --workspace --all-targets --no-fail-fast")

@@ -20,10 +20,10 @@ pub(super) const MODULES: &[(&str, &[&str])] = &[
     ("overrides", &["snapshot"]),
     ("resolve", &["sync", "overrides"]),
     ("depend", &["resolve"]),
-    ("integrate", &["depend", "register"]),
+    ("integrate", &["discovery"]),
     ("register", &["guard"]),
     ("systemd", &[]),
-    ("discovery", &["integrate", "register", "cache", "systemd"]),
+    ("discovery", &["depend", "register", "cache", "systemd"]),
 ];
 
 /// A trait object that only some modules may hold, so that the others go through one of them.

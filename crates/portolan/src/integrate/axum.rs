@@ -1,10 +1,14 @@
-//! Routers of axum.
+//! axum: a router that is registered while it is served, and the health endpoint as a router.
 //!
-//! Proof: `tests/health_endpoint.rs`.
+//! Proof: `tests/health_endpoint.rs`, and what `axum/serve.rs` names.
 
 use axum::Router;
 
 use crate::HealthEndpoint;
+
+mod serve;
+
+pub use serve::{Serve, asked_to_stop};
 
 impl HealthEndpoint {
     /// A router with the three paths of this endpoint, to be merged with the program's own or nested in it. Feature

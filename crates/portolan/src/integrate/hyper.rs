@@ -1,6 +1,6 @@
-//! The trait `hyper::service::Service`.
+//! hyper: a client whose hosts are services, and a health endpoint as a `hyper::service::Service`.
 //!
-//! Proof: `tests/health_endpoint.rs`.
+//! Proof: `tests/health_endpoint.rs`, and what `hyper/client.rs` names.
 
 use std::convert::Infallible;
 
@@ -10,6 +10,10 @@ use http_body_util::Full;
 use hyper::service::Service;
 
 use super::{Answering, HealthService};
+
+pub(super) mod client;
+
+pub use client::{Cause, Client};
 
 impl<B> Service<Request<B>> for HealthService {
     type Response = Response<Full<Bytes>>;

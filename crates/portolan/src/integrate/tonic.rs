@@ -1,11 +1,11 @@
-//! A health endpoint as gRPC's own health service, for a server of tonic.
+//! tonic: a channel to the instances of a service (`channel`), and a health endpoint as gRPC's own health service.
 //!
 //! In:  the name of a gRPC service. Out: serving or not, once (`Check`) or at each change (`Watch`).
 //!
 //! gRPC knows no warning: what warns serves. A watch is a stream that asks again at a pace, and at once when the program
 //! says that it is ready or not; it has no task of its own, and ends with its stream.
 //!
-//! Never: holds more watches than [`WATCHES`]; runs a probe more often than its cache time lets it.
+//! Never: holds more watches than `WATCHES`; runs a probe more often than its cache time lets it.
 //!
 //! Rules from gRPC: doc/health-checking.md, grpc/health/v1/health.proto. From Consul: agent/checks/grpc.go, where serving
 //! alone is passing. From Kubernetes: a gRPC probe's `service` is by custom `liveness` or `readiness`.
@@ -28,6 +28,12 @@ use tonic_health::pb::{
     health_check_response::ServingStatus,
     health_server::{Health, HealthServer},
 };
+
+mod body;
+mod channel;
+mod timeout;
+
+pub use channel::Channel;
 
 use crate::{HealthEndpoint, HealthView, Status};
 

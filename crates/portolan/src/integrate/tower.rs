@@ -1,6 +1,7 @@
-//! The trait `tower::Service`.
+//! tower: changes for its balancers, a layer that sends requests to instances, and a health endpoint as a
+//! `tower::Service`.
 //!
-//! Proof: `tests/health_endpoint.rs`.
+//! Proof: `tests/health_endpoint.rs`, and what the files in `tower/` name.
 
 use std::{
     convert::Infallible,
@@ -13,6 +14,12 @@ use http_body_util::Full;
 use tower_service::Service;
 
 use super::{Answering, HealthService};
+
+mod discover;
+mod layer;
+
+pub use discover::Discovered;
+pub use layer::{AtInstance, ToInstances, ToInstancesLayer};
 
 impl<B> Service<Request<B>> for HealthService {
     type Response = Response<Full<Bytes>>;

@@ -15,6 +15,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::bail;
 use clap::Parser;
 
+mod adapters;
 mod beats;
 mod checked;
 mod checks;
@@ -56,6 +57,10 @@ const TRIALS: &[(&str, &str)] = &[
         "rolling",
         "twenty instances under `portolan run` restarted in turn, 500 requests a second: how many fail",
     ),
+    (
+        "adapters",
+        "twenty instances served by the axum adapter restarted in turn, 500 requests a second by that of reqwest",
+    ),
     ("beats", "ten thousand TTL registrations of one process: processor time, and no check expires"),
     ("checks", "ten thousand HTTP checks each ten seconds: processor time, and none is late"),
     ("churn", "an hour of churn in simulated time: memory and tasks"),
@@ -84,6 +89,9 @@ struct Args {
     /// Be an instance of a service, at this address, until killed.
     #[arg(long, hide = true, value_name = "ADDRESS:PORT")]
     instance: Option<std::net::SocketAddr>,
+    /// Be an instance served by the axum adapter: the registry, and where to listen.
+    #[arg(long, hide = true, num_args = 2, value_names = ["REGISTRY", "ADDRESS:PORT"])]
+    served: Vec<std::net::SocketAddr>,
     /// Be a process with instances at the registry of this address, until killed.
     #[arg(long, hide = true, value_name = "ADDRESS:PORT")]
     service: Option<std::net::SocketAddr>,
@@ -129,6 +137,8 @@ fn main() -> ExitCode {
         block_on(node::be_the_registry(addr)).map(|()| true)
     } else if let Some(addr) = args.instance {
         block_on(rolling::be_an_instance(addr)).map(|()| true)
+    } else if let [registry, addr] = args.served[..] {
+        block_on(adapters::be_served(registry, addr)).map(|()| true)
     } else if let Some(addr) = args.service {
         block_on(killed::be_the_service(addr)).map(|()| true)
     } else if let Some(port) = args.checked {
@@ -204,6 +214,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "killed" => killed::trial(&setting).await,
         "promises" => promises::trial(&setting).await,
         "rolling" => rolling::trial(&setting).await,
+        "adapters" => adapters::trial(&setting).await,
         "cluster" => cluster::trial(&setting).await,
         other => bail!("{other} is in the list, and nowhere else"),
     }

@@ -124,7 +124,11 @@ async fn restart_all(
     web.watch().wait_until(all, PATIENCE).await?;
     let (stop, stopped) = oneshot::channel();
     let mut caller = JoinSet::new();
-    caller.spawn(call(web, stopped));
+    let send = move || {
+        let web = web.clone();
+        async move { one(&web).await }
+    };
+    caller.spawn(call(send, stopped));
     sleep(MARGIN).await;
     let begun = Instant::now();
     let mut renewed = Vec::new();
@@ -210,15 +214,18 @@ impl Instance {
 
 /// What became of the requests.
 #[derive(Debug, Default)]
-struct Tally {
-    sent: usize,
-    failed: usize,
+pub(crate) struct Tally {
+    pub(crate) sent: usize,
+    pub(crate) failed: usize,
     /// Why the first failed.
-    first: Option<String>,
+    pub(crate) first: Option<String>,
 }
 
 /// Sends requests at their pace until it is told to stop, and waits for the last.
-async fn call(web: Resolver, mut stop: oneshot::Receiver<()>) -> Tally {
+pub(crate) async fn call<A>(send: impl Fn() -> A, mut stop: oneshot::Receiver<()>) -> Tally
+where
+    A: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
     let mut tally = Tally::default();
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -229,8 +236,7 @@ async fn call(web: Resolver, mut stop: oneshot::Receiver<()>) -> Tally {
             _ = &mut stop => break,
             Some(ended) = under_way.join_next() => tally.count(ended),
             _ = pace.tick() => {
-                let web = web.clone();
-                under_way.spawn(async move { one(&web).await });
+                under_way.spawn(send());
             }
         }
     }

@@ -160,7 +160,8 @@ impl Stage {
         let (done, mut requests) = mpsc::channel(UNCOUNTED);
         let (stop, stopped) = oneshot::channel();
         let mut calling = JoinSet::new();
-        calling.spawn(caller::run(self.web.clone(), self.start, done, stopped));
+        let callers = (self.discovery.clone(), self.web.clone());
+        calling.spawn(caller::run(callers, self.start, done, stopped));
         self.acts(&mut requests).await?;
         let _stopped_already = stop.send(());
         while let Some(request) = requests.recv().await {
