@@ -7,6 +7,9 @@
 //! request at a time). What opens it: failures in a row; and, each interval, failing more than the others, or being
 //! slower than they, as Envoy's outlier detection (its "consecutive 5xx" and "success rate").
 //!
+//! Where all that serve fail in a row, their failures tell nothing of any one of them: who is out comes back, and nobody is
+//! ejected for a row until an interval later. Else the half that is in when an outage ends would have to do the work of all.
+//!
 //! Never: ejects the last one, or more than the share that is set; forgets how often one was ejected while it goes on
 //! to fail; judges one by what it did at another address.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
@@ -70,6 +73,8 @@ pub(super) enum Why {
     TimeOver,
     /// The tries succeeded.
     Recovered,
+    /// All fail, so that it is no outlier.
+    AllFail,
 }
 
 impl Why {
@@ -80,7 +85,7 @@ impl Why {
             Self::Failing { .. } => "failing",
             Self::Slow { .. } => "slow",
             Self::ProbeFailed => "probe",
-            Self::TimeOver | Self::Recovered => "return",
+            Self::TimeOver | Self::Recovered | Self::AllFail => "return",
         }
     }
 }
@@ -100,6 +105,7 @@ impl fmt::Display for Why {
             Self::ProbeFailed => f.write_str("it was tried again, and failed"),
             Self::TimeOver => f.write_str("its time is over, and it is tried with one request at a time"),
             Self::Recovered => f.write_str("the requests that tried it succeeded"),
+            Self::AllFail => f.write_str("those that were not ejected fail too"),
         }
     }
 }
@@ -110,6 +116,8 @@ pub(super) struct Outliers {
     known: BTreeMap<u32, Known>,
     /// When the others were last compared.
     compared: Option<Instant>,
+    /// Until then a row of failures tells nothing, for all had one.
+    all_failed_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -185,9 +193,16 @@ impl Outliers {
                 serves.then(|| (at, *one, one.tally.since(known.seen)))
             })
             .collect();
-        let found = suspects(&serving, settings, due);
+        let mut found = suspects(&serving, settings, due);
         if due {
             self.next_interval(samples, now);
+        }
+        if samples.len() > 1 && serving.iter().all(|(_, one, _)| one.row >= settings.failures_in_a_row) {
+            self.all_failed_until = now.checked_add(settings.interval);
+            return self.all_return(samples);
+        }
+        if self.all_failed_until.is_some_and(|until| now < until) {
+            found.retain(|suspect| !matches!(suspect.why, Why::Row(_)));
         }
         let out = samples.len().saturating_sub(serving.len());
         let room = settings.most_ejected(samples.len()).saturating_sub(out);
@@ -200,6 +215,18 @@ impl Outliers {
             known.standing = known.eject(settings, now);
             known.seen = one.tally;
             changes.push(Change { at, standing: known.standing, why });
+        }
+        changes
+    }
+
+    fn all_return(&mut self, samples: &[Sample]) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (at, one) in samples.iter().enumerate() {
+            let Some(known) = self.known.get_mut(&one.serial) else { continue };
+            if known.standing != Standing::Serving {
+                (known.standing, known.seen) = (Standing::Serving, one.tally);
+                changes.push(Change { at, standing: Standing::Serving, why: Why::AllFail });
+            }
         }
         changes
     }

@@ -185,12 +185,13 @@ fn the_slow_are_ejected_where_that_is_asked_for() {
 }
 
 #[test]
-fn no_more_than_the_share_is_ejected_the_worst_first_and_never_the_last() {
+fn no_more_than_the_share_is_ejected_the_worst_first() {
     for (count, percent, expected) in
-        [(10, 50, 5), (10, 30, 3), (10, 1, 1), (10, 100, 9), (1, 100, 0), (2, 50, 1), (3, 0, 0)]
+        [(10, 50, 5), (10, 30, 3), (10, 1, 1), (10, 100, 9), (2, 50, 1), (3, 0, 0)]
     {
         let mut bench = Bench::of(count, Ejection::default().most_percent(percent));
-        for at in 0..count {
+        // The first is well.
+        for at in 1..count {
             bench.fails(at as usize, 5 + at);
         }
         let changes = bench.judge();
@@ -199,12 +200,53 @@ fn no_more_than_the_share_is_ejected_the_worst_first_and_never_the_last() {
         let worst = (count - expected) as usize..count as usize;
         assert_eq!(ejected, worst.collect::<Vec<_>>(), "{count} {percent}");
         // The others go on to fail, and there is no room for them.
-        for at in 0..count {
+        for at in 1..count {
             bench.fails(at as usize, 5);
         }
         let more = bench.judge();
         assert_eq!(bench.ejected(&more), [], "{count} {percent}");
     }
+}
+
+#[test]
+fn where_all_fail_nobody_is_an_outlier_and_who_fails_on_when_it_is_over_is_one() {
+    for count in [2, 3, 10] {
+        let mut bench = Bench::of(count, Ejection::default());
+        // One after the other, as requests come.
+        let mut out: Vec<usize> = Vec::new();
+        for at in 0..count as usize {
+            bench.fails(at, 5);
+            for change in bench.judge() {
+                match change.standing {
+                    Standing::Serving => assert_eq!(change.why, Why::AllFail),
+                    _ => assert_eq!(change.why, Why::Row(5)),
+                }
+                out.retain(|one| *one != change.at);
+                out.extend((change.standing != Standing::Serving).then_some(change.at));
+            }
+        }
+        assert_eq!(out, [0_usize; 0], "{count}: all are back");
+        // The outage goes on; nobody is ejected, however long.
+        for _ in 0..30 {
+            for at in 0..count as usize {
+                bench.fails(at, 5);
+                assert_eq!(bench.judge(), [], "{count}");
+            }
+            bench.later(1);
+        }
+        // It ends, for all but the last.
+        for at in 0..count as usize - 1 {
+            bench.answers(at, 1, 10);
+        }
+        bench.fails(count as usize - 1, 5);
+        assert_eq!(bench.later(9), [], "{count}: it may need a moment");
+        bench.fails(count as usize - 1, 1);
+        let changes = bench.later(1);
+        assert_eq!(bench.ejected(&changes), [(count as usize - 1, 10)]);
+    }
+    let mut one = Bench::of(1, Ejection::default().most_percent(100));
+    one.fails(0, 50);
+    assert_eq!(one.judge(), [], "the only one");
 }
 
 #[test]
