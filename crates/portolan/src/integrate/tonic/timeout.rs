@@ -41,7 +41,20 @@ pub(super) fn format(left: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_judged_and_a_time_never_grows(text in "\\PC{0,10}", nanos in 0..99_999_999_000_000_000_u64) {
+            let _judged = parse(&text);
+            let time = Duration::from_nanos(nanos);
+            let read = parse(&format(time)).unwrap();
+            let lost = time.checked_sub(read);
+            prop_assert!(lost.is_some_and(|lost| lost < Duration::from_secs(1)), "{time:?} {read:?}");
+        }
+    }
 
     #[test]
     fn a_time_is_written_in_the_finest_unit_and_read_back() {

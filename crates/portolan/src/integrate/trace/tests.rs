@@ -1,5 +1,7 @@
 //! What is handed on of a trace, and what is not.
 
+use proptest::{collection::vec, prelude::*};
+
 use super::*;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -62,4 +64,26 @@ fn a_trace_that_is_there_stays() {
     let mut outgoing = HeaderMap::from_iter([(TRACEPARENT, own.clone())]);
     propagate(&incoming, &mut outgoing);
     assert_eq!(outgoing.get(TRACEPARENT), Some(&own));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_judged_and_what_is_handed_on_has_the_form(
+        parent in "(0[01]|ff)-[0-9a-f]{31,33}-[0-9a-f]{15,17}-[0-9a-fA-F]{2}(-[ -~]{0,3})?",
+        state in vec(any::<u8>(), 0..40),
+    ) {
+        let mut incoming = HeaderMap::from_iter([(TRACEPARENT, HeaderValue::from_str(&parent).unwrap())]);
+        if let Ok(state) = HeaderValue::from_bytes(&state) {
+            incoming.insert(TRACESTATE, state);
+        }
+        let mut outgoing = HeaderMap::new();
+        propagate(&incoming, &mut outgoing);
+        if outgoing.contains_key(TRACEPARENT) {
+            let has_form = parent.len() == 55 || (parent.starts_with("01") && parent.len() > 55);
+            let flags = parent.get(53..55).unwrap();
+            prop_assert!(has_form && !parent.starts_with("ff") && flags == flags.to_lowercase(), "{parent:?}");
+        } else {
+            prop_assert!(outgoing.is_empty());
+        }
+    }
 }
