@@ -241,13 +241,9 @@ impl Caller {
         self.looks(mode);
         // In a panic the ejected are better than none, and are picked as such.
         if endpoint.mark() != Mark::Panic {
-            self.watcher.borrow_mut().picked(usize::from(endpoint.port), endpoint.in_flight());
+            let (place, tried) = (usize::from(endpoint.port), endpoint.is_on_trial());
+            self.watcher.borrow_mut().picked(place, endpoint.in_flight(), tried);
         }
-    }
-
-    fn succeeded(&self, place: usize, mode: Mode) {
-        self.looks(mode);
-        self.watcher.borrow_mut().succeeded(place);
     }
 }
 
@@ -277,7 +273,6 @@ async fn once(stage: &Stage, caller: &Caller) -> bool {
     let begun = stage.now();
     match timeout(stage.plan.patience, stage.send(caller, place)).await {
         Ok(Ok(())) => {
-            caller.succeeded(place, stage.mode);
             pick.success(stage.now().saturating_sub(begun));
             true
         }
@@ -298,9 +293,6 @@ async fn called(stage: &Stage, caller: &Caller) -> bool {
         let place = usize::from(attempt.port);
         caller.picked(&attempt.endpoint, stage.mode);
         let answer = stage.send(caller, place).await;
-        if answer.is_ok() {
-            caller.succeeded(place, stage.mode);
-        }
         answer.map_err(|kind| Failed::new(kind, kind))
     };
     if stage.by_key {

@@ -89,6 +89,12 @@ impl Endpoint {
         self.about.mark()
     }
 
+    /// Whether it was ejected, and is tried with one request at a time.
+    #[must_use]
+    pub fn is_on_trial(&self) -> bool {
+        self.load.is_on_trial()
+    }
+
     /// How many picks of it are alive now, in this process.
     #[must_use]
     pub fn in_flight(&self) -> u32 {

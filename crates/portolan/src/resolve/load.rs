@@ -39,6 +39,9 @@ pub(super) struct Load {
     signal: Arc<Signal>,
 }
 
+/// One request at a time.
+pub(super) const ON_TRIAL: u32 = 1;
+
 const ONE_PICK: u64 = (1 << 32) | 1;
 const ONE_FAILURE: u64 = (1 << 32) | 1;
 
@@ -220,6 +223,11 @@ impl Load {
     /// Whether it is ejected: it gets nothing.
     pub(super) fn is_ejected(&self) -> bool {
         self.gate.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether it gets one request at a time.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == ON_TRIAL
     }
 
     /// The picks since this was last asked, by whichever resolver of the view: each pick is told once.

@@ -18,7 +18,7 @@ use std::{
 use tokio::sync::{Notify, watch};
 
 use super::{
-    load::{Load, OPEN},
+    load::{Load, ON_TRIAL, OPEN},
     outlier::{Change, Ejection, Outliers, Sample, Standing},
     retry::{Account, RetryBudget},
 };
@@ -187,7 +187,7 @@ impl Loads {
             let Some((place, load)) = live.get(change.at) else { continue };
             load.set_gate(match change.standing {
                 Standing::Serving => OPEN,
-                Standing::Probing => 1,
+                Standing::Probing => ON_TRIAL,
                 Standing::Ejected(_) => 0,
             });
             self.tell(place, change, now);
