@@ -2,6 +2,8 @@
 //!
 //! Every case reads the port of what it chose, so that none gets away with a pointer it never followed.
 
+use std::time::{Duration, Instant};
+
 use portolan::{Endpoint, Policy, Resolver};
 
 use crate::{
@@ -31,6 +33,8 @@ pub(crate) fn cases(fixture: &Fixture, instances: u16) -> anyhow::Result<Vec<Cas
         }));
     }
     cases.push(by_key(fixture.resolver(instances, Policy::Maglev)?));
+    cases.push(by_latency(fixture.resolver(instances, Policy::PeakEwma)?));
+    cases.push(two_clock_reads());
     cases.extend(limits::borrowed(instances));
     cases.extend(limits::owned(instances));
     #[cfg(feature = "peers")]
@@ -42,6 +46,33 @@ fn by_key(resolver: Resolver) -> Case {
     Case::new(Kind::Portolan, "pick by key, maglev", move |thread| {
         let (resolver, mut next_key) = (resolver.clone(), keys(thread));
         move || resolver.pick_by_key(&next_key()).map_or(0, |pick| port(&pick))
+    })
+}
+
+/// A request by latency, with its outcome: the clock is read when it is picked, and when what it took is taken in.
+fn by_latency(resolver: Resolver) -> Case {
+    Case::new(Kind::Portolan, "request, peak ewma", move |_| {
+        let resolver = resolver.clone();
+        move || {
+            let Ok(pick) = resolver.pick() else { return 0 };
+            let port = port(&pick);
+            pick.success(LATENCY);
+            port
+        }
+    })
+}
+
+const LATENCY: Duration = Duration::from_millis(5);
+
+/// What a request by latency may cost above one that is picked by its load.
+fn two_clock_reads() -> Case {
+    #[expect(clippy::disallowed_methods, reason = "what it costs is what is asked")]
+    let read = || std::hint::black_box(Instant::now());
+    Case::new(Kind::Limit, "two clock reads", move |_| {
+        move || {
+            let (from, to) = (read(), read());
+            u16::from(to < from)
+        }
     })
 }
 

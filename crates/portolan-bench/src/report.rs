@@ -40,6 +40,7 @@ fn compared(case: &str) -> [&'static str; 2] {
         "peek, round robin" => ["pingora select, round robin", "arc-swap load + slice, p2c"],
         "pick, round robin" => ["pingora select, round robin", "arc-swap load + p2c, counted"],
         "pick by key, maglev" => ["pingora select, consistent", "arc-swap load + p2c, counted"],
+        "request, peak ewma" => ["two clock reads", "two clock reads"],
         peek if peek.starts_with("peek") => ["pingora select, random", "arc-swap load + slice, p2c"],
         _ => ["pingora select, random", "arc-swap load + p2c, counted"],
     }
