@@ -24,7 +24,9 @@ fn arrows_point_one_way() {
         ("resolve.rs", "use crate::register::Handle;", false),
         ("register.rs", "use crate::sync::View;", false),
         ("register/keeper.rs", "use super::super::guard::Guard;", true),
-        ("discovery.rs", "use crate::{register, resolve, sync, integrate};", true),
+        ("discovery.rs", "use crate::{register, resolve, sync, cache};", true),
+        ("discovery.rs", "use crate::integrate::hyper::Client;", false),
+        ("integrate/hyper.rs", "use crate::{discovery::Discovery, resolve::Resolver};", true),
         ("lib.rs", "pub use discovery::Discovery;", true),
         ("shelf.rs", "", false),
     ];
