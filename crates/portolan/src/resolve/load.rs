@@ -23,7 +23,7 @@ pub(super) const OPEN: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Load {
     now: AtomicU64,
-    /// How many may be in flight: [`OPEN`]; 1 while it is tried again; 0 while it is ejected.
+    /// How many may be in flight: [`OPEN`]; [`ON_TRIAL`] while it is tried again; 0 while it is ejected.
     gate: AtomicU32,
     /// How many picks the metrics have been told of.
     told: AtomicU32,
@@ -158,17 +158,18 @@ impl Load {
         if self.row.load(Ordering::Relaxed) != 0 {
             self.row.store(0, Ordering::Relaxed);
         }
-        if self.gate.load(Ordering::Relaxed) != OPEN {
+        if self.is_on_trial() {
             self.signal.judge_now();
         }
         self.signal.mark_used();
     }
 
-    /// Counts a failure; the one that is one too many has it judged at once.
+    /// Counts a failure; the one that is one too many has it judged at once, and those after it do not: in an outage each
+    /// request fails, and judging looks at every instance.
     pub(super) fn failed(&self) {
         self.outcomes.fetch_add(ONE_FAILURE, Ordering::Relaxed);
         let row = self.row.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if row >= self.signal.row_allowed() || self.gate.load(Ordering::Relaxed) != OPEN {
+        if row == self.signal.row_allowed() || self.is_on_trial() {
             self.signal.judge_now();
         }
         self.signal.mark_used();

@@ -52,6 +52,8 @@ struct Cold {
     by_place: BTreeMap<Place, Weak<Load>>,
     serial: u32,
     outliers: Outliers,
+    /// How many ejected ones the metrics have been told of.
+    told: usize,
 }
 
 /// By this a load tells that it should be judged, and knows the time.
@@ -166,7 +168,7 @@ impl Loads {
             return None;
         }
         let mut cold = self.cold.lock().unwrap_or_else(PoisonError::into_inner);
-        let Cold { by_place, outliers, .. } = &mut *cold;
+        let Cold { by_place, outliers, told, .. } = &mut *cold;
         let used = self.signal.used.load(Ordering::Relaxed);
         if !used && outliers.is_quiet() {
             return None;
@@ -194,11 +196,15 @@ impl Loads {
         }
         let next = outliers.next(&self.settings).filter(|_| used || !outliers.is_quiet());
         let ejected = live.iter().filter(|(_, load)| load.is_ejected()).count();
+        // Also when one went that was ejected: nothing changed then but that.
+        let is_news = std::mem::replace(told, ejected) != ejected;
         drop(cold);
-        if !changes.is_empty() {
+        if is_news {
             let ejected = u32::try_from(ejected).unwrap_or(u32::MAX);
             metrics::gauge!(telemetry::EJECTED, "service" => self.service.as_str().to_owned())
                 .set(f64::from(ejected));
+        }
+        if !changes.is_empty() {
             self.generation.send_modify(|generation| *generation = generation.wrapping_add(1));
         }
         next

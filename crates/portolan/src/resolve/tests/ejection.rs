@@ -71,6 +71,22 @@ async fn a_gate_holds_before_the_selection_is_built_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_row_is_judged_when_it_is_full_and_not_at_each_failure_after_it() {
+    let carried = carried();
+    let built = Selection::build(&three(), &Select::default(), &carried);
+    let second = &built.endpoints[1].load;
+    let asked = async || tokio::time::timeout(SECOND, carried.loads.asked_to_judge()).await.is_ok();
+    second.failed();
+    assert!(asked().await, "the first outcome has the next comparison planned");
+    (0..3).for_each(|_| second.failed());
+    assert!(!asked().await, "four in a row");
+    second.failed();
+    assert!(asked().await, "five");
+    (0..100).for_each(|_| second.failed());
+    assert!(!asked().await, "nobody judged it yet, and nothing is new");
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_all_that_a_filter_leaves_are_ejected_they_are_picked_and_marked() {
     let snapshot = live(&[instance(1), instance(2), instance(3).with_tags(["canary"])], &[]);
     let shared = loads();
