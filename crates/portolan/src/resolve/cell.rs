@@ -88,12 +88,14 @@ impl Cell {
     pub(super) fn pick(&self, roll: u64, not: &[&Identity]) -> Result<Pick, NoInstance> {
         self.mark_used();
         let selection = self.selection.load();
-        let Selection { endpoints, picker, .. } = &**selection;
+        let Selection { endpoints, loads, picker, .. } = &**selection;
         let since = picker.is_timed().then(now);
-        let Some(chosen) = endpoints.get(picker.pick(endpoints, roll, since)) else {
+        let place = picker.pick(loads, roll, since);
+        let (Some(chosen), Some(load)) = (endpoints.get(place), loads.get(place)) else {
             return Err(self.none(&selection));
         };
-        if not.is_empty() && selection.admits(chosen) {
+        chosen.fetch();
+        if not.is_empty() && selection.admits(chosen, load) {
             return Ok(selection.pick(chosen, since));
         }
         self.pick_other(&selection, chosen, not, (roll, since))
@@ -108,21 +110,21 @@ impl Cell {
         not: &[&Identity],
         (roll, since): (u64, Option<Instant>),
     ) -> Result<Pick, NoInstance> {
-        let Selection { endpoints, picker, .. } = selection;
+        let Selection { endpoints, loads, picker, .. } = selection;
         let excluded = |one: &Endpoint| not.iter().any(|identity| **identity == one.identity);
-        if !excluded(chosen) && selection.admits(chosen) {
+        if !excluded(chosen) && selection.admits(chosen, &chosen.load) {
             return Ok(selection.pick(chosen, since));
         }
         let one_that = |fits: &dyn Fn(&Endpoint) -> bool| {
-            picker.pick_one_that(endpoints, roll, since, fits).and_then(|place| endpoints.get(place))
+            picker.pick_one_that((endpoints, loads), roll, since, fits).and_then(|place| endpoints.get(place))
         };
         let further = || {
             let found = selection.passed_over(roll, |one| !excluded(one) && selection.has_room(one));
-            found.filter(|one| selection.admits(one))
+            found.filter(|one| selection.admits(one, &one.load))
         };
-        let found = one_that(&|one| !excluded(one) && selection.admits(one))
+        let found = one_that(&|one| !excluded(one) && selection.admits(one, &one.load))
             .or_else(further)
-            .or_else(|| one_that(&|one| selection.admits(one)))
+            .or_else(|| one_that(&|one| selection.admits(one, &one.load)))
             .or_else(|| one_that(&|one| selection.admits_anyway(one)));
         match found {
             Some(found) => Ok(selection.pick(found, since)),

@@ -63,6 +63,12 @@ impl Endpoint {
         Self { instance: Arc::clone(instance), about: Arc::clone(about), load, share }
     }
 
+    /// Has its line of the cache brought near while something else is waited for.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        std::hint::black_box(self.share);
+    }
+
     /// How many requests it may have in flight, when each may have so many percent of its share of all.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; as saturates")]
     pub(super) fn bound(&self, percent: u32) -> u32 {
@@ -118,10 +124,37 @@ impl Deref for Endpoint {
 /// Dereferences to the [`Endpoint`], and so to the [`Instance`].
 pub struct Pick {
     endpoint: Arc<Endpoint>,
-    /// When it was picked, where the policy goes by latency: else no clock is read.
-    since: Option<Instant>,
-    /// Whether it counts among those that are bounded by each other.
-    bounded: bool,
+    debts: Debts,
+}
+
+/// What the end of a pick owes besides the count of what is in flight, in one word, so that a pick is two: mostly nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Debts(u64);
+
+impl Debts {
+    const NONE: Self = Self(0);
+    /// It counts among those that are bounded by each other.
+    const BOUNDED: u64 = 1;
+    /// The policy goes by latency: the upper 62 bits say when it was picked.
+    const TIMED: u64 = 2;
+
+    fn new(since: Option<u64>, bounded: bool) -> Self {
+        let timed = since.map_or(0, |nanos| (nanos << 2) | Self::TIMED);
+        Self(timed | u64::from(bounded))
+    }
+
+    /// When it was picked, as [`Load::nanos`] counts, where that was asked.
+    fn since(self) -> Option<u64> {
+        (self.0 & Self::TIMED != 0).then_some(self.0 >> 2)
+    }
+
+    fn without_time(self) -> Self {
+        Self(self.0 & Self::BOUNDED)
+    }
+
+    fn is_bounded(self) -> bool {
+        self.0 & Self::BOUNDED != 0
+    }
 }
 
 /// What went wrong with a request, on the instance's part. What the caller did wrong (a 404, an invalid argument) is
@@ -153,10 +186,9 @@ impl Pick {
     /// One whose load counts it already.
     #[inline]
     pub(super) fn counted(endpoint: Arc<Endpoint>, since: Option<Instant>, bounded: bool) -> Self {
-        if bounded {
-            endpoint.load.begin_bounded();
-        }
-        Self { endpoint, since, bounded }
+        let debts =
+            if since.is_none() && !bounded { Debts::NONE } else { owed(&endpoint.load, since, bounded) };
+        Self { endpoint, debts }
     }
 
     /// The instance, to keep beyond the pick: then it counts as no request.
@@ -170,8 +202,9 @@ impl Pick {
     pub fn success(mut self, latency: Duration) {
         let load = &self.endpoint.load;
         load.succeeded(latency);
-        if self.since.take().is_some() {
+        if self.debts.since().is_some() {
             load.took(latency, now());
+            self.debts = self.debts.without_time();
         }
     }
 
@@ -180,23 +213,44 @@ impl Pick {
     pub fn failure(mut self, kind: FailureKind) {
         let load = &self.endpoint.load;
         load.failed();
-        if let Some(since) = self.since.take() {
+        if let Some(since) = self.debts.since() {
             let now = now();
-            load.failed_after(now.saturating_duration_since(since), now);
+            load.failed_after(after(load, since, now), now);
+            self.debts = self.debts.without_time();
         }
         tracing::debug!(id = %self.endpoint.identity.id, ?kind, "a request failed");
     }
+
+    #[cold]
+    fn settle(&self) {
+        let load = &self.endpoint.load;
+        if let Some(since) = self.debts.since() {
+            let now = now();
+            load.given_up(after(load, since, now), now);
+        }
+        if self.debts.is_bounded() {
+            load.end_bounded();
+        }
+    }
+}
+
+#[cold]
+fn owed(load: &Load, since: Option<Instant>, bounded: bool) -> Debts {
+    if bounded {
+        load.begin_bounded();
+    }
+    Debts::new(since.map(|since| load.nanos(since)), bounded)
+}
+
+fn after(load: &Load, since: u64, now: Instant) -> Duration {
+    Duration::from_nanos(load.nanos(now).saturating_sub(since))
 }
 
 impl Drop for Pick {
     #[inline]
     fn drop(&mut self) {
-        if let Some(since) = self.since.take() {
-            let now = now();
-            self.endpoint.load.given_up(now.saturating_duration_since(since), now);
-        }
-        if self.bounded {
-            self.endpoint.load.end_bounded();
+        if self.debts != Debts::NONE {
+            self.settle();
         }
         self.endpoint.load.end();
     }

@@ -19,8 +19,10 @@ use super::{ewma::Cost, loads::Signal};
 pub(super) const OPEN: u32 = u32::MAX;
 
 /// What is known of an instance's use. `now`: the lower half counts requests in flight, the upper all picks (it wraps).
-/// One word, so that a pick is one atomic step.
+/// One word, so that a pick is one atomic step. In this order: what a pick reads is in one line of the cache wherever the
+/// load begins.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Load {
     now: AtomicU64,
     /// How many may be in flight: [`OPEN`]; [`ON_TRIAL`] while it is tried again; 0 while it is ejected.
@@ -127,6 +129,11 @@ impl Load {
     pub(super) fn cost(&self, now: Instant) -> f32 {
         let cost = Cost::from_bits(self.cost.load(Ordering::Relaxed));
         cost.with_in_flight(self.in_flight(), self.signal.stamp(now))
+    }
+
+    /// A moment in nanoseconds, of which 62 bits are kept: 146 years.
+    pub(super) fn nanos(&self, now: Instant) -> u64 {
+        self.signal.nanos(now)
     }
 
     /// Takes in how long a request took.

@@ -89,6 +89,11 @@ impl Signal {
         now.saturating_duration_since(self.base).as_millis() as u32
     }
 
+    /// The same in nanoseconds.
+    pub(super) fn nanos(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.base).as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// How many requests are in flight to all instances, of those that are bounded by each other.
     pub(super) fn bounded(&self) -> &AtomicU32 {
         &self.bounded.0

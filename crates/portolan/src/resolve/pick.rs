@@ -17,7 +17,7 @@ use std::{
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{endpoint::Endpoint, select::Policy};
+use super::{endpoint::Endpoint, load::Load, select::Policy};
 use crate::roll::{Rolls, below};
 
 mod alias;
@@ -65,13 +65,13 @@ impl Picker {
         matches!(self, Self::PeakEwma(_))
     }
 
-    /// The place of the chosen one in `endpoints`.
+    /// The place of the chosen one, whose load stands at the same place in `loads`.
     #[inline]
-    pub(super) fn pick(&self, endpoints: &[Arc<Endpoint>], roll: u64, now: Option<Instant>) -> usize {
+    pub(super) fn pick(&self, loads: &[Arc<Load>], roll: u64, now: Option<Instant>) -> usize {
         match self {
-            Self::PeakEwma(alias) => cheaper(alias, endpoints, roll, now),
+            Self::PeakEwma(alias) => cheaper(alias, loads, roll, now),
             Self::Random(alias) => alias.pick(roll),
-            Self::PowerOfTwo(alias) => less_loaded(alias, endpoints, roll),
+            Self::PowerOfTwo(alias) => less_loaded(alias, loads, roll),
             Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
             Self::Maglev(maglev) => maglev.pick(roll),
         }
@@ -81,7 +81,7 @@ impl Picker {
     /// in the same way; else the next in the list that fits.
     pub(super) fn pick_one_that(
         &self,
-        endpoints: &[Arc<Endpoint>],
+        (endpoints, loads): (&[Arc<Endpoint>], &[Arc<Load>]),
         roll: u64,
         now: Option<Instant>,
         fits: impl Fn(&Endpoint) -> bool,
@@ -90,7 +90,7 @@ impl Picker {
         let here = |place: &usize| endpoints.get(*place).is_some_and(|endpoint| fits(endpoint));
         let chosen = match self {
             Self::Maglev(maglev) => maglev.places(roll).take(SLOTS_TRIED).find(here),
-            _ => (0..TRIES).map(|_| self.pick(endpoints, rolls.next(), now)).find(here),
+            _ => (0..TRIES).map(|_| self.pick(loads, rolls.next(), now)).find(here),
         };
         chosen.or_else(|| {
             // From anywhere in the list, lest all that is refused by one goes to the first of the others.
@@ -123,18 +123,18 @@ pub(super) fn key_roll(key: &[u8]) -> u64 {
 
 /// Two places by weight; of these the one with fewer requests in flight.
 #[inline]
-fn less_loaded(alias: &Alias, endpoints: &[Arc<Endpoint>], roll: u64) -> usize {
+fn less_loaded(alias: &Alias, loads: &[Arc<Load>], roll: u64) -> usize {
     let (first, second) = alias.pick_two(roll);
-    let load = |place: usize| endpoints.get(place).map_or(u32::MAX, |endpoint| endpoint.in_flight());
+    let load = |place: usize| loads.get(place).map_or(u32::MAX, |load| load.in_flight());
     if load(second) < load(first) { second } else { first }
 }
 
 /// Two places by weight; of these the one whose next request is thought to take less.
 #[inline]
-fn cheaper(alias: &Alias, endpoints: &[Arc<Endpoint>], roll: u64, now: Option<Instant>) -> usize {
+fn cheaper(alias: &Alias, loads: &[Arc<Load>], roll: u64, now: Option<Instant>) -> usize {
     let (first, second) = alias.pick_two(roll);
-    let cost = |place: usize| match (endpoints.get(place), now) {
-        (Some(endpoint), Some(now)) => endpoint.load.cost(now),
+    let cost = |place: usize| match (loads.get(place), now) {
+        (Some(load), Some(now)) => load.cost(now),
         _ => f32::INFINITY,
     };
     if cost(second) < cost(first) { second } else { first }

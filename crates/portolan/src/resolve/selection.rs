@@ -34,6 +34,8 @@ use crate::{
 #[repr(C)]
 pub(super) struct Selection {
     pub(super) endpoints: Box<[Arc<Endpoint>]>,
+    /// Those of the endpoints, so that two can be compared without a look at the endpoints.
+    pub(super) loads: Box<[Arc<Load>]>,
     pub(super) picker: Picker,
     /// How many requests an instance may have in flight.
     cap: u32,
@@ -162,6 +164,7 @@ impl Selection {
         let none = endpoints.is_empty().then(|| why_none(snapshot, &left_out));
         let picker = Picker::new(select.policy, &weights, &endpoints, &carried.turn);
         Self {
+            loads: endpoints.iter().map(|one| Arc::clone(&one.load)).collect(),
             endpoints,
             picker,
             cap: select.max_in_flight.unwrap_or(OPEN),
@@ -185,6 +188,7 @@ impl Selection {
         let about = Arc::new(About::new(self.about.freshness(), mark));
         Self {
             endpoints: Box::default(),
+            loads: Box::default(),
             picker: Picker::new(super::select::Policy::Random, &[], &[], turn),
             cap: OPEN,
             bound: None,
@@ -202,14 +206,14 @@ impl Selection {
         }
     }
 
-    /// Counts a request to this one as in flight, if it may have one more.
+    /// Counts a request to this one as in flight, if it may have one more. `load` is its load.
     #[inline]
-    pub(super) fn admits(&self, endpoint: &Endpoint) -> bool {
+    pub(super) fn admits(&self, endpoint: &Endpoint, load: &Load) -> bool {
         let cap = match self.bound {
             None => self.cap,
             Some(percent) => self.cap.min(endpoint.bound(percent)),
         };
-        if self.ungated { endpoint.load.try_begin_anyway(cap) } else { endpoint.load.try_begin(cap) }
+        if self.ungated { load.try_begin_anyway(cap) } else { load.try_begin(cap) }
     }
 
     /// A pick of this one, which was admitted.

@@ -156,7 +156,7 @@ fn all_weights_zero_means_equal_shares_and_says_so() {
     let by_key =
         build(&live(&[weightless(1), weightless(2)], &[]), &Select::default().policy(Policy::Maglev));
     let second =
-        (0..=255_u64).filter(|roll| by_key.picker.pick(&by_key.endpoints, roll << 56, None) == 1).count();
+        (0..=255_u64).filter(|roll| by_key.picker.pick(&by_key.loads, roll << 56, None) == 1).count();
     assert!((90..=166).contains(&second), "{second} of 256 rolls");
 }
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     resolve::{
         endpoint::{About, now},
-        load::OPEN,
+        load::{Load, OPEN},
         loads::Loads,
         outlier::Ejection,
         retry::RetryBudget,
@@ -30,6 +30,10 @@ fn endpoints(count: usize) -> Vec<Arc<Endpoint>> {
     instances.iter().zip(loads).map(|(one, load)| Arc::new(Endpoint::new(one, &about, load, 0.1))).collect()
 }
 
+fn loads_of(endpoints: &[Arc<Endpoint>]) -> Vec<Arc<Load>> {
+    endpoints.iter().map(|one| Arc::clone(&one.load)).collect()
+}
+
 /// The picker of these weights, with its rotation at this turn, and what it picks from.
 fn picker_at(policy: Policy, weights: &[u32], turn: u64) -> (Picker, Vec<Arc<Endpoint>>) {
     let endpoints = endpoints(weights.len());
@@ -44,10 +48,11 @@ const ALL: [Policy; 4] = [Policy::PowerOfTwo, Policy::Random, Policy::RoundRobin
 
 fn shares(policy: Policy, weights: &[u32], picks: usize, seed: u64) -> Vec<usize> {
     let (picker, endpoints) = picker(policy, weights);
+    let loads = loads_of(&endpoints);
     let mut rolls = Rolls::new(seed);
     let mut counts = vec![0; weights.len()];
     for _ in 0..picks {
-        let place = picker.pick(&endpoints, rolls.next(), None);
+        let place = picker.pick(&loads, rolls.next(), None);
         counts[place] = usize::saturating_add(counts[place], 1);
     }
     counts
@@ -83,10 +88,11 @@ fn random_and_power_of_two_follow_the_weights() {
 #[test]
 fn power_of_two_avoids_the_loaded_one() {
     let (picker, endpoints) = picker(Policy::PowerOfTwo, &[1, 1]);
+    let loads = loads_of(&endpoints);
     assert!(endpoints[0].load.try_begin(OPEN));
     let mut rolls = Rolls::new(3);
     assert!(
-        (0..1000).all(|_| picker.pick(&endpoints, rolls.next(), None) == 1),
+        (0..1000).all(|_| picker.pick(&loads, rolls.next(), None) == 1),
         "with two, both are always compared"
     );
 }
@@ -94,9 +100,10 @@ fn power_of_two_avoids_the_loaded_one() {
 #[test]
 fn of_two_with_the_same_load_the_first_is_taken_as_a_peek_takes_it() {
     let (picker, endpoints) = picker(Policy::PowerOfTwo, &[1; 7]);
+    let loads = loads_of(&endpoints);
     let mut rolls = Rolls::new(5);
     for roll in (0..100).map(|_| rolls.next()) {
-        assert_eq!(picker.pick(&endpoints, roll, None), picker.peek(roll));
+        assert_eq!(picker.pick(&loads, roll, None), picker.peek(roll));
     }
 }
 
@@ -119,7 +126,7 @@ fn a_peek_follows_the_weights_whatever_the_policy() {
 #[test]
 fn round_robin_is_exact_over_a_round_and_smooth_within_it() {
     let (picker, endpoints) = picker(Policy::RoundRobin, &[5, 1, 1]);
-    let order: Vec<usize> = (0..7).map(|_| picker.pick(&endpoints, 0, None)).collect();
+    let order: Vec<usize> = (0..7).map(|_| picker.pick(&loads, 0, None)).collect();
     let mut counts = BTreeMap::new();
     for place in &order {
         *counts.entry(*place).or_insert(0) += 1;
@@ -177,11 +184,12 @@ fn what_one_refuses_is_spread_over_the_others() {
     for policy in ALL {
         let weights = [1_000_000, 1, 1, 1, 1];
         let (picker, endpoints) = picker(policy, &weights);
+        let loads = loads_of(&endpoints);
         let mut rolls = Rolls::new(13);
         let mut counts = [0; 5];
         for _ in 0..4_000 {
-            let place =
-                picker.pick_one_that(&endpoints, rolls.next(), None, |endpoint| endpoint.port != 1000);
+            let place = picker
+                .pick_one_that((&endpoints, &loads), rolls.next(), None, |endpoint| endpoint.port != 1000);
             counts[place.unwrap()] = usize::saturating_add(counts[place.unwrap()], 1);
         }
         assert!(counts[0] == 0 && counts[1..].iter().all(|count| *count > 400), "{policy:?} {counts:?}");
@@ -191,10 +199,13 @@ fn what_one_refuses_is_spread_over_the_others() {
 #[test]
 fn a_key_says_where_it_goes_and_where_else_it_goes() {
     let (picker, endpoints) = picker(Policy::Maglev, &[1; 10]);
+    let loads = loads_of(&endpoints);
     for key in 0..100u32 {
         let roll = key_roll(&key.to_be_bytes());
-        let first = picker.pick(&endpoints, roll, None);
-        let other = |_| picker.pick_one_that(&endpoints, roll, None, |one| one.port != endpoints[first].port);
+        let first = picker.pick(&loads, roll, None);
+        let other = |_| {
+            picker.pick_one_that((&endpoints, &loads), roll, None, |one| one.port != endpoints[first].port)
+        };
         let [one, again] = [0, 1].map(other);
         assert!(one.is_some_and(|one| one != first) && one == again, "key {key}");
     }
@@ -215,7 +226,7 @@ fn nothing_to_pick_from_is_no_panic() {
         let (picker, _) = picker(policy, &[]);
         let place = picker.pick(&[], u64::MAX, None);
         assert!([].get(place).is_none_or(|_: &u8| false), "{policy:?}");
-        assert_eq!(picker.pick_one_that(&[], u64::MAX, None, |_| true), None, "{policy:?}");
+        assert_eq!(picker.pick_one_that((&[], &[]), u64::MAX, None, |_| true), None, "{policy:?}");
     }
 }
 
@@ -240,7 +251,7 @@ proptest! {
         prop_assume!(weights.iter().any(|weight| *weight > 0));
         for policy in ALL {
             let (picker, endpoints) = picker_at(policy, &weights, turn);
-            for place in [picker.pick(&endpoints, roll, None), picker.peek(roll)] {
+            for place in [picker.pick(&loads, roll, None), picker.peek(roll)] {
                 prop_assert!(place < weights.len());
                 prop_assert!(weights[place] > 0, "{policy:?} picked weight 0");
             }
@@ -255,8 +266,9 @@ proptest! {
     ) {
         for policy in ALL {
             let (picker, endpoints) = picker(policy, &weights);
+            let loads = loads_of(&endpoints);
             let fits = |endpoint: &Endpoint| wanted[usize::from(endpoint.port.wrapping_sub(1000))];
-            let found = picker.pick_one_that(&endpoints, roll, None, fits);
+            let found = picker.pick_one_that((&endpoints, &loads), roll, None, fits);
             prop_assert_eq!(found.is_some(), endpoints.iter().any(|endpoint| fits(endpoint)));
             prop_assert!(found.is_none_or(|place| fits(&endpoints[place])), "{policy:?}");
         }

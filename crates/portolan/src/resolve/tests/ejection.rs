@@ -66,7 +66,7 @@ async fn a_gate_holds_before_the_selection_is_built_anew() {
     let second = &built.endpoints[1];
     (0..5).for_each(|_| second.load.failed());
     carried.loads.judge(endpoint::now());
-    assert!(!built.admits(second) && built.admits(&built.endpoints[0]));
+    assert!(!built.admits(second, &second.load) && built.admits(&built.endpoints[0], &built.loads[0]));
     assert!(built.admits_anyway(second));
 }
 
