@@ -27,7 +27,7 @@ fn slots(table: &Maglev) -> Vec<usize> {
 /// How many slots each place has.
 fn counts(table: &Maglev, places: usize) -> Vec<usize> {
     let mut counts = vec![0; places];
-    slots(&table).into_iter().for_each(|place| counts[place] = usize::saturating_add(counts[place], 1));
+    slots(table).into_iter().for_each(|place| counts[place] = usize::saturating_add(counts[place], 1));
     counts
 }
 
