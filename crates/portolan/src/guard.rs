@@ -182,7 +182,8 @@ impl Guard {
         purse: Option<Retry<'_>>,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let wish = self.wish(Clock::now(), purse);
+        let mut wish = self.wish(Clock::now(), purse);
+        let mut returned = None;
         let (_place, mut entry) = loop {
             let place = tokio::select! {
                 biased;
@@ -195,6 +196,9 @@ impl Guard {
                 if entry.is_probe() {
                     break (None, entry);
                 }
+                // What it waited for the return is no wait for a place: else whoever waited almost as long as it may
+                // would be given up in the moment of the return. Once, for a registry may come and go.
+                wish.since = *returned.get_or_insert_with(Clock::now);
                 continue;
             };
             let place = place.map_err(|late| self.no_place(late))?.map_err(closed)?;
@@ -234,7 +238,7 @@ impl Guard {
             let wait = place.turn.map_or(read.block.wait, |turn| turn.min(read.block.wait));
             // What waited while the registry was away has an index from before. A registry that lost its data would
             // wait with it for what will not come: so this is read anew.
-            let anew = lane.returned_since(came);
+            let anew = lane.returned_at(came).is_some();
             let asked = ask((!anew).then_some(Block { wait, ..read.block }));
             entry.begin(!anew);
             if let Some(done) = self.unless_wanted(&place, deadline(wait, self.call), asked).await {

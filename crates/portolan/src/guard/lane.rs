@@ -5,12 +5,13 @@
 //! it said last, and when it is asked next.
 //!
 //! Never: decides (`breaker.rs` and `budget.rs` do); lets one that came later in before one that waits; waits longer than
-//! a call may take.
+//! a call may take: once for the registry's return, and once more for its turn after it.
 //!
 //! Those that wait stand in line, and only the first deals with the breaker: a registry that returns wakes one, not a
 //! thousand.
 
 use std::{
+    pin::pin,
     sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
@@ -123,10 +124,18 @@ impl Lane {
     /// # Cancel safety
     /// Dropping the future leaves the line; nothing was sent.
     pub(super) async fn enter<'a>(&'a self, wish: Wish<'a>) -> Result<Entry<'a>, Error> {
-        match timeout_at(wish.ends(), self.first_in_line(wish)).await {
-            Ok(entry) => Ok(entry),
-            Err(_late) => Err(self.not_sent(wish.limit)),
+        let mut line = pin!(self.first_in_line(wish));
+        if let Ok(entry) = timeout_at(wish.ends(), &mut line).await {
+            return Ok(entry);
         }
+        // The registry is back, and it is still in line: from now on it waits for its turn.
+        if let Some(closed) = self.returned_at(wish.since.into_std()) {
+            let wish = Wish { since: closed.into(), ..wish };
+            if let Ok(entry) = timeout_at(wish.ends(), line).await {
+                return Ok(entry);
+            }
+        }
+        Err(self.not_sent(wish.limit))
     }
 
     async fn first_in_line<'a>(&'a self, wish: Wish<'a>) -> Entry<'a> {
@@ -179,9 +188,9 @@ impl Lane {
         }
     }
 
-    /// Whether the registry was away, and came back, after `since`.
-    pub(super) fn returned_since(&self, since: Instant) -> bool {
-        self.lock().closed_at.is_some_and(|closed| closed >= since)
+    /// When the registry came back, if that was after `since`.
+    pub(super) fn returned_at(&self, since: Instant) -> Option<Instant> {
+        self.lock().closed_at.filter(|closed| *closed >= since)
     }
 
     /// Where the breaker stands, for people.

@@ -186,6 +186,46 @@ async fn a_read_that_waits_for_the_registrys_return_says_so_in_time_though_it_pr
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waited_for_the_registrys_return_is_sent_when_it_returns() {
+    // More than there are places, and more at once than the budget lets out: most are not sent in the moment of the
+    // return, and it comes just before all of them would be given up.
+    let registry = Scripted::new([]);
+    let guard = open(&registry).await;
+    let mut waiting = JoinSet::new();
+    for number in 0..200 {
+        let guard = Arc::clone(&guard);
+        let wait = (number % 2 == 0).then_some(Duration::from_millis(50));
+        waiting.spawn(async move { guard.service(&query(wait)).await.map(drop) });
+    }
+    // The probe is under way: it hangs until there is an answer.
+    tokio::time::sleep(CALL - Duration::from_millis(5)).await;
+    registry.push(Ok(answer(&[1], 7)));
+    let back = tokio::time::Instant::now();
+    for done in waiting.join_all().await {
+        assert!(done.is_ok(), "{done:?}");
+    }
+    assert!(back.elapsed() < CALL, "{:?}", back.elapsed());
+    assert!(back.elapsed() >= Duration::from_millis(200), "no herd: {:?}", back.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_registry_that_comes_and_goes_ends_all_the_same() {
+    let registry = Scripted::new([]);
+    let guard = open(&registry).await;
+    // It answers a probe, and then breaks what it is asked.
+    for _ in 0..200 {
+        registry.push(Ok(answer(&[1], 7)));
+        (0..5).for_each(|_| registry.push(Err(Kind::Unreachable)));
+    }
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let guard = Arc::clone(&guard);
+        calls.spawn(async move { timeout(CALL * 4, guard.service(&query(None))).await.map(drop) });
+    }
+    assert!(calls.join_all().await.iter().all(Result::is_ok), "each within its deadlines");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_probe_whose_caller_goes_away_makes_room_for_the_next() {
     let registry = Scripted::new([]);
     let guard = open(&registry).await;

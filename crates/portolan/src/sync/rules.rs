@@ -3,7 +3,7 @@
 //!
 //! In:  what an answer says about itself, or the class of an error. Out: a verdict.
 //!
-//! Never: remembers anything but when the leader was last asked.
+//! Never: remembers anything but when the leader was last asked, and what failed since the last answer.
 //!
 //! Rules from Consul 1.21: website/content/api-docs/features/blocking.mdx and consistency.mdx.
 //! Proof: the tests of the machines that use them (`step/tests.rs`).
@@ -30,14 +30,33 @@ const AFTER_DENIED: Backoff = Backoff::new(Duration::from_secs(5), Duration::fro
 /// cheap reads into load on the leader just when it has too much (Consul: features/consistency.mdx).
 pub(super) const BETWEEN_ESCALATIONS: Duration = Duration::from_secs(10);
 
-/// How long to rest after this many failures in a row, of which the last was of `kind`.
-pub(super) fn rest(kind: Kind, failures: u32, roll: u64) -> Duration {
-    match kind {
-        Kind::Denied => AFTER_DENIED,
-        Kind::Busy => AFTER_BUSY,
-        _ => AFTER_ERROR,
+/// How long a watch rests after its failures: longer with each since the last answer that asked for such a rest.
+///
+/// Counted apart, for a registry that was away for a minute, and then asks for patience once, has asked for it once: a
+/// view that rested as if it were the tenth time would be right half a minute after all others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Rests {
+    errors: u32,
+    busy: u32,
+    denied: u32,
+}
+
+impl Rests {
+    /// The rest after one more failure, of this kind.
+    pub(super) fn after(&mut self, kind: Kind, roll: u64) -> Duration {
+        let (backoff, count) = match kind {
+            Kind::Denied => (AFTER_DENIED, &mut self.denied),
+            Kind::Busy => (AFTER_BUSY, &mut self.busy),
+            _ => (AFTER_ERROR, &mut self.errors),
+        };
+        *count = count.saturating_add(1);
+        backoff.rest(*count, roll)
     }
-    .rest(failures, roll)
+
+    /// There was an answer.
+    pub(super) fn end(&mut self) {
+        *self = Self::default();
+    }
 }
 
 /// Whether losing `lost` of `had` is too much to be believed at once after a break.

@@ -28,7 +28,7 @@ use super::{
     known::Known,
     mode::{Confirm, Mode},
     rate::Rate,
-    rules::{self, Escalations},
+    rules::{self, Escalations, Rests},
 };
 use crate::{
     error::Kind,
@@ -99,6 +99,7 @@ pub(crate) struct State {
     rate: Rate,
     known: Known,
     escalations: Escalations,
+    rests: Rests,
     reconcile: Reconcile,
     wishes: Wishes,
     uses: Uses,
@@ -121,6 +122,7 @@ impl State {
             rate: Rate::new(now),
             known: Known::new(&known, now),
             escalations: Escalations::default(),
+            rests: Rests::default(),
             reconcile: Reconcile::new(settings.reconcile),
             wishes: Wishes::default(),
             uses: Uses { used: true, followed: false },
@@ -328,6 +330,7 @@ impl State {
         let hidden = rules::hidden(meta, instances.is_empty());
         let missed = if self.why == Why::Settle { self.reconcile.missed(&instances) } else { Vec::new() };
         let recovered = self.snapshot.failure.take().map(|_| Event::Recovered);
+        self.rests.end();
         let served = if self.doing == Doing::Reading { self.wishes.end(None) } else { None };
         let watched = self.doing == Doing::Waiting;
         self.known.replace(instances, hold, now);
@@ -354,7 +357,7 @@ impl State {
         let before = self.snapshot.failure.take();
         let event = before.is_none().then_some(Event::Failing);
         let (since, count) = before.map_or((now, 0), |failure| (failure.since, failure.count));
-        let pause = rules::rest(kind, count.saturating_add(1), self.roll);
+        let pause = self.rests.after(kind, self.roll);
         let failure = Failure { kind, text, since, count: count.saturating_add(1) };
         let served = if self.doing == Doing::Reading { self.wishes.end(Some(&failure)) } else { None };
         self.snapshot.failure = Some(failure);

@@ -74,6 +74,9 @@ struct Args {
     /// Shorter outages and smaller crowds.
     #[arg(long)]
     short: bool,
+    /// Of the trials `embedded`, `consul` and `outage` only the rows whose name has this in it.
+    #[arg(long, value_name = "TEXT")]
+    row: Option<String>,
     /// The Consul binary.
     #[arg(long, value_name = "FILE")]
     consul: Option<PathBuf>,
@@ -106,6 +109,7 @@ struct Setting {
     consul: Option<PathBuf>,
     command: Option<PathBuf>,
     short: bool,
+    row: Option<String>,
 }
 
 impl Setting {
@@ -123,6 +127,11 @@ impl Setting {
         let missing =
             || anyhow::anyhow!("--consul: no binary was named; give one, or run `cargo xtask trial`");
         self.consul.as_ref().ok_or_else(missing)
+    }
+
+    /// Whether the row of this name is wanted.
+    fn wants(&self, name: &str) -> bool {
+        self.row.as_deref().is_none_or(|row| name.contains(row))
     }
 
     /// A time for the long form, and one for the short.
@@ -175,7 +184,12 @@ fn trials(args: &Args) -> anyhow::Result<bool> {
         return Ok(ended);
     }
     down::count_lines();
-    let setting = Setting { consul: args.consul.clone(), command: args.command.clone(), short: args.short };
+    let setting = Setting {
+        consul: args.consul.clone(),
+        command: args.command.clone(),
+        short: args.short,
+        row: args.row.clone(),
+    };
     let mut all = true;
     for (name, what) in TRIALS {
         if !args.names.is_empty() && !args.names.iter().any(|wanted| wanted == name) {

@@ -91,6 +91,9 @@ impl Drop for Redis {
 pub(crate) async fn trial(setting: &Setting) -> anyhow::Result<Table> {
     let mut table = Table::new(HEAD);
     for program in [Program::RunsOn, Program::StartsFromDisk, Program::StartsFromRedis] {
+        if !setting.wants(program.name()) {
+            continue;
+        }
         println!("   {}", program.name());
         one(program, setting, &mut table).await.context(program.name())?;
     }
@@ -144,10 +147,11 @@ async fn one(program: Program, setting: &Setting, table: &mut Table) -> anyhow::
     let launched = Instant::now();
     node.launch()?;
     let over = back(&node, stage.names.first().map_or("", String::as_str)).await?;
-    let converged = Some(stage.converged(over, Proof::After(launched)).await?);
+    let (converged, last) = stage.last_converged(over, Proof::After(launched)).await?;
+    table.note(format!("{}: the last view that was right again: {last}.", program.name()));
     let mut tally = stage.end(crowd).await?;
     tally.add(first);
-    let scene = Scene { lasted: over.duration_since(begun), noticed, converged };
+    let scene = Scene { lasted: over.duration_since(begun), noticed, converged: Some(converged) };
     let name = format!("Consul killed; 1,000 lookups/s, 200 services, 8 threads; {}", program.name());
     tell(table, &name, &scene, &tally);
     Ok(())

@@ -85,7 +85,7 @@ pub(crate) async fn embedded(setting: &Setting) -> anyhow::Result<Table> {
     // It keeps nothing on disk, so a restart is always one without data.
     let scenes = [What::KilledAndWiped, What::Stopped, What::CutOff, What::Slow, What::Resetting];
     let mut table = Table::new(HEAD);
-    for what in scenes {
+    for what in scenes.into_iter().filter(|what| setting.wants(what.name())) {
         play(what, Node::embedded().await?, setting, &mut table).await?;
     }
     Ok(table)
@@ -103,7 +103,7 @@ pub(crate) async fn consul(setting: &Setting) -> anyhow::Result<Table> {
         What::Resetting,
     ];
     let mut table = Table::new(HEAD);
-    for what in scenes {
+    for what in scenes.into_iter().filter(|what| setting.wants(what.name())) {
         let node = Node::consul(setting.consul()?, json!({})).await?;
         play(what, node, setting, &mut table).await?;
     }

@@ -208,13 +208,26 @@ impl Stage {
     /// # Errors
     /// When it does not come to be; the text names what differs.
     pub(crate) async fn converged(&self, since: Instant, proof: Proof) -> anyhow::Result<Duration> {
+        Ok(self.last_converged(since, proof).await?.0)
+    }
+
+    /// The same; and what the view that was right last had been until then.
+    ///
+    /// # Errors
+    /// As [`converged`](Self::converged).
+    pub(crate) async fn last_converged(
+        &self,
+        since: Instant,
+        proof: Proof,
+    ) -> anyhow::Result<(Duration, String)> {
         let mut open: Vec<&Resolver> = self.resolvers.iter().collect();
+        let mut last = String::new();
         loop {
             open.retain(|resolver| self.differs(resolver, proof).is_some());
-            let Some(first) = open.first() else { return Ok(since.elapsed()) };
+            let Some(first) = open.first() else { return Ok((since.elapsed(), last)) };
+            last = self.differs(first, proof).unwrap_or(last);
             if since.elapsed() > PATIENCE {
-                let why = self.differs(first, proof).unwrap_or_default();
-                bail!("{} views have not converged within {PATIENCE:?}; {why}", open.len());
+                bail!("{} views have not converged within {PATIENCE:?}; {last}", open.len());
             }
             sleep(LOOK).await;
         }
@@ -283,8 +296,9 @@ impl Stage {
         let same = proved && known.failure().is_none() && !self.content_differs(resolver);
         (!same).then(|| {
             let instances: Vec<&str> = known.instances().iter().map(|one| &*one.identity.id).collect();
-            let (held, failure) = (known.held().len(), known.failure().map(|failure| &failure.text));
-            format!("{} has {instances:?}, {held} held, last failure {failure:?}", resolver.service())
+            let failure = known.failure().map(|failure| (&failure.text, failure.kind, failure.count));
+            let held = known.held().len();
+            format!("{} has {instances:?}, {held} held, failure in a row {failure:?}", resolver.service())
         })
     }
 

@@ -27,7 +27,7 @@ use crate::{
     snapshot::{Catalog, Failure},
     sync::{
         rate::Rate,
-        rules::{self, Escalations},
+        rules::{self, Escalations, Rests},
         step::{Ask, Settings},
     },
 };
@@ -125,6 +125,7 @@ pub(crate) struct State {
     used: Instant,
     known: Known,
     escalations: Escalations,
+    rests: Rests,
     catalog: Catalog,
 }
 
@@ -144,6 +145,7 @@ impl State {
             used: now,
             known: Known::new(&known, now),
             escalations: Escalations::default(),
+            rests: Rests::default(),
             catalog: known,
         }
     }
@@ -241,6 +243,7 @@ impl State {
         // Losses that came with a lower index may be registrants that have not returned yet.
         let hold = (self.why == Why::Confirm && went_back).then_some(self.settings.hold);
         let recovered = self.catalog.failure.take().map(|_| Event::Recovered);
+        self.rests.end();
         self.catalog.hidden = rules::hidden(meta, services.is_empty());
         let changed = self.known.replace(services, hold, now);
         let moved = self.why == Why::Follow && meta.index > self.index;
@@ -264,7 +267,7 @@ impl State {
         let event = before.is_none().then_some(Event::Failing);
         let (since, count) = before.map_or((now, 0), |failure| (failure.since, failure.count));
         let count = count.saturating_add(1);
-        let pause = rules::rest(kind, count, roll);
+        let pause = self.rests.after(kind, roll);
         self.catalog.failure = Some(Failure { kind, text, since, count });
         // What was missed meanwhile is learnt by reading anew: an old index may lie beyond what a restarted registry
         // has, and waiting on it would be waiting for nothing.

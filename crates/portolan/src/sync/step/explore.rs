@@ -276,7 +276,7 @@ impl World {
                 (&self.data[service], lied_to, late, rests, ends),
                 (state.why as u8, state.doing as u8, place(state.index), place(plain), place(blocking)),
                 (listed(state.known.confirmed()), listed(state.known.held()), state.rate.key(self.now)),
-                state.snapshot.failure.as_ref().map(|failure| failure.count),
+                (state.snapshot.failure.is_some(), &state.rests),
             ))
         });
         halves.sort_unstable();

@@ -290,6 +290,34 @@ fn e1_rests_grow_with_failures_and_a_refused_token_rests_longest() {
 }
 
 #[test]
+fn e1_what_asks_for_patience_once_after_an_outage_gets_it_once() {
+    for (kind, most) in [(Kind::Busy, 1), (Kind::Denied, 5), (Kind::Unavailable, 5)] {
+        let mut bench = Bench::following(&[1], 7);
+        for _ in 0..12 {
+            bench.fail(Kind::Unreachable);
+        }
+        let rest = |bench: &mut Bench, times: u32| {
+            let mut rest = Duration::ZERO;
+            for _ in 0..times {
+                let Next::RestUntil(until) = bench.fail(kind).next else { panic!("{kind:?}: no rest") };
+                rest = until - bench.now;
+            }
+            rest
+        };
+        let once = rest(&mut bench, 1);
+        assert!(once <= Duration::from_secs(most), "{kind:?}: {once:?}");
+        // Whoever answers in turn so and otherwise is not asked the more often for it.
+        bench.fail(Kind::Timeout);
+        assert!(kind == Kind::Unavailable || rest(&mut bench, 1) > once, "{kind:?}: and again");
+        assert!(kind == Kind::Unavailable || rest(&mut bench, 9) > Duration::from_secs(20), "{kind:?}");
+        bench.now += Duration::from_secs(60);
+        bench.give(Input::Timer);
+        bench.answer(&[1], 8);
+        assert_eq!(rest(&mut bench, 1), rest(&mut Bench::following(&[1], 7), 1), "an answer ends it");
+    }
+}
+
+#[test]
 fn c3_reads_are_stale_by_default_and_a_too_stale_answer_asks_the_leader_once() {
     let stale = |ids: &[u8], index, seconds| {
         let mut answer = answer(ids, index);

@@ -243,7 +243,8 @@ fn an_error_keeps_what_is_known_rests_and_reads_from_zero() {
         let turn = bench.fail(kind);
         assert_eq!(turn.event, Some(Event::Failing));
         let Next::RestUntil(until) = turn.next else { panic!("{kind:?}: no rest") };
-        assert_eq!(until, bench.now + rules::rest(kind, 1, ROLL), "{kind:?}");
+        let mut rests = Rests::default();
+        assert_eq!(until, bench.now + rests.after(kind, ROLL), "{kind:?}");
         assert_eq!(bench.shown(), shows("db web", ""), "{kind:?}");
         let failure = bench.last.as_ref().unwrap().failure().unwrap();
         assert_eq!((failure.kind, failure.count), (kind, 1));
@@ -251,7 +252,7 @@ fn an_error_keeps_what_is_known_rests_and_reads_from_zero() {
         assert_eq!(bench.give(Input::Timer).next, ask(None, Consistency::Stale));
         let again = bench.fail(kind);
         assert_eq!(again.event, None, "an outage is told once");
-        assert_eq!(again.next, Next::RestUntil(bench.now + rules::rest(kind, 2, ROLL)));
+        assert_eq!(again.next, Next::RestUntil(bench.now + rests.after(kind, ROLL)));
         bench.now += Duration::from_secs(60);
         bench.give(Input::Timer);
         assert_eq!(bench.answer("db web", 7).event, Some(Event::Recovered));
