@@ -213,12 +213,12 @@ async fn what_waits_for_a_registry_that_comes_and_goes_ends_all_the_same() {
     let registry = Scripted::new([]);
     let guard = open(&registry).await;
     // It answers a probe, and then breaks what it is asked.
-    for _ in 0..200 {
+    for _ in 0..1_000 {
         registry.push(Ok(answer(&[1], 7)));
         (0..5).for_each(|_| registry.push(Err(Kind::Unreachable)));
     }
     let mut calls = JoinSet::new();
-    for _ in 0..100 {
+    for _ in 0..1_000 {
         let guard = Arc::clone(&guard);
         calls.spawn(async move { timeout(CALL * 4, guard.service(&query(None))).await.map(drop) });
     }
