@@ -143,6 +143,8 @@ pub(crate) fn removes(inner: &mut Inner, id: &str, now: Instant) {
     if let Some(claim) = agency.claims.get_mut(id) {
         claim.stale();
         claim.ours = false;
+        // What looks found well goes with it: what is sent under this id next is another instance.
+        claim.healthy.clear();
     }
     let (agent, chance) = agency.agent();
     agent.deregister(id, now, chance);

@@ -3,6 +3,7 @@
 //! In:  a resolver of the view, and the evidence on the stage. Out: the first law that broke, with what was seen.
 //!
 //! - Law 3: what is shown was true when its age says, its proof is an answer that really arrived, a failure is marked.
+//! - Law 1: a view that fails asks again, after a rest that what failed asked for (`rests.rs`).
 //! - Law 6 of holding: nothing is held longer than it was set to be.
 //!
 //! Law 1 is judged by `play.rs` once all is calm, law 5 by `user.rs`, law 6 of reads where they start, in `stage.rs`.
@@ -12,7 +13,10 @@ use std::{collections::BTreeSet, time::Duration};
 use portolan::{Freshness, Resolver, Snapshot, Source};
 use tokio::time::Instant;
 
-use crate::stage::{Inner, Stage};
+use crate::{
+    rests::Rests,
+    stage::{Inner, Stage},
+};
 
 /// Between the end of a read and its publication no time passes; the clock has steps of a millisecond.
 const GRAIN: Duration = Duration::from_millis(2);
@@ -31,12 +35,14 @@ pub(crate) struct Judge {
     held_since: Option<Instant>,
     /// When what was shown last was true at the latest, by its own word.
     proof: Option<Instant>,
+    rests: Rests,
 }
 
 impl Judge {
     pub(crate) fn new(stage: &Stage, key: &str, view: Resolver, hold: Duration) -> Self {
         stage.with(|inner| inner.views.insert(key.to_owned(), view.watch()));
-        Self { key: key.to_owned(), view, hold, held_since: None, proof: None }
+        let rests = Rests::new(Instant::now());
+        Self { key: key.to_owned(), view, hold, held_since: None, proof: None, rests }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -53,6 +59,7 @@ impl Judge {
                 .and_then(|()| marked(inner, &self.key, &snapshot))
         });
         let found = found.and_then(|()| self.held(&snapshot)).and_then(|()| self.forward(&snapshot));
+        let found = found.and_then(|()| self.rested(stage, &snapshot));
         if let Err((law, what)) = found {
             stage.broken(law, format!("{}: {what}", self.key));
         }
@@ -70,6 +77,15 @@ impl Judge {
             return Err((1, format!("{count} instances are held for longer than {:?}", self.hold)));
         }
         Ok(())
+    }
+
+    fn rested(&mut self, stage: &Stage, snapshot: &Snapshot) -> Result<(), (u8, String)> {
+        let rate = self.rest(stage);
+        let reads = stage.with(|inner| {
+            let reads = inner.reads(&self.key);
+            (reads.started, reads.open > 0)
+        });
+        self.rests.look(snapshot.failure(), reads, rate, Instant::now()).map_err(|what| (1, what))
     }
 
     /// What a cache remembers is taken only when it is newer than what is known.

@@ -55,6 +55,7 @@ mod play;
 mod promises;
 mod registrants;
 mod registry;
+mod rests;
 mod stage;
 mod trace;
 mod troubles;
