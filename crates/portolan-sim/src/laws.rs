@@ -41,7 +41,7 @@ pub(crate) struct Judge {
 impl Judge {
     pub(crate) fn new(stage: &Stage, key: &str, view: Resolver, hold: Duration) -> Self {
         stage.with(|inner| inner.views.insert(key.to_owned(), view.watch()));
-        let rests = Rests::new(Instant::now());
+        let rests = Rests::new(Instant::now().into_std());
         Self { key: key.to_owned(), view, hold, held_since: None, proof: None, rests }
     }
 
@@ -85,7 +85,7 @@ impl Judge {
             let reads = inner.reads(&self.key);
             (reads.started, reads.open > 0)
         });
-        self.rests.look(snapshot.failure(), reads, rate, Instant::now()).map_err(|what| (1, what))
+        self.rests.look(snapshot.failure(), reads, rate, Instant::now().into_std()).map_err(|what| (1, what))
     }
 
     /// What a cache remembers is taken only when it is newer than what is known.

@@ -7,10 +7,9 @@
 //!
 //! Never: looks into the library; blames a view that waits for the registry's return, which has a deadline of its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portolan::{Failure, Kind};
-use tokio::time::Instant;
 
 /// After what just failed.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
