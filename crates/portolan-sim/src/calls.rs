@@ -27,6 +27,7 @@ struct Call<'a> {
     stage: &'a Stage,
     verb: Verb,
     id: &'a str,
+    begun: Instant,
     ended: bool,
 }
 
@@ -35,18 +36,23 @@ impl Drop for Call<'_> {
         if !self.ended {
             self.stage.with(|inner| {
                 inner.trace.note(format_args!("{:?} {} given up", self.verb, self.id));
-                ends(inner, self.verb, self.id, false);
+                ends(inner, (self.verb, self.id, self.begun), false);
             });
         }
     }
 }
 
 /// A call ended, well or not.
-fn ends(inner: &mut Inner, verb: Verb, id: &str, well: bool) {
+fn ends(inner: &mut Inner, (verb, id, begun): (Verb, &str, Instant), well: bool) {
     if verb == Verb::Send
         && let Some(claim) = inner.agency.claims.get_mut(id)
     {
-        claim.sent(well, Instant::now());
+        if claim.begun <= begun {
+            claim.sent(well, Instant::now());
+        } else {
+            // It was sent for another, who had the id before.
+            claim.stale();
+        }
     }
     if verb == Verb::Look && !well {
         // Of a sweep that came to nothing half way, nothing was told.
@@ -71,7 +77,7 @@ impl Scripted {
             inner.trace.note(format_args!("{verb:?} {id}"));
             (Fate::roll(inner), inner.net.epoch)
         });
-        let mut call = Call { stage, verb, id, ended: false };
+        let mut call = Call { stage, verb, id, begun: Instant::now(), ended: false };
         if fate.panics {
             stage.with(|inner| {
                 inner.agency.disturbed(Instant::now());
@@ -99,7 +105,7 @@ impl Scripted {
         stage.with(|inner| {
             let said = outcome.as_ref().err();
             inner.trace.note(format_args!("{verb:?} {id}: {said:?}"));
-            ends(inner, verb, id, outcome.is_ok());
+            ends(inner, (verb, id, call.begun), outcome.is_ok());
         });
         outcome.map_err(|kind| Error::registry(kind, format!("scripted: {kind:?}")))
     }

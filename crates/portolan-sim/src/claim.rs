@@ -62,6 +62,8 @@ pub(crate) struct Found {
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) port: u16,
+    /// When its registration began.
+    pub(crate) begun: Instant,
     /// A handle is there, and is not being closed.
     pub(crate) open: bool,
     /// What the service says of itself, when it reports.
@@ -118,6 +120,7 @@ impl Claim {
     pub(crate) fn new(port: u16, gated: bool, now: Instant) -> Self {
         Self {
             port,
+            begun: now,
             gated,
             open: true,
             said: Status::Passing,
