@@ -7,7 +7,7 @@
 /// Picks and peeks answered. Labels: `service`, `outcome` (`picked`, `none`). Folded in each ten seconds; peeks are an estimate, one in 256 counted.
 pub(crate) const LOOKUPS: &str = "portolan_lookups_total";
 /// Requests that failed, by what came next. Labels: `service`, `outcome` (`sent`: a retry; and for none: `tries`,
-/// `not_idempotent`, `budget`, `deadline`). `budget` at all: the service fails for many.
+/// `not_idempotent`, `budget`, `deadline`, `no_instance`). `budget` at all: the service fails for many.
 pub(crate) const RETRIES: &str = "portolan_retries_total";
 /// Times an instance was ejected for what came of its requests. Labels: `service`, `reason` (`failures_in_a_row`,
 /// `failing`, `slow`, `probe`). Steady growth: look at the instance that the log names.

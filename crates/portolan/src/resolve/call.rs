@@ -172,12 +172,18 @@ impl Resolver {
         let start = now();
         let last = retry.within.and_then(|within| start.checked_add(within));
         let mut not: Vec<Identity> = Vec::new();
+        let mut before = None;
         let mut tries = 0_u32;
         loop {
-            tries = tries.saturating_add(1);
             let excluded: Vec<&Identity> = not.iter().collect();
             let roll = key.unwrap_or_else(|| self.roll());
-            let pick = self.inner.cell.pick(roll, &excluded).map_err(CallError::NoInstance)?;
+            let pick = match (self.inner.cell.pick(roll, &excluded), before.take()) {
+                (Ok(pick), _) => pick,
+                (Err(none), None) => return Err(CallError::NoInstance(none)),
+                // What the try before this one met says more than that there is nobody left.
+                (Err(_), Some(failed)) => return Err(self.given_up(failed, tries, GaveUp::NoInstance)),
+            };
+            tries = tries.saturating_add(1);
             let begun = now();
             let own = retry.each_within.and_then(|each| begun.checked_add(each));
             let deadline = [last, own].into_iter().flatten().min();
@@ -198,16 +204,19 @@ impl Resolver {
             match retry.again(tries, kind, account, last, chance) {
                 Ok(rest) => {
                     self.count_retry("sent");
+                    before = Some(failed);
                     tokio::time::sleep(rest).await;
                 }
-                Err(gave_up) => {
-                    self.count_retry(gave_up.label());
-                    return Err(match failed {
-                        Some(failed) => CallError::Failed { failed, tries, gave_up },
-                        None => CallError::TimedOut { tries, gave_up },
-                    });
-                }
+                Err(gave_up) => return Err(self.given_up(failed, tries, gave_up)),
             }
+        }
+    }
+
+    fn given_up<E>(&self, failed: Option<Failed<E>>, tries: u32, gave_up: GaveUp) -> CallError<E> {
+        self.count_retry(gave_up.label());
+        match failed {
+            Some(failed) => CallError::Failed { failed, tries, gave_up },
+            None => CallError::TimedOut { tries, gave_up },
         }
     }
 

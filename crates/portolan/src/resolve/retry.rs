@@ -107,6 +107,8 @@ pub enum GaveUp {
     Budget,
     /// Its time is over, or would be before the next try.
     Deadline,
+    /// There was no instance any more to try it on.
+    NoInstance,
 }
 
 impl fmt::Display for GaveUp {
@@ -120,6 +122,7 @@ impl fmt::Display for GaveUp {
                 "the service's budget of retries is used up, for too many requests fail; see Config::retry_budget"
             }
             Self::Deadline => "no time is left of Retry::within",
+            Self::NoInstance => "no instance is left to try it on; Resolver::explain says why",
         })
     }
 }
@@ -132,6 +135,7 @@ impl GaveUp {
             Self::NotIdempotent => "not_idempotent",
             Self::Budget => "budget",
             Self::Deadline => "deadline",
+            Self::NoInstance => "no_instance",
         }
     }
 }

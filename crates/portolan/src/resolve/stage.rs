@@ -34,8 +34,8 @@ use crate::{
 
 /// Above this many instances a selection is built off the runtime's own threads: it takes longer than a task should.
 const BIG: usize = 2_000;
-/// And from so many on when they fill a table by key, which is never small.
-const BIG_TABLE: usize = 2;
+/// And from so many on when they fill a table by key: the least table, which takes 1 to 2 ms, serves one less.
+const BIG_TABLE: usize = 656;
 
 /// A view that a resolver stands on.
 #[derive(Clone, Debug)]

@@ -86,6 +86,19 @@ async fn without_an_instance_nothing_is_tried_and_senseless_settings_are_refused
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_that_finds_nobody_left_tells_what_the_try_before_it_met() {
+    let (writer, resolver, _tasks) = resolver(live(&[instance(1)], &[]));
+    let writer = RefCell::new(writer);
+    let error = resolver.call(Retry::default(), |_| {
+        writer.borrow_mut().publish(Arc::new(live(&[], &[])));
+        async { broken::<()>(FailureKind::Connect) }
+    });
+    let failed = Failed::new(FailureKind::Connect, "broken");
+    let expected = CallError::Failed { failed, tries: 1, gave_up: GaveUp::NoInstance };
+    assert_eq!(error.await.unwrap_err(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn in_an_outage_the_budget_ends_the_retries_of_all() {
     let (_writer, resolver, _tasks) = resolver(two());
     let sent = Cell::new(0_u32);
