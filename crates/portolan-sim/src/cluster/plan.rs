@@ -84,12 +84,13 @@ pub(super) struct Contender {
     pub(super) colour: &'static str,
 }
 
-/// Who is compared. Not Maglev: its tables are built on threads of their own, so that no run of it is another's like.
+/// Who is compared.
 pub(super) const POLICIES: &[Contender] = &[
     Contender { name: "power of two", policy: Policy::PowerOfTwo, colour: "#3b82c4" },
     Contender { name: "peak EWMA", policy: Policy::PeakEwma, colour: "#1f9e77" },
     Contender { name: "random", policy: Policy::Random, colour: "#d98a1e" },
     Contender { name: "round robin", policy: Policy::RoundRobin, colour: "#c46a9f" },
+    Contender { name: "Maglev by key, bounded", policy: Policy::Maglev, colour: "#7a6fbe" },
 ];
 
 /// What a caller uses.
@@ -125,8 +126,13 @@ impl Mode {
 
 /// What a caller asks for. Preferences by zone belong here: instance `n` and caller `n` are in zone `n % 3`.
 pub(super) fn select(policy: Policy, _zone: usize) -> Select {
-    Select::default().policy(policy)
+    let select = Select::default().policy(policy);
+    // As who uses it should: keys are not all alike.
+    if policy == Policy::Maglev { select.bounded_load(BOUND) } else { select }
 }
+
+/// In percent of its share, under Maglev.
+const BOUND: u32 = 125;
 
 /// The zone of the instance, or the caller, of this number.
 pub(super) fn zone(number: usize) -> usize {

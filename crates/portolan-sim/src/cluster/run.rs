@@ -13,8 +13,8 @@ use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use portolan::{
-    Check, CheckId, Config, Discovery, Exclusion, Failed, FailureKind, Mark, Registry, Resolver, Retry,
-    Status,
+    Check, CheckId, Config, Discovery, Exclusion, Failed, FailureKind, Mark, Policy, Registry, Resolver,
+    Retry, Status,
     registry::{CheckDefinition, Definition, memory::Memory},
 };
 use tokio::{
@@ -39,6 +39,8 @@ const STEP: Duration = Duration::from_millis(1);
 struct Stage {
     plan: Plan,
     mode: Mode,
+    /// Whether the policy goes by keys.
+    by_key: bool,
     start: Instant,
     fleet: RefCell<Fleet>,
     tally: RefCell<Tally>,
@@ -50,6 +52,8 @@ struct Caller {
     _discovery: Discovery,
     watcher: RefCell<Watcher>,
     load: RefCell<Load>,
+    /// Each request has a key of its own, where the policy goes by keys.
+    next_key: std::cell::Cell<u64>,
 }
 
 /// Runs one cell on a runtime of its own.
@@ -80,7 +84,8 @@ async fn play(plan: &Plan, cell: &Cell) -> Result<Figures> {
     }
     let mut arrivals: Vec<Chance> = callers.iter().map(|_| chance.split()).collect();
     let (fleet, tally) = (Fleet::new(plan, chance.split()).into(), Tally::default().into());
-    let stage = Stage { plan: plan.clone(), mode: cell.mode, start: Instant::now(), fleet, tally };
+    let by_key = cell.contender.policy == Policy::Maglev;
+    let stage = Stage { plan: plan.clone(), mode: cell.mode, by_key, start: Instant::now(), fleet, tally };
     let stage = Rc::new(stage);
     for (number, scene) in cell.scenario.scenes.iter().enumerate() {
         stage.note(plan.warm_up.saturating_add(scene.after), Event::Scene(number));
@@ -138,7 +143,8 @@ async fn caller(plan: &Plan, cell: &Cell, memory: &Memory, (number, seed): (usiz
     let discovery = Discovery::with_registry(Arc::new(memory.clone()), config);
     let resolver = discovery.service_with(SERVICE, select(cell.contender.policy, zone(number))).await?;
     let watcher = Watcher::new(plan.instances).into();
-    Ok(Caller { resolver, _discovery: discovery, watcher, load: RefCell::default() })
+    let next_key = std::cell::Cell::new((number as u64) << 32);
+    Ok(Caller { resolver, _discovery: discovery, watcher, load: RefCell::default(), next_key })
 }
 
 fn happens(stage: &Stage, memory: &Memory, change: Change, to: fn(usize) -> bool) -> Result<()> {
@@ -203,6 +209,10 @@ impl Stage {
 }
 
 impl Caller {
+    fn key(&self) -> [u8; 8] {
+        self.next_key.replace(self.next_key.get().wrapping_add(1)).to_be_bytes()
+    }
+
     /// Counts for the time until the end of the outage, and for the outage.
     fn counts(&self, stage: &Stage, at: Duration, count: impl Fn(&mut Count)) {
         let mut load = self.load.borrow_mut();
@@ -255,7 +265,9 @@ async fn request(stage: Rc<Stage>, caller: Rc<Caller>) {
 }
 
 async fn once(stage: &Stage, caller: &Caller) -> bool {
-    let Ok(pick) = caller.resolver.pick() else { return false };
+    let resolver = &caller.resolver;
+    let pick = if stage.by_key { resolver.pick_by_key(&caller.key()) } else { resolver.pick() };
+    let Ok(pick) = pick else { return false };
     let place = usize::from(pick.port);
     caller.picked(&pick, stage.mode);
     let begun = stage.now();
@@ -283,5 +295,8 @@ async fn called(stage: &Stage, caller: &Caller) -> bool {
         let answer = stage.send(caller, place).await;
         answer.map_err(|kind| Failed::new(kind, kind))
     };
+    if stage.by_key {
+        return caller.resolver.call_by_key(retry, &caller.key(), attempt).await.is_ok();
+    }
     caller.resolver.call(retry, attempt).await.is_ok()
 }
