@@ -98,7 +98,7 @@ pub(crate) fn build(project: &Project, mutants: &[Mutant]) -> Result<Built> {
     let cargo = |words: &str| {
         Run::new("cargo", &tree)
             .words(words)
-            .words("--quiet --package portolan --lib --message-format=json --target-dir")
+            .words("--quiet --package portolan --all-features --lib --message-format=json --target-dir")
             .word(place.join(TARGET))
             .env("CARGO_PROFILE_DEV_DEBUG", "false")
             .env("RUSTFLAGS", FLAGS)

@@ -80,7 +80,8 @@ impl Pass {
         }
         // `--cargo-arg`: the tests of the library alone are built, not only run. They passed before any mutant lived.
         run = run
-            .words("mutants --package portolan --no-shuffle --baseline skip --iterate --cargo-arg=--lib --output")
+            .words("mutants --package portolan --no-shuffle --baseline skip --iterate --cargo-arg=--lib")
+            .words("--cargo-arg=--all-features --output")
             .word(out);
         let run = files.iter().fold(run, |run, file| run.word("--file").word(file));
         self.limited(run).tee().and_then(|said| match said.status.code() {

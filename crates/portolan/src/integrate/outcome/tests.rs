@@ -1,6 +1,9 @@
 //! The rules, as tables.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::{Config, Discovery, registry::static_list::StaticList, resolve::GaveUp};
 
 #[test]
 fn only_what_http_calls_idempotent_is_sent_twice() {
@@ -68,4 +71,54 @@ fn a_host_names_a_service() {
             (found, expected) => panic!("{host:?} {suffix:?}: {found:?}, not {expected:?}"),
         }
     }
+}
+
+#[test]
+fn an_attempt_says_who_failed_and_what_came_of_it() {
+    let blamed =
+        |error: &&str| if *error == "body" { Blame::Caller } else { Blame::Instance(FailureKind::Broken) };
+    let of = |got: Result<u16, &'static str>| {
+        tried(got, |answer| (*answer == 503).then_some(FailureKind::Answer), blamed)
+    };
+    assert!(matches!(of(Ok(200)), Ok(Ok(200))));
+    assert!(
+        matches!(of(Ok(503)), Err(Failed { kind: FailureKind::Answer, error: Bad::Answer(answer) }) if *answer == 503)
+    );
+    assert!(matches!(of(Err("body")), Ok(Err("body"))));
+    assert!(matches!(
+        of(Err("reset")),
+        Err(Failed { kind: FailureKind::Broken, error: Bad::Error("reset") })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_ends_with_an_answer_though_it_be_a_bad_one_or_says_who_failed() {
+    let list: StaticList = "web=127.0.0.1:1".parse().unwrap();
+    let discovery = Discovery::with_registry(Arc::new(list), Config::default());
+    let web = discovery.service("web").await.unwrap();
+    let retry = Retry::default();
+    let send = async |got: Tried<u16, io::Error>| {
+        let mut got = Some(got);
+        call(&web, retry, |_| std::future::ready(got.take().unwrap())).await
+    };
+    assert_eq!(send(Ok(Ok(200))).await.unwrap(), 200);
+    let bad = Failed::new(FailureKind::Overloaded, Bad::Answer(Box::new(503)));
+    assert_eq!(send(Err(bad)).await.unwrap(), 503, "an answer that says 503 is an answer");
+    let own = send(Ok(Err(io::Error::other("the body ended")))).await.unwrap_err();
+    assert!(matches!(&own, RequestError::Caller(error) if error.to_string() == "the body ended"), "{own:?}");
+    assert_eq!(own.to_string(), "what the caller gave makes no request, or failed while it was sent");
+    assert_eq!(own.source().unwrap().to_string(), "the body ended");
+    let broken = Failed::new(FailureKind::Broken, Bad::Error(io::Error::other("reset")));
+    let failed = send(Err(broken)).await.unwrap_err();
+    let RequestError::Call(CallError::Failed { failed: Failed { kind, .. }, tries: 1, gave_up }) = &failed
+    else {
+        panic!("{failed:?}")
+    };
+    assert_eq!((*kind, *gave_up), (FailureKind::Broken, GaveUp::NotIdempotent));
+    assert!(failed.to_string().starts_with("try 1 failed: reset; not tried again"), "{failed}");
+    assert_eq!(failed.source().unwrap().to_string(), "reset");
+    let wrong = call(&web, retry.tries(0), |_| std::future::ready(Tried::<u16, io::Error>::Ok(Ok(1)))).await;
+    let wrong = wrong.unwrap_err();
+    assert_eq!(wrong.to_string(), "retry.tries: 0 is not from 1 to 100; 3 is the default");
+    assert!(wrong.source().is_none());
 }
