@@ -101,7 +101,8 @@ impl Discovery {
     fn build(registry: Arc<dyn Registry>, config: Config, caches: Option<Kept>) -> Self {
         let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one("portolan"));
         let (call, limits) = (config.consul.call_limit(), config.guard.limits(mix(!seed)));
-        let guard = Arc::new(Guard::with_limits(registry, config.connections, call, limits));
+        let versions = config.versions.clone();
+        let guard = Arc::new(Guard::with_limits(registry, config.connections, call, limits, versions));
         let tasks = Tasks::new();
         let settings = KeeperSettings { seed: mix(seed), ..KeeperSettings::default() };
         let keeper = Keeper::new(Arc::clone(&guard), &tasks, settings);

@@ -34,7 +34,7 @@ use self::{
 use crate::{
     duration::format_duration,
     error::{Error, Kind},
-    model::{Instance, ServiceName},
+    model::{Instance, ServiceName, VersionSources},
     registry::{Answer, Block, Registry, Reply, ServiceQuery},
     roll::Rolls,
 };
@@ -72,6 +72,8 @@ pub(crate) struct Guard {
     /// one stands in line.
     call: Duration,
     limits: Limits,
+    /// Where the versions of instances are looked for.
+    versions: VersionSources,
     /// Reads that wait, where the registry does not know better: one connection each over plain HTTP.
     watches: usize,
     turns: Places,
@@ -98,7 +100,7 @@ impl Guard {
     /// The same with the default limits.
     #[cfg(test)]
     pub(crate) fn new(registry: Arc<dyn Registry>, watches: usize, call: Duration) -> Self {
-        Self::with_limits(registry, watches, call, Limits::default())
+        Self::with_limits(registry, watches, call, Limits::default(), VersionSources::default())
     }
 
     /// A guard that lets `watches` reads wait at once, unless the registry can hold more, and gives up a call after
@@ -108,6 +110,7 @@ impl Guard {
         watches: usize,
         call: Duration,
         limits: Limits,
+        versions: VersionSources,
     ) -> Self {
         let now = now();
         let reporter = Reporter::new(registry.describe(), now);
@@ -121,6 +124,7 @@ impl Guard {
         Self {
             call,
             limits,
+            versions,
             watches,
             turns: Places::new(watches, limits.turns_per_second, now),
             purse: Purse::new(limits.reads, now),
@@ -280,6 +284,7 @@ impl Guard {
         let sent = Clock::now();
         let mut answer = self.registry.service(query).await?;
         answer.meta.took = Some(sent.elapsed());
+        self.versions.read_again(&mut answer.value);
         Ok(answer)
     }
 

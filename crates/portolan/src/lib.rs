@@ -65,8 +65,9 @@ pub use duration::{format_duration, parse_duration};
 pub use error::{Error, Kind};
 pub use guard::{BreakerState, RegistryState};
 pub use model::{
-    CheckId, CheckScope, CheckState, Identity, Instance, Meta, NodeName, ServiceId, ServiceName, Status,
-    Weights, aggregate,
+    CheckId, CheckScope, CheckState, Identity, Instance, Meta, NodeName, Reading, Requirement,
+    RequirementError, ServiceId, ServiceName, Status, Unreadable, VersionSource, VersionSources, Weights,
+    aggregate,
 };
 pub use register::{
     Address, Drain, DrainStep, ExternalCheck, ExternalNode, ExternalService, Finding, HealthConfig,

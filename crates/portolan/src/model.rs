@@ -12,10 +12,13 @@ use std::{fmt, sync::Arc};
 use crate::error::{Error, Kind};
 
 mod meta;
+mod requirement;
 mod version;
 
 pub use meta::Meta;
+pub use requirement::{Requirement, RequirementError};
 pub(crate) use version::version;
+pub use version::{Reading, Unreadable, VersionSource, VersionSources};
 
 /// The longest name that is accepted, in bytes. Consul has no limit; nothing readable is longer.
 const NAME_LIMIT: usize = 255;
@@ -295,8 +298,10 @@ pub struct Instance {
     pub zone: Option<Arc<str>>,
     /// The region: the service's or node's locality, else meta `region` of the service, else of the node.
     pub region: Option<Arc<str>>,
-    /// The version: meta `version`, else a tag `v1.2.3` or `version=1.2.3`, where it reads as a semantic version.
+    /// The version, from the first place that can be read: see [`VersionSources`].
     pub version: Option<semver::Version>,
+    /// What stands where the version is looked for, when nothing there can be read.
+    pub unreadable_version: Option<Arc<Unreadable>>,
     /// Its checks and its node's.
     pub checks: Vec<CheckState>,
     /// The aggregate of `checks`; see [`aggregate`].
@@ -318,6 +323,7 @@ impl Instance {
             zone: None,
             region: None,
             version: None,
+            unreadable_version: None,
             checks: Vec::new(),
             status: Status::Passing,
         }
@@ -327,7 +333,7 @@ impl Instance {
     #[must_use]
     pub fn with_tags<'a>(mut self, tags: impl IntoIterator<Item = &'a str>) -> Self {
         self.tags = tags.into_iter().map(Arc::from).collect();
-        self.version = version(&self.meta, &self.tags);
+        self.set_version(version(&self.meta, &self.tags));
         self
     }
 
@@ -341,7 +347,7 @@ impl Instance {
         if let Some(region) = self.meta.get("region") {
             self.region = Some(Arc::clone(region));
         }
-        self.version = version(&self.meta, &self.tags);
+        self.set_version(version(&self.meta, &self.tags));
         self
     }
 

@@ -6,6 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     error::{Error, Kind},
+    model::VersionSources,
     registry::consul::ConsulConfig,
     resolve::{Ejection, Locality, RetryBudget},
 };
@@ -28,6 +29,8 @@ pub struct Config {
     /// Where this program is, for those who prefer what is near: see [`Select::prefer`](crate::Select::prefer).
     /// Default: nothing is known.
     pub locality: Locality,
+    /// Where the versions of instances are looked for. Default: meta `version`, a tag `v1.2.3`, a tag `version=1.2.3`.
+    pub versions: VersionSources,
     /// How views read.
     pub view: ViewConfig,
     /// Where views are kept beyond the life of the process. Default: nowhere.
@@ -61,6 +64,7 @@ impl Default for Config {
         Self {
             consul: ConsulConfig::default(),
             locality: Locality::default(),
+            versions: VersionSources::default(),
             view: ViewConfig::default(),
             cache: CacheConfig::default(),
             guard: GuardConfig::default(),
@@ -96,6 +100,13 @@ impl Config {
     #[must_use]
     pub fn locality(mut self, locality: Locality) -> Self {
         self.locality = locality;
+        self
+    }
+
+    /// Where the versions of instances are looked for, the place that is believed most first.
+    #[must_use]
+    pub fn versions(mut self, sources: VersionSources) -> Self {
+        self.versions = sources;
         self
     }
 
@@ -173,6 +184,7 @@ impl Config {
     /// [`Kind::Config`], naming the setting, what was found and what is allowed.
     pub(super) fn check(&self) -> Result<(), Error> {
         self.locality.check()?;
+        self.versions.check()?;
         self.view.check()?;
         self.cache.check(&self.view)?;
         self.guard.check()?;
@@ -232,6 +244,10 @@ mod tests {
             (
                 Config::default().view(view().suspicion(crate::Suspicion::default().share(f64::NAN))),
                 "view.suspicion.share: NaN is not from 0 to 1",
+            ),
+            (
+                Config::default().versions(std::iter::empty().collect()),
+                "versions: 0 places are not from 1 to 8",
             ),
             (Config::default().connections(0), "connections: 0 is not from 1 to 10000"),
         ] {

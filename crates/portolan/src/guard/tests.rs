@@ -101,7 +101,7 @@ async fn watches_of_lists_take_the_places_of_watches_and_not_those_of_reads() {
 }
 
 fn guard(registry: &Arc<Scripted>, limits: Limits) -> Arc<Guard> {
-    Arc::new(Guard::with_limits(Arc::<Scripted>::clone(registry), 4, CALL, limits))
+    Arc::new(Guard::with_limits(Arc::<Scripted>::clone(registry), 4, CALL, limits, Default::default()))
 }
 
 /// One whose breaker for reads of the agent's own datacentre is open.

@@ -43,6 +43,7 @@ fn a_change_of_any_field_is_a_change() {
         base.clone().with_weights(Weights { passing: 2, warning: 1 }),
         Instance { zone: Some("a".into()), ..base.clone() },
         Instance { region: Some("a".into()), ..base.clone() },
+        Instance { version: Some(semver::Version::new(1, 0, 0)), ..base.clone() },
         base.clone().with_checks(vec![check.clone()]),
         base.clone().with_checks(vec![CheckState { status: Status::Warning, ..check }]),
         Instance { service: "web2".into(), ..base.clone() },

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{CheckScope, CheckState, Identity, ServiceName, Status, Weights};
+use crate::model::{CheckScope, CheckState, Identity, ServiceName, Status, Unreadable, Weights};
 
 fn key(service: &str) -> CacheKey {
     CacheKey {
@@ -59,6 +59,7 @@ prop_compose! {
         region in proptest::option::of(word()),
         version in proptest::option::of((0u64..9, 0u64..9, 0u64..9, "(-[a-z1-9]{1,3})?(\\+[a-z]{1,2})?")),
         checks in proptest::collection::vec(check(), 0..3),
+        unreadable in proptest::option::of((word(), "(meta|tag|pair):[a-z=]{1,3}")),
     ) -> Instance {
         let identity = Identity {
             datacenter: names[0].as_str().into(),
@@ -77,6 +78,8 @@ prop_compose! {
         instance.region = region.map(Into::into);
         instance.version =
             version.map(|(a, b, c, rest)| semver::Version::parse(&format!("{a}.{b}.{c}{rest}")).unwrap());
+        instance.unreadable_version =
+            unreadable.map(|(text, from)| Arc::new(Unreadable::new(&text, from.parse().unwrap())));
         instance
     }
 }

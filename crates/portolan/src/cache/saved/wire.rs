@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CacheKey, LONGEST_WAY, Saved, Wall, millis};
 use crate::{
-    model::{CheckScope, CheckState, Identity, Instance, Meta, ServiceName, Status, Weights},
+    model::{CheckScope, CheckState, Identity, Instance, Meta, ServiceName, Status, Unreadable, Weights},
     snapshot::{Hidden, Source},
 };
 
@@ -81,6 +81,9 @@ struct One<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     region: Option<Word<'a>>,
     version: Option<Word<'a>>,
+    /// A text that is no version, and where it stands.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    no_version: Option<(Word<'a>, Word<'a>)>,
     checks: Vec<Check<'a>>,
     #[serde(borrow)]
     status: Text<'a>,
@@ -151,6 +154,7 @@ fn one(instance: &Instance) -> One<'_> {
         zone,
         region,
         version,
+        unreadable_version,
         checks,
         status,
     } = instance;
@@ -170,6 +174,9 @@ fn one(instance: &Instance) -> One<'_> {
         zone: zone.as_deref().map(word),
         region: region.as_deref().map(word),
         version: version.as_ref().map(|version| Word(version.to_string().into())),
+        no_version: unreadable_version
+            .as_ref()
+            .map(|unreadable| (word(&unreadable.text), Word(unreadable.from.to_string().into()))),
         checks: checks.iter().map(check).collect(),
         status: text(status.as_str()),
     }
@@ -226,6 +233,10 @@ fn source(word: &str) -> Option<Source> {
     [Source::Live, Source::Shared, Source::Disk].into_iter().find(|source| source.to_string() == word)
 }
 
+fn unreadable(text: &str, from: &str) -> Option<Arc<Unreadable>> {
+    Some(Arc::new(Unreadable::new(text, from.parse().ok()?)))
+}
+
 fn status(word: &str) -> Option<Status> {
     [Status::Passing, Status::Warning, Status::Critical, Status::Maintenance]
         .into_iter()
@@ -271,6 +282,10 @@ impl Words {
             zone: one.zone.map(|zone| self.keep(&zone.0)),
             region: one.region.map(|region| self.keep(&region.0)),
             version: one.version.map(|text| semver::Version::parse(&text.0)).transpose().ok()?,
+            unreadable_version: match one.no_version {
+                Some((text, from)) => Some(unreadable(&text.0, &from.0)?),
+                None => None,
+            },
             checks: one.checks.into_iter().map(|check| self.check(&check)).collect::<Option<_>>()?,
             status: status(&one.status)?,
         })

@@ -86,6 +86,7 @@ pub(super) fn instance(
     let (tags, meta) =
         (strings.tags(service.tags.iter().map(Text::as_str)), strings.meta(service.meta.iter()));
     let checks = states(checks, output, strings);
+    let (version, unreadable_version) = model::version(&meta, &tags).parts();
     Ok(Instance {
         identity,
         service: name,
@@ -94,7 +95,8 @@ pub(super) fn instance(
         weights,
         zone: place(entry, Kind::Zone).map(|zone| strings.text(zone)),
         region: place(entry, Kind::Region).map(|region| strings.text(region)),
-        version: model::version(&meta, &tags),
+        version,
+        unreadable_version,
         tags,
         meta,
         status: aggregate(&checks),
