@@ -20,14 +20,16 @@ use crate::{
     error::{Error, Kind},
     guard::{Guard, RegistryState},
     model::ServiceName,
-    overrides::OverrideFile,
+    overrides::Overrides,
     register::{Keeper, KeeperSettings, Registration, RegistrationHandle, STARTING},
     registry::{Definition, Registry, consul::Consul},
-    resolve::{OnStale, Origin, Resolver, Select},
+    resolve::{Files, OnStale, Origin, Resolver, Select},
     roll::mix,
     snapshot::Snapshot,
+    splits::Splits,
     tasks::Tasks,
     telemetry,
+    watched::WatchedFile,
 };
 
 mod config;
@@ -74,7 +76,8 @@ struct Inner {
     /// Resolvers with the default selection by name: what a warm lookup reads.
     warm: Warm,
     views: Views,
-    overrides: OverrideFile,
+    overrides: WatchedFile<Overrides>,
+    splits: WatchedFile<Splits>,
     catalogs: Catalogs,
 }
 
@@ -114,7 +117,8 @@ impl Discovery {
             seed,
             warm: ArcSwap::default(),
             views: Views::new(seed),
-            overrides: OverrideFile::new(config.overrides.clone()),
+            overrides: WatchedFile::new(config.overrides.clone()),
+            splits: WatchedFile::new(config.splits.clone()),
             catalogs: Catalogs::new(seed),
             config,
         };
@@ -324,8 +328,9 @@ impl Discovery {
         if self.inner.tasks.is_closed() {
             return Err(Error::new(Kind::Closed, format!("{service}: this Discovery was closed")));
         }
-        let Inner { views, guard, tasks, config, overrides, caches, .. } = &*self.inner;
+        let Inner { views, guard, tasks, config, overrides, splits, caches, .. } = &*self.inner;
         overrides.open(tasks)?;
+        splits.open(tasks)?;
         let origin = |datacenter| {
             let start = |begun: Begun| views::start(begun, guard, tasks, &config.view, caches.as_ref());
             let key = ViewKey { service: service.clone(), datacenter };
@@ -359,9 +364,11 @@ impl Discovery {
     fn resolver(&self, origins: Vec<Origin>, mut select: Select) -> Resolver {
         // On demand, what is older than it is good for is shown as stale where no caller's bound says more.
         select.max_age = select.max_age.or(self.inner.config.view.mode.ttl());
-        let (stop, overrides) = (self.inner.tasks.stop(), self.inner.overrides.subscribe());
+        let stop = self.inner.tasks.stop();
+        let files =
+            Files { overrides: self.inner.overrides.subscribe(), splits: self.inner.splits.subscribe() };
         let here = Arc::new(self.inner.config.locality.clone());
-        let (resolver, work) = Resolver::new(origins, select, here, overrides, self.inner.seed, stop);
+        let (resolver, work) = Resolver::new(origins, select, here, files, self.inner.seed, stop);
         self.inner.tasks.spawn("resolver", work);
         self.inner.views.note(&resolver);
         resolver

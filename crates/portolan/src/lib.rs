@@ -49,6 +49,7 @@ pub mod registry;
 mod resolve;
 mod roll;
 mod snapshot;
+mod splits;
 mod sync;
 #[cfg(unix)]
 pub mod systemd;
@@ -56,6 +57,7 @@ mod tasks;
 mod telemetry;
 #[cfg(test)]
 mod testing;
+mod watched;
 
 pub use check::{Check, CheckKind, CheckTls};
 pub use discovery::{
@@ -66,8 +68,8 @@ pub use error::{Error, Kind};
 pub use guard::{BreakerState, RegistryState};
 pub use model::{
     CheckId, CheckScope, CheckState, Identity, Instance, Meta, NodeName, Reading, Requirement,
-    RequirementError, ServiceId, ServiceName, Status, Unreadable, VersionSource, VersionSources, Weights,
-    aggregate,
+    RequirementError, ServiceId, ServiceName, Split, SplitPart, Status, Unreadable, VersionSource,
+    VersionSources, Weights, aggregate,
 };
 pub use register::{
     Address, Drain, DrainStep, ExternalCheck, ExternalNode, ExternalService, Finding, HealthConfig,
@@ -78,11 +80,12 @@ pub use registry::{Registry, consul::ConsulConfig};
 pub use resolve::{
     Attempt, CallError, Ejection, Endpoint, Exclusion, Explanation, Failed, FailureKind, GaveUp, LeftOut,
     Locality, Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy, Prefer, Resolver, Retry,
-    RetryBudget, Select, Share, Tier, Warning,
+    RetryBudget, Select, Share, SplitShare, Tier, WantedVersion, Warning,
 };
 pub use snapshot::{
     Catalog, CatalogChanges, Changes, Failure, Freshness, Hidden, Reader, Retagged, Snapshot, Source,
 };
+pub use splits::Splits;
 pub use sync::{Confirm, Mode, Suspicion};
 
 /// The code in the README, as tests.

@@ -13,10 +13,12 @@ use crate::error::{Error, Kind};
 
 mod meta;
 mod requirement;
+mod split;
 mod version;
 
 pub use meta::Meta;
 pub use requirement::{Requirement, RequirementError};
+pub use split::{Split, SplitPart};
 pub(crate) use version::version;
 pub use version::{Reading, Unreadable, VersionSource, VersionSources};
 

@@ -20,8 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     error::Error,
-    model::{Identity, ServiceName},
-    overrides::Overrides,
+    model::{Identity, ServiceName, Split},
     snapshot::{Keep, Reader, Snapshot, Writer},
     sync::{Bound, Consumer, Interest},
 };
@@ -45,12 +44,13 @@ mod selection;
 mod sift;
 mod stage;
 mod task;
+mod wants;
 
 pub use call::{Attempt, CallError, Failed};
 use cell::Cell;
 pub use endpoint::{Endpoint, FailureKind, Pick};
 pub(crate) use loads::Loads;
-pub use none::{LeftOut, NoInstance, PastBound};
+pub use none::{LeftOut, NoInstance, PastBound, WantedVersion};
 pub use outlier::Ejection;
 use pick::key_roll;
 pub use prefer::{Locality, Prefer, Share, Tier};
@@ -59,9 +59,10 @@ pub use retry::{GaveUp, Retry, RetryBudget};
 pub use select::{Exclusion, OnStale, Panic, Policy, Select, Warning};
 pub use selection::Mark;
 use stage::Stage;
-pub(crate) use stage::{Origin, User};
+pub(crate) use stage::{Files, Origin, User};
 pub(crate) use task::KeepCurrent;
 use task::Task;
+pub use wants::SplitShare;
 
 /// Picks instances of one service, by one filter and one policy. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -72,6 +73,8 @@ pub struct Resolver {
 struct Inner {
     cell: Arc<Cell>,
     reader: Reader,
+    /// What was set by [`Resolver::set_split`].
+    split: watch::Sender<Option<Split>>,
     /// By these a view knows that a resolver stands on it.
     _users: Vec<Arc<User>>,
     /// The service's account of retries.
@@ -125,6 +128,9 @@ pub struct Explanation {
     pub picked_anyway: Vec<LeftOut>,
     /// What each of the usable gets by the preferences, in their order; empty without preferences, and in a panic.
     pub shares: Vec<Share>,
+    /// The parts of the split that holds, and how they stand; the usable stand in their order. Empty without a split, and
+    /// for a list that somebody gave.
+    pub parts: Vec<SplitShare>,
     /// Whether picks are ordinary ones at present.
     pub mark: Mark,
     /// The answer that a pick gets, when it gets none.
@@ -138,7 +144,7 @@ impl Resolver {
         origins: Vec<Origin>,
         select: Select,
         here: Arc<Locality>,
-        overrides: watch::Receiver<Arc<Overrides>>,
+        files: Files,
         seed: u64,
         stop: CancellationToken,
     ) -> (Self, impl Fn() -> KeepCurrent + Send + 'static) {
@@ -147,7 +153,8 @@ impl Resolver {
         let bounds = origins.iter().filter_map(bound).collect();
         let users = origins.iter().map(|origin| Arc::clone(&origin.user)).collect();
         let account = account_of(&origins);
-        let mut stage = Stage::new(origins, select.clone(), here, overrides, seed);
+        let (split, set) = watch::channel(None);
+        let mut stage = Stage::new(origins, select.clone(), here, (files, set), seed);
         let first = stage.shows(tokio::time::Instant::now().into_std());
         let writer = Writer::new(Arc::clone(&first.snapshot));
         let reader = writer.reader();
@@ -158,6 +165,7 @@ impl Resolver {
         let inner = Inner {
             cell: Arc::clone(&cell),
             reader,
+            split,
             _users: users,
             account,
             _bounds: bounds,
@@ -253,6 +261,8 @@ impl Resolver {
     /// anything changes; power of two choices draws the same two, and takes the one with fewer requests in flight. Round
     /// robin ignores it.
     ///
+    /// With a split ([`Select::split`]) the key says the part too.
+    ///
     /// The key is hashed with XXH3-64 without a seed, in all versions of Portolan. Whoever can choose keys can choose
     /// them so that all go to one instance.
     ///
@@ -281,6 +291,16 @@ impl Resolver {
         self.inner.cell.peek(look)
     }
 
+    /// Shares the requests of this resolver and its clones between versions from now on: a canary is begun, widened or
+    /// stepped back. `None` goes back to [`Select::split`]. An operator's file stands above it
+    /// ([`Config::splits`](crate::Config::splits)).
+    ///
+    /// Picks follow as soon as the resolver's task has built the next selection, which for thousands of instances takes
+    /// some milliseconds.
+    pub fn set_split(&self, split: Option<Split>) {
+        self.inner.split.send_replace(split);
+    }
+
     /// The newest snapshot that picks follow: all instances, of any health, and from which datacentre.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
@@ -307,6 +327,7 @@ impl Resolver {
             left_out: selection.left_out.to_vec(),
             picked_anyway: selection.picked_anyway.to_vec(),
             shares: selection.shares.to_vec(),
+            parts: selection.parts.to_vec(),
             mark: selection.about.mark(),
             none: selection.none.clone(),
         }

@@ -53,6 +53,10 @@ pub(crate) const CATALOG_UP: &str = "portolan_catalog_up";
 pub(crate) const OVERRIDDEN: &str = "portolan_overrides_services";
 /// Times the overrides file became wrong or unreadable; what it said before stays. Any: see the log for the line.
 pub(crate) const OVERRIDES_REFUSED: &str = "portolan_overrides_refused_total";
+/// Services whose requests an operator's file shares between versions. More than none for long: a canary that nobody ends.
+pub(crate) const SPLIT: &str = "portolan_splits_services";
+/// Times the splits file became wrong or unreadable; what it said before stays. Any: see the log for the line.
+pub(crate) const SPLITS_REFUSED: &str = "portolan_splits_refused_total";
 /// Views asked of a cache. Labels: `cache`, `outcome` (`hit`, `miss`, `error`, and for what is there but not used:
 /// `damaged`, `not_ours`, `newer_format`, `other_key`, `unsigned`, `bad_signature`, `too_old`). `damaged` at all: look at
 /// the disk; `bad_signature` at all: somebody else writes there. Asked at a view's start, and each 10 s while it fails.

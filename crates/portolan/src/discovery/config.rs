@@ -52,6 +52,14 @@ pub struct Config {
     /// It is looked at each 2 s; replace it whole (write another, and rename it). Picks of such a service are marked
     /// [`Mark::Override`](crate::Mark::Override); without its line the registry counts again. Default: none.
     pub overrides: Option<PathBuf>,
+    /// A file in which an operator says how the requests of services are shared between versions, as [`Splits`] are
+    /// written: a line `web = 95 ^1, 5 ^2` each. It is looked at each 2 s; replace it whole. A service that it names goes
+    /// by it, whatever the program set: a split does not let versions through that [`Select::version`] refuses. Default:
+    /// none.
+    ///
+    /// [`Splits`]: crate::Splits
+    /// [`Select::version`]: crate::Select::version
+    pub splits: Option<PathBuf>,
     /// Where all chance comes from. `None`: from the operating system; set it to replay a run.
     pub seed: Option<u64>,
     /// How long this machine has slept since it was started: when that grows, every view is read anew, and what it knows
@@ -73,6 +81,7 @@ impl Default for Config {
             start_wait: Duration::from_secs(5),
             connections: 64,
             overrides: None,
+            splits: None,
             seed: None,
             slept: slept::slept,
         }
@@ -163,6 +172,13 @@ impl Config {
     #[must_use]
     pub fn overrides(mut self, file: impl Into<PathBuf>) -> Self {
         self.overrides = Some(file.into());
+        self
+    }
+
+    /// A file in which an operator shares the requests of services between versions.
+    #[must_use]
+    pub fn splits(mut self, file: impl Into<PathBuf>) -> Self {
+        self.splits = Some(file.into());
         self
     }
 

@@ -18,7 +18,7 @@ use super::Discovery;
 use crate::{
     model::Status,
     registry::Registry,
-    resolve::{Explanation, LeftOut, OnStale, Resolver, Select, Warning},
+    resolve::{Explanation, LeftOut, OnStale, Resolver, Select, SplitShare, Warning},
     snapshot::{Freshness, Snapshot},
 };
 
@@ -124,7 +124,8 @@ impl ViewDump {
 
 impl ResolverDump {
     fn json(&self) -> Value {
-        let Explanation { snapshot, usable, left_out, picked_anyway, shares, mark, none } = &self.explanation;
+        let Explanation { snapshot, usable, left_out, picked_anyway, shares, parts, mark, none } =
+            &self.explanation;
         let reasons = |list: &[LeftOut]| -> Vec<Value> {
             let one =
                 |one: &LeftOut| json!({"id": one.instance.identity.to_string(), "why": one.why.to_string()});
@@ -145,6 +146,7 @@ impl ResolverDump {
             ("datacenter", json!(snapshot.datacenter())),
             ("select", select(&self.select)),
             ("mark", json!(mark.as_str())),
+            ("split", json!(parts.iter().map(part).collect::<Vec<_>>())),
             ("usable", json!(usable)),
             ("left_out", json!(reasons(left_out))),
             ("picked_anyway", json!(reasons(picked_anyway))),
@@ -153,6 +155,12 @@ impl ResolverDump {
         object.extend(fields.map(|(key, value)| (key.to_owned(), value)));
         Value::Object(object)
     }
+}
+
+fn part(of: &SplitShare) -> Value {
+    let (weight, versions) = (of.part.weight, of.part.requirement.to_string());
+    let now = of.versions.to_string();
+    json!({"weight": weight, "versions": versions, "now": now, "usable": of.usable, "share": of.share})
 }
 
 fn freshness(freshness: &Freshness, age: Option<Duration>) -> serde_json::Map<String, Value> {
@@ -181,6 +189,8 @@ fn select(select: &Select) -> Value {
         "tags": tags,
         "meta": meta,
         "version": select.version.as_ref().map(ToString::to_string),
+        "version_fallback": select.version_fallback.as_ref().map(ToString::to_string),
+        "split": select.split.as_ref().map(ToString::to_string),
         "allow_warning": select.warning == Warning::Allow,
         "policy": format!("{:?}", select.policy),
         "prefer": select.prefer.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -229,12 +239,14 @@ impl fmt::Display for ViewDump {
 
 impl fmt::Display for ResolverDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Explanation { snapshot, usable, left_out, picked_anyway, shares, mark, none } = &self.explanation;
+        let Explanation { snapshot, usable, left_out, picked_anyway, shares, parts, mark, none } =
+            &self.explanation;
         let (name, source, age) = (named(snapshot), snapshot.freshness.source, shown(self.age));
         writeln!(f, "resolver {name}: {} usable, mark {mark}, source {source}, age {age}", usable.len())?;
         if let Some(none) = none {
             writeln!(f, "  a pick gets: {none}")?;
         }
+        parts.iter().try_for_each(|part| writeln!(f, "  split: {part}"))?;
         for (one, share) in usable.iter().zip(shares) {
             writeln!(f, "  {} gets {share}", one.identity)?;
         }

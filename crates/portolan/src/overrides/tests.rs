@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    Changes, Config, Discovery, Mark, Reader, Source,
+    Changes, Config, Discovery, Kind, Mark, Reader, Source,
     testing::{Scripted, answer},
+    watched::LOOK,
 };
 
 fn replace(path: &Path, text: &str) {

@@ -13,7 +13,10 @@ use std::{
 use arc_swap::ArcSwap;
 
 use super::{load::Load, selection::Mark};
-use crate::{model::Instance, snapshot::Freshness};
+use crate::{
+    model::{Instance, SplitPart},
+    snapshot::Freshness,
+};
 
 /// What is true of all endpoints of a selection alike, changed in place by the resolver's task: an answer that only
 /// confirms ten thousand instances makes none of them anew, and an endpoint that somebody keeps goes on to say the truth.
@@ -56,11 +59,18 @@ pub struct Endpoint {
     pub(super) load: Arc<Load>,
     /// Its part of all weights.
     share: f32,
+    part: Option<Arc<SplitPart>>,
 }
 
 impl Endpoint {
     pub(super) fn new(instance: &Arc<Instance>, about: &Arc<About>, load: Arc<Load>, share: f32) -> Self {
-        Self { instance: Arc::clone(instance), about: Arc::clone(about), load, share }
+        Self { instance: Arc::clone(instance), about: Arc::clone(about), load, share, part: None }
+    }
+
+    /// The same in a part of a split.
+    pub(super) fn in_part(mut self, part: Option<Arc<SplitPart>>) -> Self {
+        self.part = part;
+        self
     }
 
     /// Has its line of the cache brought near while something else is waited for.
@@ -93,6 +103,12 @@ impl Endpoint {
     #[must_use]
     pub fn mark(&self) -> Mark {
         self.about.mark()
+    }
+
+    /// The part of the split that it was picked from; `None` without a split.
+    #[must_use]
+    pub fn part(&self) -> Option<&SplitPart> {
+        self.part.as_deref()
     }
 
     /// Whether it was ejected, and is tried with one request at a time.

@@ -8,11 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::select::Exclusion;
+use super::{
+    select::{Exclusion, Select},
+    wants::Wants,
+};
 use crate::{
     duration::format_duration,
     error::{Error, Kind},
     model::{Instance, ServiceName},
+    snapshot::Snapshot,
 };
 
 /// An instance that is known but not usable, and why.
@@ -54,6 +58,9 @@ pub enum NoInstance {
         service: ServiceName,
         /// Every known instance with its reason.
         left_out: Arc<[LeftOut]>,
+        /// What was asked of versions, and how many instances it met; `None`: nothing was asked, or so many matched that
+        /// they are merely busy.
+        wanted: Option<Arc<WantedVersion>>,
     },
     /// The registry has not answered yet, and nothing is known from anywhere else.
     Unreachable {
@@ -70,6 +77,50 @@ pub enum NoInstance {
         /// The bound, since when it is passed, and why.
         why: Arc<PastBound>,
     },
+}
+
+/// What was asked of versions, and what was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WantedVersion {
+    /// What was asked, such as `^3`; with a split, `^1 or ^2`; with a fallback, `^3, else ^2`.
+    pub text: Arc<str>,
+    /// How many instances are known.
+    pub known: usize,
+    /// How many of these are healthy, whatever their version.
+    pub healthy: usize,
+    /// How many of the known have a version that was asked for, whatever their health.
+    pub matching: usize,
+    /// How many have something for a version that cannot be read.
+    pub unreadable: usize,
+}
+
+impl WantedVersion {
+    pub(super) fn count(snapshot: &Snapshot, select: &Select, wants: &Wants) -> Self {
+        let fallback = select.version_fallback.as_ref().map(|version| format!(", else {version}"));
+        let also = Wants::new(select.version_fallback.as_ref(), None, select, snapshot);
+        let all = || snapshot.instances.iter().chain(&*snapshot.held);
+        let count = |fits: &dyn Fn(&Instance) -> bool| all().filter(|one| fits(one)).count();
+        Self {
+            text: format!("{wants}{}", fallback.unwrap_or_default()).into(),
+            known: all().count(),
+            healthy: count(&|one| select.sick(one).is_none()),
+            matching: count(&|one| wants.accept(one) || (!also.are_none() && also.accept(one))),
+            unreadable: count(&|one| one.unreadable_version.is_some()),
+        }
+    }
+}
+
+impl fmt::Display for WantedVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, known, healthy, matching, unreadable } = self;
+        let matches = if *matching == 1 { "matches" } else { "match" };
+        write!(f, "{known} known, {healthy} healthy, {matching} {matches} {text}")?;
+        match unreadable {
+            0 => Ok(()),
+            unreadable => write!(f, ", {unreadable} of unreadable version"),
+        }
+    }
 }
 
 /// How the caller's bound was passed.
@@ -123,8 +174,11 @@ impl fmt::Display for NoInstance {
                     "{service}: the token may not see the instances; give it service:read and node:read"
                 )
             }
-            Self::NoneUsable { left_out, .. } => {
-                write!(f, "{service}: {} known, 0 usable:", left_out.len())?;
+            Self::NoneUsable { left_out, wanted, .. } => {
+                match wanted {
+                    Some(wanted) => write!(f, "{service}: {wanted}:")?,
+                    None => write!(f, "{service}: {} known, 0 usable:", left_out.len())?,
+                }
                 for (at, one) in left_out.iter().take(SHOWN).enumerate() {
                     let comma = if at == 0 { "" } else { "," };
                     write!(f, "{comma} {} {}", one.instance.identity.id, one.why)?;

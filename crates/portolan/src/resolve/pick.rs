@@ -17,15 +17,17 @@ use std::{
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{endpoint::Endpoint, load::Load, select::Policy};
+use super::{endpoint::Endpoint, load::Load, select::Policy, wants::SplitShare};
 use crate::roll::{Rolls, below};
 
 mod alias;
 mod maglev;
+mod parts;
 mod rotation;
 
 use alias::Alias;
 use maglev::Maglev;
+use parts::Parts;
 use rotation::Rotation;
 
 /// A policy with its tables.
@@ -33,9 +35,12 @@ use rotation::Rotation;
 pub(super) enum Picker {
     Random(Alias),
     PowerOfTwo(Alias),
+    // Beside each other, so that what goes by time is one comparison.
     PeakEwma(Alias),
+    TimedParts(Box<Parts>),
     RoundRobin(Rotation, Arc<AtomicU64>),
     Maglev(Maglev),
+    Parts(Box<Parts>),
 }
 
 impl Picker {
@@ -59,10 +64,26 @@ impl Picker {
         }
     }
 
+    /// The same where the endpoints stand in the order of the parts of a split, as many of each as it says.
+    pub(super) fn of_parts(
+        policy: Policy,
+        weights: &[u32],
+        endpoints: &[Arc<Endpoint>],
+        turn: &Arc<AtomicU64>,
+        split: &[SplitShare],
+    ) -> Self {
+        // One that has all needs no draw.
+        if split.iter().filter(|part| part.usable > 0).count() < 2 {
+            return Self::new(policy, weights, endpoints, turn);
+        }
+        let parts = Box::new(Parts::new(policy, weights, endpoints, turn, split));
+        if policy == Policy::PeakEwma { Self::TimedParts(parts) } else { Self::Parts(parts) }
+    }
+
     /// Whether it goes by time: then a pick is told `now`.
     #[inline]
     pub(super) fn is_timed(&self) -> bool {
-        matches!(self, Self::PeakEwma(_))
+        matches!(self, Self::PeakEwma(_) | Self::TimedParts(_))
     }
 
     /// The place of the chosen one, whose load stands at the same place in `loads`.
@@ -74,6 +95,7 @@ impl Picker {
             Self::PowerOfTwo(alias) => less_loaded(alias, loads, roll),
             Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
             Self::Maglev(maglev) => maglev.pick(roll),
+            Self::Parts(parts) | Self::TimedParts(parts) => parts.pick(loads, roll, now),
         }
     }
 
@@ -84,8 +106,11 @@ impl Picker {
         (endpoints, loads): (&[Arc<Endpoint>], &[Arc<Load>]),
         roll: u64,
         now: Option<Instant>,
-        fits: impl Fn(&Endpoint) -> bool,
+        fits: &dyn Fn(&Endpoint) -> bool,
     ) -> Option<usize> {
+        if let Self::Parts(parts) | Self::TimedParts(parts) = self {
+            return parts.pick_one_that((endpoints, loads), roll, now, fits);
+        }
         let mut rolls = Rolls::new(roll);
         let here = |place: &usize| endpoints.get(*place).is_some_and(|endpoint| fits(endpoint));
         let chosen = match self {
@@ -106,6 +131,7 @@ impl Picker {
             Self::Random(alias) | Self::PowerOfTwo(alias) | Self::PeakEwma(alias) => alias.pick(roll),
             Self::RoundRobin(rotation, turn) => rotation.pick(turn.fetch_add(1, Ordering::Relaxed)),
             Self::Maglev(maglev) => maglev.pick(roll),
+            Self::Parts(parts) | Self::TimedParts(parts) => parts.peek(roll),
         }
     }
 }

@@ -11,12 +11,16 @@ use super::prefer::{self, Prefer};
 use crate::{
     duration::format_duration,
     error::Error,
-    model::{Instance, Status},
+    model::{Requirement, Split},
 };
 
+mod doubt;
 mod exclusion;
+mod refuse;
 
+pub use doubt::{OnStale, Panic, Warning};
 pub use exclusion::Exclusion;
+pub(super) use refuse::has_tag;
 
 /// How one of the usable instances is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -48,8 +52,18 @@ pub struct Select {
     pub tags: Vec<Arc<str>>,
     /// Pairs that an instance's meta must all have.
     pub meta: BTreeMap<Arc<str>, Arc<str>>,
-    /// The exact version an instance must have.
-    pub version: Option<semver::Version>,
+    /// Which versions an instance may have; one that tells none, or none that can be read, is left out. `latest` means
+    /// the newest of which an instance can be picked, among those with the tags and the meta that are asked for; while
+    /// none can be, the newest that is known. `None`, the default: any, or none.
+    pub version: Option<Requirement>,
+    /// Which versions will do while no instance of `version`, or of any part of the split, is healthy: before a panic,
+    /// before held instances, and before another datacentre. Picks are marked
+    /// [`Mark::OtherVersion`](crate::Mark::OtherVersion).
+    pub version_fallback: Option<Requirement>,
+    /// How requests are shared between versions, of those that `version` lets. It can be changed later by
+    /// [`Resolver::set_split`](crate::Resolver::set_split), and an operator's file stands above both:
+    /// [`Config::splits`](crate::Config::splits).
+    pub split: Option<Split>,
     /// Whether instances in warning may be picked, at their warning weight.
     pub warning: Warning,
     /// How one is chosen.
@@ -81,75 +95,6 @@ pub struct Select {
     pub slow_start: Option<Duration>,
 }
 
-/// When picks go to instances of any health.
-///
-/// A collapse of the checks, or of the agents' own gossip, looks like an outage of all services at once, and sending
-/// everything to the few that still count as healthy would make it one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Panic {
-    /// Never: only healthy instances are picked.
-    Off,
-    /// When the healthy ones are under `percent` of those that match the filter and are not in maintenance, of which
-    /// there are at least `among`: a share of very few says nothing. The default: under 50 % among at least 4.
-    Below {
-        /// 1 to 100.
-        percent: u8,
-        /// At least 1.
-        among: usize,
-    },
-}
-
-impl Default for Panic {
-    fn default() -> Self {
-        Self::Below { percent: 50, among: 4 }
-    }
-}
-
-impl Panic {
-    /// Whether so many healthy ones among so many are too few to be believed.
-    pub(super) fn doubts(self, healthy: usize, of: usize) -> bool {
-        match self {
-            Self::Off => false,
-            Self::Below { percent, among } => {
-                of >= among && healthy.saturating_mul(100) < of.saturating_mul(usize::from(percent))
-            }
-        }
-    }
-}
-
-/// What picks get once what is known is older than [`Select::max_age`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnStale {
-    /// What is known, marked [`Mark::Stale`](crate::Mark::Stale). The default.
-    #[default]
-    ServeStale,
-    /// [`NoInstance::TooOld`](crate::NoInstance::TooOld).
-    Fail,
-    /// These instances, marked [`Mark::Fallback`](crate::Mark::Fallback): whatever the filter, by the same policy. Also
-    /// while nothing is known at all.
-    Fallback(Arc<[Arc<Instance>]>),
-}
-
-impl OnStale {
-    /// These instances, in place of what is known.
-    #[must_use]
-    pub fn fallback(instances: impl IntoIterator<Item = Instance>) -> Self {
-        Self::Fallback(instances.into_iter().map(Arc::new).collect())
-    }
-}
-
-/// What to do with instances in warning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Warning {
-    /// Leave them out.
-    #[default]
-    Refuse,
-    /// Pick them, at their warning weight.
-    Allow,
-}
-
 impl Select {
     /// Only instances with this tag, besides those asked for already.
     #[must_use]
@@ -165,10 +110,41 @@ impl Select {
         self
     }
 
-    /// Only instances of exactly this version.
+    /// Only instances of these versions: a [`Requirement`], or one exact version.
+    ///
+    /// ```
+    /// use portolan::{Requirement, Select};
+    ///
+    /// let two = Select::default().version("^2.1".parse::<Requirement>()?);
+    /// let exactly = Select::default().version(semver::Version::new(1, 4, 2));
+    /// # assert!(two.version.is_some() && exactly.version.is_some());
+    /// # Ok::<(), portolan::RequirementError>(())
+    /// ```
     #[must_use]
-    pub fn version(mut self, version: semver::Version) -> Self {
-        self.version = Some(version);
+    pub fn version(mut self, version: impl Into<Requirement>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// These versions while none of those that are asked for is healthy.
+    #[must_use]
+    pub fn version_fallback(mut self, version: impl Into<Requirement>) -> Self {
+        self.version_fallback = Some(version.into());
+        self
+    }
+
+    /// How requests are shared between versions.
+    ///
+    /// A pick draws a part by its weight, then an instance of that part by the policy; preferences, and the weights of
+    /// instances, count within the part. While a part has no instance that can be picked, its share goes to the others
+    /// that have a weight, in proportion: [`Explanation::parts`](crate::Explanation::parts) shows it. A panic is declared
+    /// over all parts together.
+    ///
+    /// By a key ([`Resolver::pick_by_key`](crate::Resolver::pick_by_key)) the key says which part: the parts are laid out
+    /// in their order, so that when 95 and 5 become 90 and 10, the keys of that 5 % move, and no others. Keep their order.
+    #[must_use]
+    pub fn split(mut self, split: Split) -> Self {
+        self.split = Some(split);
         self
     }
 
@@ -330,31 +306,6 @@ impl Select {
         }
         Ok(())
     }
-
-    /// Why `instance` cannot be picked; `None`: it can, if its weight lets it.
-    #[must_use]
-    pub fn refuses(&self, instance: &Instance) -> Option<Exclusion> {
-        self.mismatch(instance).or_else(|| match instance.status {
-            Status::Passing => None,
-            Status::Warning if self.warning == Warning::Allow => None,
-            status => Some(Exclusion::Unhealthy { status, check: worst_check(instance) }),
-        })
-    }
-
-    fn mismatch(&self, instance: &Instance) -> Option<Exclusion> {
-        if let Some(tag) = self.tags.iter().find(|tag| !has_tag(instance, tag)) {
-            return Some(Exclusion::Tag(Arc::clone(tag)));
-        }
-        if let Some((key, _)) = self.meta.iter().find(|(key, value)| instance.meta.get(key) != Some(*value)) {
-            return Some(Exclusion::Meta { key: Arc::clone(key), found: instance.meta.get(key).cloned() });
-        }
-        match &self.version {
-            Some(wanted) if instance.version.as_ref() != Some(wanted) => {
-                Some(Exclusion::Version { found: instance.version.clone() })
-            }
-            _ => None,
-        }
-    }
 }
 
 /// A bound below this asks for more reads than a view may make.
@@ -363,20 +314,6 @@ const LEAST_AGE: Duration = Duration::from_secs(1);
 const SLOW_STARTS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// The first and its fallbacks.
 const MOST_DATACENTERS: usize = 16;
-
-/// Whether it has this tag; without case, as Consul compares them.
-pub(super) fn has_tag(instance: &Instance, wanted: &str) -> bool {
-    instance.tags.iter().any(|tag| equal_without_case(tag, wanted))
-}
-
-fn equal_without_case(left: &str, right: &str) -> bool {
-    left == right || left.to_lowercase() == right.to_lowercase()
-}
-
-fn worst_check(instance: &Instance) -> Option<Arc<str>> {
-    let check = instance.checks.iter().max_by_key(|check| check.status)?;
-    Some(Arc::clone(&check.id))
-}
 
 #[cfg(test)]
 mod tests;

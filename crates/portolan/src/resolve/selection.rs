@@ -17,15 +17,16 @@ use super::{
     endpoint::{About, Endpoint, Pick},
     load::{Load, OPEN},
     loads::Loads,
-    none::{LeftOut, NoInstance},
+    none::{LeftOut, NoInstance, WantedVersion},
     pick::Picker,
     prefer::{Locality, Share},
     rising::{Rising, WHOLE},
     select::{Exclusion, Select},
     sift::{Sifted, left, sift},
+    wants::SplitShare,
 };
 use crate::{
-    model::{Instance, ServiceName},
+    model::{Instance, ServiceName, Split, SplitPart},
     snapshot::{Hidden, Snapshot},
 };
 
@@ -48,6 +49,8 @@ pub(super) struct Selection {
     pub(super) picked_anyway: Arc<[LeftOut]>,
     /// What each endpoint gets by the preferences; none without them.
     pub(super) shares: Box<[Share]>,
+    /// The parts of the split, and how they stand; none without one.
+    pub(super) parts: Box<[SplitShare]>,
     /// Those that could be picked were not others preferred, the nearest first: for a retry that has nobody else.
     pub(super) passed_over: Box<[PassedOver]>,
     /// What the instances by themselves say of the picks, whatever their age and datacentre.
@@ -73,7 +76,7 @@ pub(super) struct PassedOver {
 
 /// Whether picks are ordinary ones. Where several are true, the first in this order is told; the rest can be seen in
 /// the age, in the instance's datacentre, and in [`Explanation`](super::Explanation).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum Mark {
     /// An operator's file names these instances; what the registry says does not count.
@@ -88,9 +91,12 @@ pub enum Mark {
     Panic,
     /// No datacentre before this one has a usable instance.
     Failover,
+    /// No instance of the versions that are asked for is healthy; these are of [`Select::version_fallback`].
+    OtherVersion,
     /// All weights are 0; each gets the same share.
     AllWeightsZero,
     /// They are ordinary.
+    #[default]
     Ordinary,
 }
 
@@ -105,6 +111,7 @@ impl Mark {
             Self::Held => "held",
             Self::Panic => "panic",
             Self::Failover => "failover",
+            Self::OtherVersion => "other_version",
             Self::AllWeightsZero => "all_weights_zero",
             Self::Ordinary => "ordinary",
         }
@@ -126,15 +133,18 @@ pub(super) struct Carried {
     pub(super) here: Arc<Locality>,
     #[expect(clippy::disallowed_types, reason = "cold path: when a selection is built, by one task")]
     pub(super) rising: Arc<std::sync::Mutex<Rising>>,
+    /// How requests are shared between versions now.
+    pub(super) split: Option<Split>,
     pub(super) now: Instant,
 }
 
 impl Selection {
     pub(super) fn build(snapshot: &Snapshot, select: &Select, carried: &Carried) -> Self {
         let mut gone = Vec::new();
-        let sifted =
-            sift(snapshot, select, &carried.here, |usable| split_ejected(&carried.loads, usable, &mut gone));
-        let Sifted { usable, mut weights, shares, left_out, passed_over, picked_anyway, quality, healthy } =
+        let sifted = sift(snapshot, select, carried.split.as_ref(), &carried.here, |usable| {
+            split_ejected(&carried.loads, usable, &mut gone)
+        });
+        let Sifted { usable, mut weights, left_out, passed_over, quality, healthy, parts, wanted, .. } =
             sifted;
         let about = Arc::new(About::new(Arc::clone(&snapshot.freshness), quality));
         let all = usable.iter().chain(passed_over.iter().map(|(_, instance)| instance));
@@ -147,22 +157,24 @@ impl Selection {
             next
         });
         let mut loads = loads.into_iter();
-        let all: f32 = weights.iter().map(|weight| *weight as f32).sum();
-        let endpoint = |(instance, load), weight| {
-            Arc::new(Endpoint::new(instance, &about, load, weight as f32 / all.max(1.0)))
+        let endpoint = |(instance, load), (part, share)| {
+            Arc::new(Endpoint::new(instance, &about, load, share).in_part(part))
         };
+        let of_all = parts_of_all(&weights, &parts);
         let endpoints: Box<[_]> = usable
             .iter()
             .zip(loads.by_ref())
-            .zip(&weights)
-            .map(|(one, weight)| endpoint(one, *weight))
+            .zip(of_all)
+            .map(|(one, of_all)| endpoint(one, of_all))
             .collect();
         let passed_over = passed_over.iter().zip(loads);
-        let passed_over = passed_over
-            .map(|((rank, one), load)| PassedOver { rank: *rank, endpoint: endpoint((one, load), 0) });
+        let passed_over = passed_over.map(|((rank, one), load)| PassedOver {
+            rank: *rank,
+            endpoint: endpoint((one, load), (None, 0.0)),
+        });
         let left_out: Arc<[LeftOut]> = left_out.into();
-        let none = endpoints.is_empty().then(|| why_none(snapshot, &left_out));
-        let picker = Picker::new(select.policy, &weights, &endpoints, &carried.turn);
+        let none = endpoints.is_empty().then(|| why_none(snapshot, &left_out, wanted));
+        let picker = Picker::of_parts(select.policy, &weights, &endpoints, &carried.turn, &parts);
         Self {
             loads: endpoints.iter().map(|one| Arc::clone(&one.load)).collect(),
             endpoints,
@@ -171,8 +183,9 @@ impl Selection {
             bound: select.bounded_load,
             ungated: quality == Mark::Panic,
             left_out,
-            picked_anyway: picked_anyway.into(),
-            shares: shares.into(),
+            picked_anyway: sifted.picked_anyway.into(),
+            shares: sifted.shares.into(),
+            parts: parts.into(),
             passed_over: passed_over.collect(),
             quality,
             healthy,
@@ -196,6 +209,7 @@ impl Selection {
             left_out: Arc::clone(&self.left_out),
             picked_anyway: Arc::default(),
             shares: Box::default(),
+            parts: Box::default(),
             passed_over: Box::default(),
             quality: mark,
             healthy: false,
@@ -232,7 +246,7 @@ impl Selection {
         let why = Exclusion::Full { most: self.cap };
         let full = self.endpoints.iter().map(|one| left(one.instance(), why.clone()));
         let left_out = full.chain(self.left_out.iter().cloned()).collect();
-        NoInstance::NoneUsable { service: service.clone(), left_out }
+        NoInstance::NoneUsable { service: service.clone(), left_out, wanted: None }
     }
 
     /// Whether it may have one more, at this moment.
@@ -287,10 +301,31 @@ fn split_ejected(
     split
 }
 
-fn why_none(snapshot: &Snapshot, left_out: &Arc<[LeftOut]>) -> NoInstance {
+/// The part of the split that each stands in, and its part of all weights.
+fn parts_of_all(weights: &[u32], parts: &[SplitShare]) -> Vec<(Option<Arc<SplitPart>>, f32)> {
+    let sum = |weights: &[u32]| weights.iter().map(|weight| *weight as f32).sum::<f32>().max(1.0);
+    if parts.is_empty() {
+        let all = sum(weights);
+        return weights.iter().map(|weight| (None, *weight as f32 / all)).collect();
+    }
+    let (mut rest, mut of_all) = (weights, Vec::with_capacity(weights.len()));
+    for part in parts {
+        let (own, others) = rest.split_at(part.usable.min(rest.len()));
+        let (all, share) = (sum(own), part.share as f32);
+        of_all.extend(own.iter().map(|weight| (Some(Arc::clone(&part.part)), *weight as f32 / all * share)));
+        rest = others;
+    }
+    of_all
+}
+
+fn why_none(
+    snapshot: &Snapshot,
+    left_out: &Arc<[LeftOut]>,
+    wanted: Option<Arc<WantedVersion>>,
+) -> NoInstance {
     let service = snapshot.service.clone();
     if !left_out.is_empty() {
-        return NoInstance::NoneUsable { service, left_out: Arc::clone(left_out) };
+        return NoInstance::NoneUsable { service, left_out: Arc::clone(left_out), wanted };
     }
     if !snapshot.is_known() {
         let error = snapshot.failure.as_ref().map_or_else(|| "".into(), |failure| Arc::clone(&failure.text));

@@ -1,27 +1,29 @@
 //! Who of a snapshot can be picked, with which weight, and why the others cannot: filter, ejection, panic, preference. PURE.
 //!
-//! In:  a snapshot, what the caller asked for, where it is, and who is ejected. Out: the usable instances with their
-//! weights, and every other one with its reason.
+//! In:  a snapshot, what the caller asked for, the split that holds, where the caller is, and who is ejected. Out: the
+//! usable instances with their weights, those of a part of the split together, and every other one with its reason.
 //!
 //! Never: leaves one out without a reason; one in maintenance in; an empty list while a held or an ejected one would do.
 //!
-//! Proof: `resolve/tests.rs`, `resolve/tests/{panics,prefers,ejection}.rs`.
+//! Proof: `resolve/tests.rs`, `resolve/tests/{panics,prefers,ejection,versions,splits}.rs`.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    none::LeftOut,
+    none::{LeftOut, WantedVersion},
     prefer::{self, Locality, Share},
     select::{Exclusion, Select},
     selection::Mark,
+    wants::{SplitShare, Wants},
 };
 use crate::{
-    model::{Instance, Status},
+    model::{Identity, Instance, Split, Status},
     snapshot::Snapshot,
 };
 
 /// Who can be picked, with their weights, and why the others cannot.
+#[derive(Default)]
 pub(super) struct Sifted {
     pub(super) usable: Vec<Arc<Instance>>,
     pub(super) weights: Vec<u32>,
@@ -31,17 +33,47 @@ pub(super) struct Sifted {
     pub(super) picked_anyway: Vec<LeftOut>,
     pub(super) quality: Mark,
     pub(super) healthy: bool,
+    /// The parts of the split; the usable stand in their order, and in each as many as it says.
+    pub(super) parts: Vec<SplitShare>,
+    /// What was asked of versions, where something was.
+    pub(super) wanted: Option<Arc<WantedVersion>>,
+    /// Those that match, and are left out for their health.
+    sick: Vec<Arc<Instance>>,
 }
 
 pub(super) fn sift(
     snapshot: &Snapshot,
     select: &Select,
+    split: Option<&Split>,
     here: &Locality,
-    split_ejected: impl FnOnce(Vec<Arc<Instance>>) -> [Vec<Arc<Instance>>; 2],
+    mut split_ejected: impl FnMut(Vec<Arc<Instance>>) -> [Vec<Arc<Instance>>; 2],
+) -> Sifted {
+    let mut wants = Wants::new(select.version.as_ref(), split, select, snapshot);
+    let mut sifted = filtered(snapshot, select, &wants, &mut split_ejected);
+    if !wants.are_none() {
+        sifted.wanted = Some(Arc::new(WantedVersion::count(snapshot, select, &wants)));
+    }
+    if let (false, false, Some(fallback)) = (sifted.healthy, wants.are_none(), &select.version_fallback) {
+        let others = Wants::new(Some(fallback), None, select, snapshot);
+        let instead = filtered(snapshot, select, &others, &mut split_ejected);
+        if instead.healthy || (sifted.usable.is_empty() && !instead.usable.is_empty()) {
+            sifted = instead.in_place_of(sifted);
+            wants = others;
+        }
+    }
+    sifted.in_parts(&wants, select, here)
+}
+
+/// Those that can be picked by filter, health and weight alone.
+fn filtered(
+    snapshot: &Snapshot,
+    select: &Select,
+    wants: &Wants,
+    split_ejected: &mut impl FnMut(Vec<Arc<Instance>>) -> [Vec<Arc<Instance>>; 2],
 ) -> Sifted {
     let mut left_out = Vec::new();
     let mut picked_anyway = Vec::new();
-    let [mut usable, ejected] = split_ejected(part(&snapshot.instances, select, &mut left_out));
+    let [mut usable, ejected] = split_ejected(part(&snapshot.instances, select, wants, &mut left_out));
     let mut quality = Mark::Ordinary;
     let only_ejected = usable.is_empty() && !ejected.is_empty();
     let mut healthy = !usable.is_empty();
@@ -57,7 +89,7 @@ pub(super) fn sift(
         usable.extend(picked_anyway.iter().map(|one| Arc::clone(&one.instance)));
     }
     if usable.is_empty() {
-        usable = part(&snapshot.held, select, &mut left_out);
+        usable = part(&snapshot.held, select, wants, &mut left_out);
         if !usable.is_empty() {
             quality = Mark::Held;
             healthy = true;
@@ -65,49 +97,106 @@ pub(super) fn sift(
     } else {
         left_out.extend(snapshot.held.iter().map(|held| left(held, Exclusion::Held)));
     }
-    // In a panic no status is believed, and so none takes weight away.
-    let weight =
-        |one: &Instance| u32::from(if quality == Mark::Panic { one.weights.passing } else { one.weight() });
-    let mut weights: Vec<u32> = usable.iter().map(|instance| weight(instance)).collect();
-    if weights.iter().all(|weight| *weight == 0) {
-        if !usable.is_empty() && quality == Mark::Ordinary {
-            quality = Mark::AllWeightsZero;
+    let weights = usable.iter().map(|instance| weight(instance, quality)).collect();
+    Sifted { usable, weights, left_out, picked_anyway, quality, healthy, sick, ..Sifted::default() }.weighed()
+}
+
+/// In a panic no status is believed, and so none takes weight away.
+fn weight(one: &Instance, quality: Mark) -> u32 {
+    u32::from(if quality == Mark::Panic { one.weights.passing } else { one.weight() })
+}
+
+impl Sifted {
+    /// Takes out those of weight 0, where others have more.
+    fn weighed(mut self) -> Self {
+        let quality = self.quality;
+        if self.weights.iter().all(|weight| *weight == 0) {
+            if !self.usable.is_empty() && quality == Mark::Ordinary {
+                self.quality = Mark::AllWeightsZero;
+            }
+            self.weights.fill(1);
+            return self;
         }
-        weights.fill(1);
-    } else {
-        usable.retain(|instance| {
-            let zero = weight(instance) == 0;
+        let left_out = &mut self.left_out;
+        self.usable.retain(|instance| {
+            let zero = weight(instance, quality) == 0;
             if zero {
                 left_out.push(left(instance, Exclusion::WeightZero));
             }
             !zero
         });
-        picked_anyway.retain(|one| weight(&one.instance) > 0);
-        weights.retain(|weight| *weight > 0);
+        self.picked_anyway.retain(|one| weight(&one.instance, quality) > 0);
+        self.weights.retain(|weight| *weight > 0);
+        self
     }
-    let sifted = Sifted {
-        usable,
-        weights,
-        shares: Vec::new(),
-        left_out,
-        passed_over: Vec::new(),
-        picked_anyway,
-        quality,
-        healthy,
-    };
-    // In a panic nobody knows which group can do how much.
-    if select.prefer.is_empty() || quality == Mark::Panic {
-        sifted
-    } else {
-        sifted.by_preference(select, here, &sick)
-    }
-}
 
-impl Sifted {
+    /// These of other versions, in the place of what was asked for. What was, keeps its reasons.
+    fn in_place_of(mut self, asked: Self) -> Self {
+        let reasons = asked.left_out.into_iter().chain(asked.picked_anyway);
+        let reasons = reasons.filter(|one| !one.why.is_by_version());
+        let reasons: BTreeMap<Identity, Exclusion> =
+            reasons.map(|one| (one.instance.identity.clone(), one.why)).collect();
+        for one in self.left_out.iter_mut().filter(|one| one.why.is_by_version()) {
+            if let Some(why) = reasons.get(&one.instance.identity) {
+                one.why = why.clone();
+            }
+        }
+        self.quality = self.quality.min(Mark::OtherVersion);
+        self.wanted = asked.wanted;
+        self
+    }
+
+    /// Puts the instances in the order of the parts that they belong to, and follows what is preferred in each of them.
+    fn in_parts(mut self, wants: &Wants, select: &Select, here: &Locality) -> Self {
+        // In a panic nobody knows which group can do how much.
+        let prefers = !select.prefer.is_empty() && self.quality != Mark::Panic;
+        if wants.parts().is_empty() {
+            return if prefers && !self.usable.is_empty() { self.by_preference(select, here) } else { self };
+        }
+        let all: Vec<_> =
+            std::mem::take(&mut self.usable).into_iter().zip(std::mem::take(&mut self.weights)).collect();
+        for (at, (part, versions)) in wants.parts().iter().enumerate() {
+            let (usable, weights) =
+                all.iter().filter(|(one, _)| wants.part_of(one) == Some(at)).cloned().unzip();
+            let sick = self.sick.iter().filter(|one| wants.part_of(one) == Some(at)).cloned().collect();
+            let mut group = Self { usable, weights, sick, ..Self::default() };
+            if prefers && !group.usable.is_empty() {
+                group = group.by_preference(select, here);
+            }
+            self.parts.push(SplitShare {
+                part: Arc::clone(part),
+                versions: versions.clone(),
+                usable: group.usable.len(),
+                share: 0.0,
+            });
+            self.usable.append(&mut group.usable);
+            self.weights.append(&mut group.weights);
+            self.shares.append(&mut group.shares);
+            self.left_out.append(&mut group.left_out);
+            self.passed_over.append(&mut group.passed_over);
+        }
+        self.passed_over.sort_by_key(|(rank, _)| *rank);
+        self.share_out();
+        self
+    }
+
+    /// Says which share each part has now: none for one without an instance.
+    fn share_out(&mut self) {
+        let weight = |one: &SplitShare| if one.usable > 0 { f64::from(one.part.weight) } else { 0.0 };
+        let all: f64 = self.parts.iter().map(weight).sum();
+        for part in &mut self.parts {
+            part.share = if all > 0.0 { weight(part) / all } else { 0.0 };
+        }
+        let of_parts = self.parts.iter().flat_map(|part| std::iter::repeat_n(part.share, part.usable));
+        for (share, of_part) in self.shares.iter_mut().zip(of_parts) {
+            share.part *= of_part;
+        }
+    }
+
     /// Takes out those that others are preferred to, and gives the rest the weights of their shares.
-    fn by_preference(mut self, select: &Select, here: &Locality, sick: &[Arc<Instance>]) -> Self {
+    fn by_preference(mut self, select: &Select, here: &Locality) -> Self {
         let usable = std::mem::take(&mut self.usable);
-        let shares = prefer::shares(&select.prefer, here, &usable, &self.weights, sick);
+        let shares = prefer::shares(&select.prefer, here, &usable, &self.weights, &self.sick);
         self.weights = prefer::weights(&shares);
         for ((one, share), weight) in usable.into_iter().zip(shares).zip(&self.weights) {
             if *weight > 0 {
@@ -132,10 +221,15 @@ fn doubted(one: &LeftOut) -> bool {
     }
 }
 
-fn part(instances: &[Arc<Instance>], select: &Select, left_out: &mut Vec<LeftOut>) -> Vec<Arc<Instance>> {
+fn part(
+    instances: &[Arc<Instance>],
+    select: &Select,
+    wants: &Wants,
+    left_out: &mut Vec<LeftOut>,
+) -> Vec<Arc<Instance>> {
     let mut usable = Vec::with_capacity(instances.len());
     for instance in instances {
-        match select.refuses(instance) {
+        match select.refuses_by(wants, instance) {
             None => usable.push(Arc::clone(instance)),
             Some(why) => left_out.push(left(instance, why)),
         }

@@ -1,4 +1,4 @@
-//! What a resolver stands on: its datacentres' views, the operator's table and the caller's list; and what it shows of
+//! What a resolver stands on: its datacentres' views, the operator's tables, the split and the caller's list; and what it shows of
 //! them at a moment.
 //!
 //! In:  the views' newest snapshots and `now`. Out: [`Shows`]: a selection with its snapshot, and when to look again.
@@ -26,9 +26,10 @@ use super::{
     selection::{Carried, Mark, Selection},
 };
 use crate::{
-    model::Instance,
+    model::{Instance, Split},
     overrides::Overrides,
     snapshot::{Freshness, Hidden, Reader, Snapshot, Source},
+    splits::Splits,
     sync::Interest,
 };
 
@@ -45,6 +46,13 @@ pub(crate) struct Origin {
     pub(crate) interest: Arc<Interest>,
     /// Counted: each resolver holds one while it lives, and its task none.
     pub(crate) user: Arc<User>,
+}
+
+/// The files that an operator edits.
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    pub(crate) overrides: watch::Receiver<Arc<Overrides>>,
+    pub(crate) splits: watch::Receiver<Arc<Splits>>,
 }
 
 /// Somebody who stands on a view.
@@ -90,7 +98,11 @@ pub(super) struct Stage {
     origins: Vec<Footing>,
     /// One for each origin.
     views: Vec<Kept>,
-    overrides: watch::Receiver<Arc<Overrides>>,
+    files: Files,
+    /// The split that the program set last.
+    set: watch::Receiver<Option<Split>>,
+    /// The split that holds: what is shown is built with it.
+    split: Option<Split>,
     /// The list that was shown last in place of a view: an operator's, or the caller's.
     list: Option<Kept>,
     turn: Arc<AtomicU64>,
@@ -102,7 +114,7 @@ impl Stage {
         origins: Vec<Origin>,
         select: Select,
         here: Arc<Locality>,
-        overrides: watch::Receiver<Arc<Overrides>>,
+        (files, set): (Files, watch::Receiver<Option<Split>>),
         seed: u64,
     ) -> Self {
         let turn = Arc::new(AtomicU64::new(seed));
@@ -111,24 +123,44 @@ impl Stage {
             Footing { reader: origin.reader, loads: origin.loads, gates, rising: Arc::default() }
         };
         let origins: Vec<Footing> = origins.into_iter().map(footing).collect();
+        let mut stage =
+            Self { select, here, origins, views: Vec::new(), files, set, split: None, list: None, turn };
+        stage.split = stage.wanted_split();
         let first = |origin: &Footing| {
             let snapshot = origin.reader.snapshot();
-            let selection = Arc::new(Selection::build(&snapshot, &select, &origin.carried(&turn, &here)));
+            let carried = stage.carried(origin);
+            let selection = Arc::new(Selection::build(&snapshot, &stage.select, &carried));
             Kept { snapshot, selection, void: None }
         };
-        let views = origins.iter().map(first).collect();
-        Self { select, here, origins, views, overrides, list: None, turn }
+        let views = stage.origins.iter().map(first).collect();
+        Self { views, ..stage }
+    }
+
+    /// The operator's, or else the program's own: the one that was set last before the one it began with.
+    fn wanted_split(&mut self) -> Option<Split> {
+        let service = self.origins.first().map(|origin| origin.reader.snapshot().service.clone());
+        let splits = self.files.splits.borrow_and_update();
+        let of_file = service.and_then(|service| splits.of(&service).cloned());
+        let set = self.set.borrow_and_update().clone();
+        of_file.or(set).or_else(|| self.select.split.clone())
+    }
+
+    fn carried(&self, origin: &Footing) -> Carried {
+        origin.carried(&self.turn, &self.here, self.split.as_ref())
     }
 
     /// Takes in the newest snapshots. A big selection is built on a thread of its own.
     pub(super) async fn take_in(&mut self) {
+        // Before anything is built: what is set meanwhile is built in the next round.
+        let split = self.wanted_split();
+        let is_another = split != self.split;
+        self.split = split;
         for (origin, kept) in self.origins.iter_mut().zip(&mut self.views) {
             let snapshot = origin.reader.snapshot();
             let gates_moved = origin.gates.has_changed().unwrap_or(false);
-            if gates_moved || !kept.serves(&snapshot, now()) {
-                // Before it is built: what is set meanwhile is built in the next round.
+            if is_another || gates_moved || !kept.serves(&snapshot, now()) {
                 origin.gates.mark_unchanged();
-                let carried = origin.carried(&self.turn, &self.here);
+                let carried = origin.carried(&self.turn, &self.here, self.split.as_ref());
                 kept.selection = build(Arc::clone(&snapshot), &self.select, carried).await;
             }
             kept.snapshot = snapshot;
@@ -140,7 +172,7 @@ impl Stage {
     /// # Cancel safety
     /// Dropping the future loses nothing: the next call tells of it.
     pub(super) async fn news(&mut self) -> bool {
-        let Self { origins, overrides, .. } = self;
+        let Self { origins, files: Files { overrides, splits }, set, .. } = self;
         let mut waits: Vec<_> = origins.iter_mut().map(|origin| Box::pin(origin.news())).collect();
         let view = poll_fn(|context| {
             let mut done = waits.iter_mut().filter_map(|wait| match wait.as_mut().poll(context) {
@@ -153,6 +185,8 @@ impl Stage {
             biased;
             goes_on = view => goes_on,
             Ok(()) = overrides.changed() => true,
+            Ok(()) = splits.changed() => true,
+            Ok(()) = set.changed() => true,
         }
     }
 
@@ -163,7 +197,7 @@ impl Stage {
             kept.void = is_void.then(|| kept.void.unwrap_or(now));
         }
         let first = self.first();
-        let forced = self.overrides.borrow_and_update().of(&first.snapshot.service).cloned();
+        let forced = self.files.overrides.borrow_and_update().of(&first.snapshot.service).cloned();
         let standings: Vec<Standing> = self.views.iter().map(Kept::standing).collect();
         let decision = decide(&standings, forced.is_some(), &self.select, now);
         let kept = match (decision.shown, forced, &self.select.on_stale) {
@@ -216,7 +250,7 @@ impl Stage {
             _ => {
                 let select = self.select.of_a_list();
                 #[expect(clippy::indexing_slicing, reason = "a resolver stands on one view at least")]
-                let carried = self.origins[0].carried(&self.turn, &self.here);
+                let carried = self.origins[0].carried(&self.turn, &self.here, None);
                 Arc::new(Selection::build(&snapshot, &select, &carried))
             }
         };
@@ -285,12 +319,13 @@ impl Footing {
         }
     }
 
-    fn carried(&self, turn: &Arc<AtomicU64>, here: &Arc<Locality>) -> Carried {
+    fn carried(&self, turn: &Arc<AtomicU64>, here: &Arc<Locality>, split: Option<&Split>) -> Carried {
         Carried {
             loads: Arc::clone(&self.loads),
             turn: Arc::clone(turn),
             here: Arc::clone(here),
             rising: Arc::clone(&self.rising),
+            split: split.cloned(),
             now: now(),
         }
     }

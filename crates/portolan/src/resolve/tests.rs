@@ -41,6 +41,7 @@ fn carried() -> selection::Carried {
         turn: Arc::default(),
         here: Arc::default(),
         rising: Arc::default(),
+        split: None,
         now: endpoint::now(),
     }
 }
@@ -52,6 +53,7 @@ fn build(snapshot: &Snapshot, select: &Select) -> Selection {
 fn build_at(snapshot: &Snapshot, select: &Select, here: &Locality) -> Selection {
     let here = Arc::new(here.clone());
     let carried = selection::Carried { here, ..carried() };
+    let carried = selection::Carried { split: select.split.clone(), ..carried };
     Selection::build(snapshot, select, &carried)
 }
 
@@ -123,7 +125,7 @@ fn each_filter_leaves_out_with_its_reason() {
     let base = || instance(1).with_tags(["Blue", "v1.2.0"]).with_meta([("team", "a"), ("version", "1.2.0")]);
     let snapshot = live(&[base()], &[]);
     let reason = |select: Select| build(&snapshot, &select).left_out.first().map(|left| left.why.to_string());
-    let version = |text: &str| text.parse().unwrap();
+    let version = |text: &str| text.parse::<semver::Version>().unwrap();
     for (select, expected) in [
         (Select::default(), None),
         (Select::default().tag("blue"), None),
@@ -197,11 +199,14 @@ fn resolver_with(
         interest: Arc::default(),
         user: Arc::default(),
     };
-    let overrides = watch::Sender::default().subscribe();
+    let files = Files {
+        overrides: watch::Sender::default().subscribe(),
+        splits: watch::Sender::default().subscribe(),
+    };
     let stop = CancellationToken::new();
     let (origins, here) =
         (writers.iter().map(origin).collect(), Arc::new(Locality::default().node("n1").zone("a")));
-    let (resolver, work) = Resolver::new(origins, select, here, overrides, 1, stop);
+    let (resolver, work) = Resolver::new(origins, select, here, files, 1, stop);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(work());
     (writers, resolver, tasks)
@@ -358,3 +363,5 @@ mod choices;
 mod ejection;
 mod panics;
 mod prefers;
+mod splits;
+mod versions;

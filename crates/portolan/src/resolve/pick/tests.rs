@@ -189,7 +189,7 @@ fn what_one_refuses_is_spread_over_the_others() {
         let mut counts = [0; 5];
         for _ in 0..4_000 {
             let place = picker
-                .pick_one_that((&endpoints, &loads), rolls.next(), None, |endpoint| endpoint.port != 1000);
+                .pick_one_that((&endpoints, &loads), rolls.next(), None, &|endpoint| endpoint.port != 1000);
             counts[place.unwrap()] = usize::saturating_add(counts[place.unwrap()], 1);
         }
         assert!(counts[0] == 0 && counts[1..].iter().all(|count| *count > 400), "{policy:?} {counts:?}");
@@ -204,7 +204,7 @@ fn a_key_says_where_it_goes_and_where_else_it_goes() {
         let roll = key_roll(&key.to_be_bytes());
         let first = picker.pick(&loads, roll, None);
         let other = |_| {
-            picker.pick_one_that((&endpoints, &loads), roll, None, |one| one.port != endpoints[first].port)
+            picker.pick_one_that((&endpoints, &loads), roll, None, &|one| one.port != endpoints[first].port)
         };
         let [one, again] = [0, 1].map(other);
         assert!(one.is_some_and(|one| one != first) && one == again, "key {key}");
@@ -226,7 +226,7 @@ fn nothing_to_pick_from_is_no_panic() {
         let (picker, _) = picker(policy, &[]);
         let place = picker.pick(&[], u64::MAX, None);
         assert!([].get(place).is_none_or(|_: &u8| false), "{policy:?}");
-        assert_eq!(picker.pick_one_that((&[], &[]), u64::MAX, None, |_| true), None, "{policy:?}");
+        assert_eq!(picker.pick_one_that((&[], &[]), u64::MAX, None, &|_| true), None, "{policy:?}");
     }
 }
 
@@ -269,7 +269,7 @@ proptest! {
             let (picker, endpoints) = picker(policy, &weights);
             let loads = loads_of(&endpoints);
             let fits = |endpoint: &Endpoint| wanted[usize::from(endpoint.port.wrapping_sub(1000))];
-            let found = picker.pick_one_that((&endpoints, &loads), roll, None, fits);
+            let found = picker.pick_one_that((&endpoints, &loads), roll, None, &fits);
             prop_assert_eq!(found.is_some(), endpoints.iter().any(|endpoint| fits(endpoint)));
             prop_assert!(found.is_none_or(|place| fits(&endpoints[place])), "{policy:?}");
         }

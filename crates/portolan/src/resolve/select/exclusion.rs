@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 #[cfg(doc)]
 use super::Select;
-use crate::model::Status;
+use crate::model::{Requirement, Status, Unreadable};
 
 /// Why an instance is not picked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +28,15 @@ pub enum Exclusion {
         /// What it has; `None`: nothing.
         found: Option<Arc<str>>,
     },
-    /// It has another version, or none that can be read.
+    /// It has another version, or tells none.
     Version {
-        /// What it has; `None`: nothing readable.
+        /// What it has; `None`: nothing.
         found: Option<semver::Version>,
     },
+    /// What it tells as its version is none.
+    UnreadableVersion(Arc<Unreadable>),
+    /// Its part of the split has weight 0; these are the part's versions.
+    NoShare(Requirement),
     /// Its weight is 0 while others have more.
     WeightZero,
     /// The registry no longer names it, and confirmed instances are left.
@@ -49,6 +53,20 @@ pub enum Exclusion {
     NotPreferred(Arc<str>),
 }
 
+impl Exclusion {
+    /// Whether the caller did not ask for such an instance, whatever its health.
+    #[must_use]
+    pub fn is_unasked(&self) -> bool {
+        matches!(self, Self::Tag(_) | Self::Meta { .. }) || self.is_by_version()
+    }
+
+    /// Whether it is its version that nobody asked for.
+    #[must_use]
+    pub fn is_by_version(&self) -> bool {
+        matches!(self, Self::Version { .. } | Self::UnreadableVersion(_) | Self::NoShare(_))
+    }
+}
+
 impl fmt::Display for Exclusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -58,7 +76,9 @@ impl fmt::Display for Exclusion {
             Self::Meta { key, found: Some(found) } => write!(f, "has meta {key}={found:?}"),
             Self::Meta { key, found: None } => write!(f, "lacks the meta key {key:?}"),
             Self::Version { found: Some(found) } => write!(f, "is version {found}"),
-            Self::Version { found: None } => f.write_str("has no readable version"),
+            Self::Version { found: None } => f.write_str("tells no version"),
+            Self::UnreadableVersion(what) => write!(f, "has no readable version: {what}"),
+            Self::NoShare(part) => write!(f, "is of {part}, which has weight 0 in the split"),
             Self::WeightZero => f.write_str("has weight 0 while others have more"),
             Self::Ejected => f.write_str("is ejected: the last requests to it went wrong"),
             Self::Full { most } => {

@@ -15,7 +15,9 @@ fn each_setting_leaves_the_others_as_they_were() {
         slow_start: Some(SECOND),
         tags: vec!["blue".into()],
         meta: [("team".into(), "a".into())].into(),
-        version: Some(version.clone()),
+        version: Some(Requirement::exactly(&version)),
+        version_fallback: Some(Requirement::any()),
+        split: Some(Split::all(Requirement::latest())),
         warning: Warning::Allow,
         policy: Policy::RoundRobin,
         prefer: vec![Prefer::same_zone(), Prefer::SameNode],
@@ -25,13 +27,15 @@ fn each_setting_leaves_the_others_as_they_were() {
         max_age: Some(SECOND),
         on_stale: OnStale::Fail,
     };
-    let settings: [&dyn Fn(Select) -> Select; 13] = [
+    let settings: [&dyn Fn(Select) -> Select; 15] = [
         &|select| select.max_in_flight(7),
         &|select| select.bounded_load(150),
         &|select| select.slow_start(SECOND),
         &|select| select.tag("blue"),
         &|select| select.meta("team", "a"),
         &|select| select.version(version.clone()),
+        &|select| select.version_fallback(Requirement::any()),
+        &|select| select.split(Split::all(Requirement::latest())),
         &Select::allow_warning,
         &|select| select.policy(Policy::RoundRobin),
         &|select| select.prefer(Prefer::same_zone()).prefer(Prefer::SameNode),
