@@ -22,6 +22,7 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod signal;
+pub(crate) mod versions;
 pub(crate) mod watch;
 pub(crate) mod why;
 

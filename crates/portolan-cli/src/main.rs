@@ -50,6 +50,8 @@ enum Command {
     Services(cmd::services::Args),
     /// List the healthy instances of a service.
     Discover(cmd::discover::Args),
+    /// List the versions of a service, or of all: instances, health, share of the traffic.
+    Versions(cmd::versions::Args),
     /// List the checks of each instance of a service: status, kind, output.
     Checks(cmd::checks::Args),
     /// Print a line for each change of a service, as it happens.
@@ -99,6 +101,7 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Checks(args) => cmd::checks::run(args, shell).await,
         Command::Services(args) => cmd::services::run(args, shell).await,
         Command::Discover(args) => cmd::discover::run(args, shell).await,
+        Command::Versions(args) => cmd::versions::run(args, shell).await,
         Command::Watch(args) => cmd::watch::run(args, shell).await,
         Command::Why(args) => cmd::why::run(args, shell).await,
         Command::DemoInstance(args) => cmd::demo::instance::run(args).await,

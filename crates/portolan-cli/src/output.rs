@@ -15,6 +15,7 @@ use portolan::Status;
 
 pub(crate) mod clock;
 pub(crate) mod instance;
+pub(crate) mod split;
 pub(crate) mod table;
 pub(crate) mod template;
 

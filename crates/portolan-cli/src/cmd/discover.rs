@@ -26,7 +26,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   portolan discover web
-  portolan discover web --tag blue --version 1.2.3
+  portolan discover web --tag blue --version '^2'
   portolan discover web --format '{{address}}:{{port}}'
   portolan discover web --exit-code -q >/dev/null || echo \"no web today\"
 
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let query = ServiceQuery::new(args.name.clone()).output(output);
     let mut known = ask(&registry, registry.service(&query)).await?.value;
     known.sort_by(|a, b| a.identity.cmp(&b.identity));
-    let select = args.filter.select();
+    let select = args.filter.select().resolved(&known);
     let asked_for = known.iter().map(Arc::as_ref).filter(|one| filter::fits(&select, one));
     let wanted: Vec<&Instance> = asked_for.filter(|one| args.all || one.status == Status::Passing).collect();
     output::print(&rendered(&args, &wanted, shell.color))?;

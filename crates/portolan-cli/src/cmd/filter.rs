@@ -1,11 +1,11 @@
-//! Which instances a person asked for: by tag, meta and exact version.
+//! Which instances a person asked for: by tag, meta and version.
 //!
 //! In:  flags. Out: the library's own filter, so that the command and a program agree.
 
 use clap::Args;
-use portolan::{Exclusion, Instance, Select};
+use portolan::{Exclusion, Instance, Requirement, Select};
 
-use crate::config::{Pair, version};
+use crate::config::Pair;
 
 /// The flags that narrow a service down.
 #[derive(Clone, Debug, Default, Args)]
@@ -16,9 +16,10 @@ pub(crate) struct Filter {
     /// Only instances with this pair in their meta; several: with all of them.
     #[arg(long = "meta", value_name = "KEY=VALUE", help_heading = "Filter")]
     meta: Vec<Pair>,
-    /// Only instances of exactly this version.
-    #[arg(long = "version", value_name = "VERSION", value_parser = version, help_heading = "Filter")]
-    version: Option<semver::Version>,
+    /// Only instances of these versions: `^2.1` (or 2.1), `>=1.4, <2`, `=1.2.3`, `latest`, `latest-minor`; with ` +pre`
+    /// also their pre-releases.
+    #[arg(long = "version", value_name = "REQUIREMENT", help_heading = "Filter")]
+    version: Option<Requirement>,
 }
 
 impl Filter {
@@ -38,12 +39,10 @@ impl Filter {
     }
 }
 
-/// Whether the instance was asked for, whatever its health.
+/// Whether the instance was asked for, whatever its health. Where `latest` can be asked for, `select` is resolved among all
+/// that are known.
 pub(crate) fn fits(select: &Select, one: &Instance) -> bool {
-    !matches!(
-        select.refuses(one),
-        Some(Exclusion::Tag(_) | Exclusion::Meta { .. } | Exclusion::Version { .. })
-    )
+    !select.refuses(one).as_ref().is_some_and(Exclusion::is_unasked)
 }
 
 #[cfg(test)]
@@ -71,6 +70,8 @@ mod tests {
             (filter(&[], &["team=y"], None), false),
             (filter(&[], &["zone=a"], None), false),
             (filter(&[], &[], Some("1.3.0")), false),
+            (filter(&[], &[], Some(">=1.1, <2")), true),
+            (filter(&[], &[], Some("=1.2.1")), false),
         ] {
             assert_eq!(fits(&filter.select(), &one), expected, "{filter:?}");
         }

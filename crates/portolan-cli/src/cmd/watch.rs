@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::Args as ClapArgs;
-use portolan::{Config, Instance, Resolver, ServiceName, Snapshot, Status};
+use portolan::{Config, Instance, Resolver, Select, ServiceName, Snapshot, Status};
 use serde_json::Value;
 
 use super::{
@@ -99,7 +99,8 @@ impl Watch {
             tokio::select! {
                 changes = reader.changed() => {
                     let mut text = String::new();
-                    for entry in line::entries(&changes?, |one| self.fits(one)) {
+                    let select = self.select();
+                    for entry in line::entries(&changes?, |one| filter::fits(&select, one)) {
                         let time = clock::now();
                         text.push_str(&if self.args.json { entry.json(&time) } else { entry.line(&time, self.shell.color) });
                     }
@@ -129,8 +130,9 @@ impl Watch {
         Ok(())
     }
 
-    fn fits(&self, one: &Instance) -> bool {
-        filter::fits(&self.args.filter.select(), one)
+    /// What was asked for, among those that are known now.
+    fn select(&self) -> Select {
+        self.args.filter.select().resolved(self.web.snapshot().instances())
     }
 
     fn run_exec(&self, exec: Option<&mut Exec>) -> anyhow::Result<()> {
@@ -149,7 +151,8 @@ impl Watch {
 
     fn healthy<'a>(&'a self, snapshot: &'a Arc<Snapshot>) -> impl Iterator<Item = &'a Instance> {
         let all = snapshot.instances().iter().chain(snapshot.held()).map(AsRef::as_ref);
-        all.filter(|one| one.status == Status::Passing && self.fits(one))
+        let select = self.select();
+        all.filter(move |one| one.status == Status::Passing && filter::fits(&select, one))
     }
 }
 

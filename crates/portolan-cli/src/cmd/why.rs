@@ -4,7 +4,7 @@
 //!
 //! Never: another rule than the library's: what it would pick is what is shown.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, path::PathBuf, time::Duration};
 
 use clap::Args as ClapArgs;
 use portolan::{
@@ -27,7 +27,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   portolan why web
-  portolan why web --tag blue --version 1.2.3
+  portolan why web --tag blue --version '^2'
   portolan why web --prefer zone --prefer priority=rank --zone eu-1
   portolan why web --json | jq '.left_out[] | {id: .instance.id, why}'";
 
@@ -40,6 +40,9 @@ pub(crate) struct Args {
     filter: Filter,
     #[command(flatten)]
     near: Near,
+    /// An operator's file of splits: a line `web = 95 ^1, 5 ^2` for each service.
+    #[arg(long, value_name = "FILE")]
+    splits: Option<PathBuf>,
     /// One JSON object.
     #[arg(long)]
     json: bool,
@@ -49,7 +52,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let view = ViewConfig::default().check_output(CheckOutput::Keep);
-    let config = Config::default().view(view).locality(args.near.locality());
+    let mut config = Config::default().view(view).locality(args.near.locality());
+    config.splits = args.splits.clone();
     let discovery = args.registry.discovery(config)?;
     let registry = discovery.registry().describe();
     let begun = Instant::now();
@@ -97,6 +101,12 @@ fn page(known: &Explanation, registry: &str, age: Option<Duration>, color: bool)
         let usable: Vec<&Instance> = known.usable.iter().map(|one| &**one.instance()).collect();
         text.push_str("\nCan be picked:\n");
         text.push_str(&instance::table(&usable, color));
+    }
+    if !known.parts.is_empty() {
+        text.push_str("\nThe split between versions:\n");
+        for part in &known.parts {
+            let _infallible = writeln!(text, "{part}");
+        }
     }
     if !known.shares.is_empty() {
         text.push_str("\nEach gets of the requests:\n");
@@ -149,6 +159,9 @@ fn notes(known: &Explanation) -> String {
         Mark::Panic => text.push_str(
             "so few are healthy that their checks are doubted: picks go to all that are not in maintenance, whatever is preferred\n",
         ),
+        Mark::OtherVersion => {
+            text.push_str("no instance of the versions that are asked for is healthy: these stand in for them\n");
+        }
         Mark::AllWeightsZero => text.push_str("all weights are 0, so that each instance gets the same share\n"),
         _ => {}
     }
@@ -218,8 +231,7 @@ fn advice(known: &Explanation) -> String {
     let sick =
         count(|why| matches!(why, Exclusion::Unhealthy { status: Status::Critical | Status::Warning, .. }));
     let maintained = count(|why| matches!(why, Exclusion::Unhealthy { status: Status::Maintenance, .. }));
-    let unasked =
-        count(|why| matches!(why, Exclusion::Tag(_) | Exclusion::Meta { .. } | Exclusion::Version { .. }));
+    let unasked = count(Exclusion::is_unasked);
     let mut steps = Vec::new();
     if sick > 0 {
         steps.push("look at the checks above, and at the log of those instances");
@@ -261,6 +273,7 @@ fn object(known: &Explanation, registry: &str, age: Option<Duration>) -> Value {
         "picked_anyway": reasons(&known.picked_anyway),
         "mark": known.mark.as_str(),
         "datacenter": snapshot.datacenter(),
+        "split": known.parts.iter().map(output::split::json).collect::<Vec<_>>(),
         "none": known.none.as_ref().map(|none| json!({"kind": name_of(none), "text": none.to_string()})),
         "advice": advice(known),
     })

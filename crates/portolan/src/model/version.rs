@@ -59,10 +59,10 @@ impl FromStr for VersionSource {
     }
 }
 
-/// The places where versions are looked for, the one that is believed most first. A place that holds nothing, or nothing
-/// that can be read, is passed over for the next; when none can be read, the first that held something is told.
+/// The places where versions are looked for, the one that is believed most first.
 ///
-/// Default: meta `version`, a tag `v1.2.3`, a tag `version=1.2.3`.
+/// A place that holds nothing, or nothing that can be read, is passed over for the next; when none can be read, the first
+/// that held something is told. Default: meta `version`, a tag `v1.2.3`, a tag `version=1.2.3`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VersionSources(Arc<[VersionSource]>);
 

@@ -105,6 +105,13 @@ impl Endpoint {
         self.about.mark()
     }
 
+    /// Its share of the picks by weights, preferences and split, when it was chosen from: 0 to 1. By load or by a key it
+    /// may get other than that; one that others are preferred to has 0.
+    #[must_use]
+    pub fn share(&self) -> f32 {
+        self.share
+    }
+
     /// The part of the split that it was picked from; `None` without a split.
     #[must_use]
     pub fn part(&self) -> Option<&SplitPart> {

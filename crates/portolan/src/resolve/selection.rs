@@ -311,6 +311,7 @@ fn parts_of_all(weights: &[u32], parts: &[SplitShare]) -> Vec<(Option<Arc<SplitP
     let (mut rest, mut of_all) = (weights, Vec::with_capacity(weights.len()));
     for part in parts {
         let (own, others) = rest.split_at(part.usable.min(rest.len()));
+        #[expect(clippy::cast_possible_truncation, reason = "from 0 to 1; nobody needs more digits")]
         let (all, share) = (sum(own), part.share as f32);
         of_all.extend(own.iter().map(|weight| (Some(Arc::clone(&part.part)), *weight as f32 / all * share)));
         rest = others;

@@ -64,9 +64,10 @@ impl Wants {
         select: &Select,
         snapshot: &Snapshot,
     ) -> Self {
-        let version = version.map(|version| resolved(version, None, select, snapshot));
+        let (known, held) = (&*snapshot.instances, &*snapshot.held);
+        let version = version.map(|version| resolved(version, None, select, (known, held)));
         let part = |part: &Arc<SplitPart>| {
-            (Arc::clone(part), resolved(&part.requirement, version.as_ref(), select, snapshot))
+            (Arc::clone(part), resolved(&part.requirement, version.as_ref(), select, (known, held)))
         };
         let parts = split.into_iter().flat_map(Split::parts).map(part).collect();
         Self { version, parts }
@@ -123,11 +124,11 @@ impl fmt::Display for Wants {
 }
 
 /// What a requirement is, where it depends on what there is: on what can be picked, or else on what is known.
-fn resolved(
+pub(super) fn resolved(
     requirement: &Requirement,
     within: Option<&Requirement>,
     select: &Select,
-    snapshot: &Snapshot,
+    (known, held): (&[Arc<Instance>], &[Arc<Instance>]),
 ) -> Requirement {
     if !requirement.is_relative() {
         return requirement.clone();
@@ -139,8 +140,8 @@ fn resolved(
         requirement.resolve(known.filter(|found| within.is_none_or(|within| within.matches(found))))
     };
     // Were it the newest that is known, one that only starts would take all requests, and refuse them.
-    among(&snapshot.instances, true)
-        .or_else(|| among(&snapshot.held, true))
-        .or_else(|| among(&snapshot.instances, false))
+    among(known, true)
+        .or_else(|| among(held, true))
+        .or_else(|| among(known, false))
         .unwrap_or_else(|| requirement.clone())
 }

@@ -1,3 +1,5 @@
+//! Where a version is read from, and that no text is guessed at.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use super::{Exclusion, Select, Warning};
 use crate::{
-    model::{Instance, Status},
-    resolve::wants::Wants,
+    model::{Instance, Requirement, Status},
+    resolve::wants::{Wants, resolved},
 };
 
 impl Select {
     /// Why `instance` cannot be picked; `None`: it can, if its weight lets it. Of `latest` and `latest-minor`, which
-    /// depend on what else there is, it says as much as [`Requirement::matches`].
+    /// depend on what else there is, it says as much as [`Requirement::matches`]: see [`resolved`](Self::resolved).
     #[must_use]
     pub fn refuses(&self, instance: &Instance) -> Option<Exclusion> {
         self.refuses_by(&Wants::of_one(self), instance)
@@ -23,6 +23,16 @@ impl Select {
 
     pub(in crate::resolve) fn refuses_by(&self, wants: &Wants, instance: &Instance) -> Option<Exclusion> {
         self.lacks(instance).or_else(|| wants.refuses(instance)).or_else(|| self.sick(instance))
+    }
+
+    /// The same where these instances are known: `latest` and `latest-minor` become what they are among them. A resolver
+    /// does this by itself.
+    #[must_use]
+    pub fn resolved(mut self, known: &[Arc<Instance>]) -> Self {
+        let here = |wanted: Option<&Requirement>| wanted.map(|one| resolved(one, None, &self, (known, &[])));
+        let (version, fallback) = (here(self.version.as_ref()), here(self.version_fallback.as_ref()));
+        (self.version, self.version_fallback) = (version, fallback);
+        self
     }
 
     /// What it lacks, whatever its version.
