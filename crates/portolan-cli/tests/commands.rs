@@ -185,6 +185,52 @@ async fn an_instance_is_registered_found_explained_and_removed() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn versions_are_found_by_requirement_and_listed_with_their_share() -> Result<()> {
+    let served = Served::start().await?;
+    for (id, words) in [
+        ("web-1", &["--version", "1.4.0"][..]),
+        ("web-2", &["--tag", "v2.0.0"]),
+        ("web-3", &["--meta", "version=two"]),
+    ] {
+        let register = ["register", "web", "--port", "80", "--address", "10.0.0.1", "--id", id];
+        let registered = served.run(&[&register[..], words].concat()).await?;
+        assert_eq!(registered.code, Some(0), "{registered:?}");
+    }
+    for (requirement, ids) in
+        [("^1", "web-1\n"), (">=1.4, <3", "web-1\nweb-2\n"), ("latest", "web-2\n"), ("^3", "")]
+    {
+        let found = served.run(&["discover", "web", "--format", "{{id}}", "--version", requirement]).await?;
+        assert_eq!((found.code, found.out.as_str()), (Some(0), ids), "{requirement}: {found:?}");
+    }
+    let folder = tempfile::tempdir()?;
+    let splits = folder.path().join("splits");
+    std::fs::write(&splits, "web = 95 ^1, 5 ^2\n")?;
+    let splits = splits.to_string_lossy();
+    let listed = served.run(&["versions", "web", "--splits", &splits, "--exit-code"]).await?;
+    assert_eq!(listed.code, Some(1), "a version cannot be read: {listed:?}");
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = listed.out.lines().map(words).collect();
+    assert_eq!(lines[1..3], ["web 2.0.0 1 1 0 0 0 5.0% ^2", "web 1.4.0 1 1 0 0 0 95.0% ^1"], "{listed:?}");
+    assert!(listed.out.contains("web-3 has no readable version: \"two\" in meta:version\n"), "{listed:?}");
+    let all = served.run(&["versions", "--json"]).await?;
+    let json: Value = serde_json::from_str(&all.out)?;
+    let web = json.as_array().and_then(|all| all.iter().find(|one| one["service"] == "web"));
+    assert_eq!(web.map(|web| &web["versions"][0]["version"]), Some(&Value::from("2.0.0")), "{all:?}");
+    let why = served.run(&["why", "web", "--version", "^3"]).await?;
+    assert!(why.out.contains("3 known, 3 healthy, 0 match ^3, 1 of unreadable version"), "{why:?}");
+    let nothing = served.run(&["versions", "db", "--exit-code"]).await?;
+    assert_eq!((nothing.code, nothing.out.as_str()), (Some(1), ""), "{nothing:?}");
+    std::fs::write(&*splits, "web = 95 ^^1")?;
+    let wrong = served.run(&["versions", "web", "--splits", &splits]).await?;
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(
+        wrong.err.contains("splits, line 1: split, part 1: \"^^1\" is no version requirement"),
+        "{wrong:?}"
+    );
+    Ok(())
+}
+
 /// Its check has failed, and `why` says which one and what it said.
 async fn a_dead_instance_is_left_out_with_its_reason(served: &Served) -> Result<()> {
     let why = served.run(&["why", "web"]).await?;
