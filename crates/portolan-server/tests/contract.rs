@@ -13,6 +13,11 @@ mod external;
 mod probes;
 #[path = "../../portolan/tests/contract/services.rs"]
 mod services;
+#[expect(dead_code, reason = "only the command is used here")]
+#[path = "../../portolan/tests/support/consul.rs"]
+mod support;
+#[path = "../../portolan/tests/contract/versions.rs"]
+mod versions;
 
 use std::sync::Arc;
 
@@ -66,6 +71,19 @@ async fn external_nodes_are_kept_over_http() -> suite::Outcome {
 #[tokio::test]
 async fn external_nodes_are_kept_in_the_same_process() -> suite::Outcome {
     external::external_nodes_are_kept(Arc::new(Embedded::start(ServerConfig::default())?)).await
+}
+
+#[tokio::test]
+async fn versions_of_others_are_found_over_http() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    versions::versions_of_others_are_found(config, versions::By::Http).await
+}
+
+/// With Consul's own command, which is needed for the tests of the library too.
+#[tokio::test]
+async fn versions_that_consuls_command_registers_are_found() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    versions::versions_of_others_are_found(config, versions::By::Command(&support::binary()?)).await
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ mod probes;
 mod services;
 #[path = "support/consul.rs"]
 mod support;
+#[path = "contract/versions.rs"]
+mod versions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -61,6 +63,15 @@ async fn checks_are_run() -> suite::Outcome {
 async fn external_nodes_are_kept() -> suite::Outcome {
     let agent = support::Agent::start().await?;
     external::external_nodes_are_kept(Arc::new(Consul::new(agent.plain()?))).await
+}
+
+#[tokio::test]
+async fn versions_of_others_are_found_however_they_are_registered() -> suite::Outcome {
+    for by in [versions::By::Http, versions::By::Command(&support::binary()?)] {
+        let agent = support::Agent::start().await?;
+        versions::versions_of_others_are_found(agent.plain()?, by).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ mod scenes;
 mod stage;
 mod table;
 mod tally;
+mod versions;
 mod write;
 
 use table::Table;
@@ -60,6 +61,10 @@ const TRIALS: &[(&str, &str)] = &[
     (
         "adapters",
         "twenty instances served by the axum adapter restarted in turn, 500 requests a second by that of reqwest",
+    ),
+    (
+        "versions",
+        "2.0 beside 1.4 under 500 requests a second: a tenth of them, all, and back; shares, failures, time to effect",
     ),
     ("beats", "ten thousand TTL registrations of one process: processor time, and no check expires"),
     ("checks", "ten thousand HTTP checks each ten seconds: processor time, and none is late"),
@@ -229,6 +234,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "promises" => promises::trial(&setting).await,
         "rolling" => rolling::trial(&setting).await,
         "adapters" => adapters::trial(&setting).await,
+        "versions" => versions::trial(&setting).await,
         "cluster" => cluster::trial(&setting).await,
         other => bail!("{other} is in the list, and nowhere else"),
     }

@@ -283,7 +283,8 @@ pub(crate) async fn be_an_instance(addr: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
-async fn answer(mut stream: TcpStream, port: u16) -> std::io::Result<()> {
+/// Answers one request with a port.
+pub(crate) async fn answer(mut stream: TcpStream, port: u16) -> std::io::Result<()> {
     let mut request = [0_u8; 1024];
     if stream.read(&mut request).await? == 0 {
         return Ok(());
