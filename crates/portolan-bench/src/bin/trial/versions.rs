@@ -77,8 +77,7 @@ async fn steps(
     table: &mut Table,
 ) -> anyhow::Result<()> {
     let discovery = Discovery::new(at(node.http())?.splits(splits));
-    let mut served = JoinSet::new();
-    let mut old = Vec::new();
+    let (mut served, mut old, mut new) = (JoinSet::new(), Vec::new(), Vec::new());
     for _ in 0..EACH {
         old.push(instance(&discovery, "1.4.0", &mut served).await?);
     }
@@ -87,11 +86,86 @@ async fn steps(
     let web = discovery.service_with("web", split).await?;
     let careful = discovery.service_with("web", Select::default().version(one)).await?;
     web.watch().wait_until(|known| known.instances().len() == EACH, PATIENCE).await?;
-    let (calls, careful_calls) = (Calls::begin(&web, PACE), Calls::begin(&careful, CAREFUL_PACE));
+    let careful = Calls::begin(&careful, CAREFUL_PACE);
+    let mut play = Play { registry, calls: Calls::begin(&web, PACE), web, step, table };
 
-    let mut row = |step: &str, effect: Option<Duration>, counts: Counts, share: f64| {
-        counts.judge(&format!("{registry}, {step}"), share, table);
-        table.row([
+    // The deployment: one after the other comes, and the old ones stay, for there will be a step back.
+    let begun = play.calls.counts();
+    for _ in 0..EACH {
+        new.push(instance(&discovery, "2.0.0", &mut served).await?);
+        sleep(step / 10).await;
+    }
+    play.row("2.0 comes beside 1.4", None, play.calls.counts().since(begun), 0.0);
+    for (name, text, share) in [
+        ("90/10, from code", "90 ^1, 10 ^2", 0.1),
+        ("0/100, from code", "0 ^1, 100 ^2", 1.0),
+        ("back to 100/0, from code", "100 ^1, 0 ^2", 0.0),
+    ] {
+        let split: Split = text.parse()?;
+        let set = |web: &Resolver| {
+            web.set_split(Some(split));
+            Ok(())
+        };
+        play.shares(name, set, share, CODE_LIMIT).await?;
+    }
+    for (name, text, share) in [
+        ("90/10, by the file", "web = 90 ^1, 10 ^2", 0.1),
+        ("stepped back, by the file", "web = 1 ^1, 0 ^2", 0.0),
+    ] {
+        let write = |_: &Resolver| {
+            let beside = splits.with_extension("new");
+            std::fs::write(&beside, text)?;
+            Ok(std::fs::rename(&beside, splits)?)
+        };
+        play.shares(name, write, share, FILE_LIMIT).await?;
+    }
+    // The canary goes, drained, while nothing is sent to it, and with it some of those that all is sent to.
+    let before = play.calls.counts();
+    for handle in new.into_iter().chain(old.drain(..EACH / 2)) {
+        handle.close().await?;
+    }
+    play.row("2.0 and two of 1.4 are drained", None, play.calls.counts().since(before), 0.0);
+    let careful = careful.end().await?;
+    play.row("all steps, asking for ^1", None, careful, 0.0);
+    let all = play.calls.end().await?;
+    table.must(all.failed == 0, format!("{registry}: {} of all requests failed", all.failed));
+    discovery.close(PATIENCE).await?;
+    Ok(())
+}
+
+/// The split caller, and where it is written down what became of its requests.
+struct Play<'a> {
+    registry: &'a str,
+    web: Resolver,
+    calls: Calls,
+    step: Duration,
+    table: &'a mut Table,
+}
+
+impl Play<'_> {
+    /// Changes how requests are shared, waits for the effect, and counts for the time of a step.
+    async fn shares(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&Resolver) -> anyhow::Result<()>,
+        share: f64,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
+        let changed = Instant::now();
+        change(&self.web)?;
+        let effect = effect(&self.web, share, changed).await?;
+        let late = format!("{}, {name}: in effect after {}", self.registry, time(effect));
+        self.table.must(effect <= limit, late);
+        let before = self.calls.counts();
+        sleep(self.step).await;
+        self.row(name, Some(effect), self.calls.counts().since(before), share);
+        Ok(())
+    }
+
+    fn row(&mut self, step: &str, effect: Option<Duration>, counts: Counts, share: f64) {
+        let registry = self.registry;
+        counts.judge(&format!("{registry}, {step}"), share, self.table);
+        self.table.row([
             registry.to_owned(),
             step.to_owned(),
             perhaps(effect),
@@ -101,56 +175,7 @@ async fn steps(
             format!("{:.0} %", share * 100.0),
         ]);
         println!("   {registry}, {step}: {counts:?}");
-    };
-    // The deployment: one after the other comes, and the old ones stay, for there will be a step back.
-    let begun = calls.counts();
-    let mut new = Vec::new();
-    for _ in 0..EACH {
-        new.push(instance(&discovery, "2.0.0", &mut served).await?);
-        sleep(step / 10).await;
     }
-    row("2.0 comes beside 1.4", None, calls.counts().since(begun), 0.0);
-
-    let mut late = Vec::new();
-    for (name, text, share) in [
-        ("90/10, from code", "90 ^1, 10 ^2", 0.1),
-        ("0/100, from code", "0 ^1, 100 ^2", 1.0),
-        ("back to 100/0, from code", "100 ^1, 0 ^2", 0.0),
-    ] {
-        let changed = Instant::now();
-        web.set_split(Some(text.parse()?));
-        let effect = effect(&web, share, changed).await?;
-        late.extend((effect > CODE_LIMIT).then(|| format!("{name}: in effect after {}", time(effect))));
-        let before = calls.counts();
-        sleep(step).await;
-        row(name, Some(effect), calls.counts().since(before), share);
-    }
-    for (name, text, share) in [
-        ("90/10, by the file", "web = 90 ^1, 10 ^2", 0.1),
-        ("stepped back, by the file", "web = 1 ^1, 0 ^2", 0.0),
-    ] {
-        let changed = Instant::now();
-        let beside = splits.with_extension("new");
-        std::fs::write(&beside, text)?;
-        std::fs::rename(&beside, splits)?;
-        let effect = effect(&web, share, changed).await?;
-        late.extend((effect > FILE_LIMIT).then(|| format!("{name}: in effect after {}", time(effect))));
-        let before = calls.counts();
-        sleep(step).await;
-        row(name, Some(effect), calls.counts().since(before), share);
-    }
-    // The canary goes, drained, while nothing is sent to it, and half of those that all is sent to.
-    let before = calls.counts();
-    for handle in new.into_iter().chain(old.drain(..EACH / 2)) {
-        handle.close().await?;
-    }
-    row("2.0 and two of 1.4 are drained", None, calls.counts().since(before), 0.0);
-    let (all, careful) = (calls.end().await?, careful_calls.end().await?);
-    row("all steps, asking for ^1", None, careful, 0.0);
-    table.must(all.failed == 0, format!("{registry}: {} of all requests failed", all.failed));
-    late.into_iter().for_each(|late| table.must(false, format!("{registry}, {late}")));
-    discovery.close(PATIENCE).await?;
-    Ok(())
 }
 
 /// An instance in this process, which answers with its port; ready when the catalogue shows it as passing.
