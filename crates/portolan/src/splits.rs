@@ -22,7 +22,7 @@ use crate::{
 /// use portolan::{ServiceName, Splits};
 ///
 /// let splits: Splits = "
-///     # the canary of Monday
+///     ## the canary of Monday
 ///     web = 95 ^1, 5 ^2
 /// ".parse()?;
 /// assert!(splits.of(&ServiceName::new("web")?).is_some());

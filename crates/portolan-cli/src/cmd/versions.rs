@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args as ClapArgs;
 use portolan::{
-    Config, Discovery, Explanation, Instance, Registry, Select, ServiceName, Status,
+    Config, Discovery, Explanation, GuardConfig, Instance, Registry, Select, ServiceName, Status,
     registry::{CatalogQuery, ServiceQuery, static_list::StaticList},
 };
 use semver::Version;
@@ -63,7 +63,9 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
         let instances = ask(&registry, registry.service(&query)).await?.value;
         known = known.with(name.clone(), instances.into_iter().map(Arc::unwrap_or_clone));
     }
-    let mut config = Config::default();
+    // Nobody is to be protected from this program here: what is read again is in it already.
+    let guard = GuardConfig::default().requests_per_second(100_000).burst(100_000);
+    let mut config = Config::default().guard(guard);
     config.splits = args.splits.clone();
     let discovery = Discovery::with_registry(Arc::new(known), config);
     let mut services = Vec::new();

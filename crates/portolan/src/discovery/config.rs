@@ -29,7 +29,8 @@ pub struct Config {
     /// Where this program is, for those who prefer what is near: see [`Select::prefer`](crate::Select::prefer).
     /// Default: nothing is known.
     pub locality: Locality,
-    /// Where the versions of instances are looked for. Default: meta `version`, a tag `v1.2.3`, a tag `version=1.2.3`.
+    /// Where the versions of instances are looked for: 1 to 8 places. Default: meta `version`, a tag `v1.2.3`, a tag
+    /// `version=1.2.3`. What a cache remembers has the version that was read when it was kept.
     pub versions: VersionSources,
     /// How views read.
     pub view: ViewConfig,

@@ -82,13 +82,6 @@ impl Split {
     pub fn parts(&self) -> &[Arc<SplitPart>] {
         &self.0
     }
-
-    /// The share of a part while each of them has an instance: 0 to 1.
-    #[must_use]
-    pub fn share(&self, part: &SplitPart) -> f64 {
-        let all: f64 = self.0.iter().map(|part| f64::from(part.weight)).sum();
-        f64::from(part.weight) / all
-    }
 }
 
 impl fmt::Display for Split {

@@ -38,13 +38,6 @@ fn what_is_no_split_is_refused_with_its_place() {
     assert!(Split::new([]).is_err());
 }
 
-#[test]
-fn a_share_is_against_all_parts() {
-    let split: Split = "3 ^1, 1 ^2, 0 ^3".parse().unwrap();
-    let shares: Vec<f64> = split.parts().iter().map(|part| split.share(part)).collect();
-    assert_eq!(shares, [0.75, 0.25, 0.0]);
-}
-
 proptest! {
     #[test]
     fn what_it_shows_reads_as_itself(weights in proptest::collection::vec(0u16.., 1..8), ranges: bool) {
