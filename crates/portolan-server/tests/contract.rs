@@ -9,6 +9,8 @@ mod suite;
 mod all;
 #[path = "../../portolan/tests/contract/external.rs"]
 mod external;
+#[path = "../../portolan/tests/contract/needs.rs"]
+mod needs;
 #[path = "../../portolan/tests/contract/probes.rs"]
 mod probes;
 #[path = "../../portolan/tests/contract/services.rs"]
@@ -60,6 +62,17 @@ async fn checks_are_run_over_http() -> suite::Outcome {
 #[tokio::test]
 async fn checks_are_run_in_the_same_process() -> suite::Outcome {
     probes::checks_are_run(Arc::new(Embedded::start(ServerConfig::default())?)).await
+}
+
+#[tokio::test]
+async fn any_declaration_of_needs_survives_over_http() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    needs::any_declaration_survives(Arc::new(Consul::new(config))).await
+}
+
+#[tokio::test]
+async fn any_declaration_of_needs_survives_in_the_same_process() -> suite::Outcome {
+    needs::any_declaration_survives(Arc::new(Embedded::start(ServerConfig::default())?)).await
 }
 
 #[tokio::test]

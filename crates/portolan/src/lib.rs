@@ -36,6 +36,7 @@
 mod backoff;
 pub mod cache;
 pub mod check;
+pub mod depend;
 mod discovery;
 mod duration;
 mod error;

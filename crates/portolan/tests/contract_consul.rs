@@ -9,6 +9,8 @@ mod suite;
 mod all;
 #[path = "contract/external.rs"]
 mod external;
+#[path = "contract/needs.rs"]
+mod needs;
 #[path = "contract/probes.rs"]
 mod probes;
 #[path = "contract/services.rs"]
@@ -57,6 +59,12 @@ async fn every_rule_holds_over_a_unix_socket() -> suite::Outcome {
 async fn checks_are_run() -> suite::Outcome {
     let agent = support::Agent::start().await?;
     probes::checks_are_run(Arc::new(Consul::new(agent.plain()?))).await
+}
+
+#[tokio::test]
+async fn any_declaration_of_needs_survives() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    needs::any_declaration_survives(Arc::new(Consul::new(agent.plain()?))).await
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub(super) const MODULES: &[(&str, &[&str])] = &[
     ("resolve", &["sync", "overrides", "splits"]),
     ("depend", &["resolve"]),
     ("integrate", &["discovery"]),
-    ("register", &["guard"]),
+    ("register", &["guard", "depend"]),
     ("systemd", &[]),
     ("discovery", &["depend", "register", "cache", "systemd"]),
 ];

@@ -19,6 +19,7 @@ use std::{
 
 use crate::{
     check::{Check, DEFAULT_TTL},
+    depend::{self, Need, Needs},
     error::Error,
     model::{ServiceId, ServiceName, Weights},
 };
@@ -59,6 +60,7 @@ pub struct Registration {
     pub(crate) checks: Vec<Check>,
     pub(crate) enable_tag_override: bool,
     pub(crate) maintenance: Option<String>,
+    pub(crate) needs: Needs,
 }
 
 /// Under which address an instance is registered.
@@ -151,6 +153,7 @@ impl Registration {
             checks: Vec::new(),
             enable_tag_override: false,
             maintenance: None,
+            needs: Needs::default(),
         }
     }
 
@@ -223,6 +226,13 @@ impl Registration {
         self.meta("region", region)
     }
 
+    /// What it needs, in place of what it needed: declared in meta under [`NEEDS_KEY`](crate::depend::NEEDS_KEY), so that
+    /// everyone can read it. It takes a pair of meta for each 511 bytes, of the 64 that there are.
+    pub fn needs(mut self, needs: impl IntoIterator<Item = Need>) -> Self {
+        self.needs = needs.into_iter().collect();
+        self
+    }
+
     /// Its share of requests. Default 1 while passing, 1 while warning; passing is at least 1.
     pub fn weights(mut self, weights: Weights) -> Self {
         self.weights = weights;
@@ -275,6 +285,7 @@ impl Registration {
         self.address.validate_as("address")?;
         validate_tags("tags", &self.tags)?;
         validate_meta("meta", &self.meta)?;
+        depend::fit(&self.needs, &self.meta)?;
         for (tag, (address, _)) in &self.tagged_addresses {
             if tag.is_empty() || tag.contains(char::is_control) || address.contains(char::is_control) {
                 let what = format!(

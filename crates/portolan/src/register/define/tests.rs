@@ -65,6 +65,16 @@ fn a_target_is_completed_with_the_instances_own_address() {
 }
 
 #[test]
+fn needs_are_sent_as_meta_beside_what_is_there() {
+    let spec = Registration::ttl("web", 80)
+        .meta("team", "shop")
+        .needs(["db@^14".parse().unwrap(), "cache?".parse().unwrap()]);
+    let meta: Vec<_> = defined(&spec, "10.0.0.1").meta.into_iter().collect();
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(meta, [pair("portolan-needs", "db@^14; cache?"), pair("team", "shop")]);
+}
+
+#[test]
 fn all_that_was_said_is_sent() {
     let spec = Registration::ttl("web", 80).tags(["b", "a"]).version("1.2.3").zone("z");
     let definition = defined(&spec.check(Check::tcp().named("mine")), "10.0.0.1");

@@ -15,6 +15,7 @@ fn web() -> Registration {
 fn what_is_wrong_is_named_with_its_field() {
     let many = |count: usize| (0..count).map(|n| format!("t{n}"));
     let crowded = many(65).fold(web(), |spec, key| spec.meta(key, "v"));
+    let needy = many(64).fold(web(), |spec, key| spec.meta(key, "v"));
     let twin = || Check::tcp().with_id("twin".parse().unwrap());
     for (spec, says) in [
         (Registration::new("", 80), "service name: \"\" is empty"),
@@ -34,6 +35,11 @@ fn what_is_wrong_is_named_with_its_field() {
         (web().tags(["a", "b\n"]), "tags[1]: "),
         (web().tags(many(257)), "tags: 257 are given"),
         (crowded, "meta: 65 pairs are given"),
+        (
+            needy.needs(["db".parse().unwrap()]),
+            "needs: the declaration has 2 bytes and takes 1 pairs of meta",
+        ),
+        (web().meta("portolan-needs", "db@^^1"), "meta.portolan-needs: \"db@^^1\": needs[0]"),
         (web().meta("a.b", "v"), "meta: the key \"a.b\" is not"),
         (web().meta("", "v"), "meta: the key \"\" is not"),
         (web().meta("k".repeat(129), "v"), "meta: the key \"kkk"),
