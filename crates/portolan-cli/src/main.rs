@@ -56,6 +56,8 @@ enum Command {
     Checks(cmd::checks::Args),
     /// Print a line for each change of a service, as it happens.
     Watch(cmd::watch::Args),
+    /// Show who needs whom, what is missing, and in which order to start.
+    Deps(cmd::deps::Args),
     /// Tell what is known of a service, how fresh it is, and why an instance is left out.
     Why(cmd::why::Args),
     /// One instance of the demo's service.
@@ -103,6 +105,7 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Discover(args) => cmd::discover::run(args, shell).await,
         Command::Versions(args) => cmd::versions::run(args, shell).await,
         Command::Watch(args) => cmd::watch::run(args, shell).await,
+        Command::Deps(args) => cmd::deps::run(args, shell).await,
         Command::Why(args) => cmd::why::run(args, shell).await,
         Command::DemoInstance(args) => cmd::demo::instance::run(args).await,
     }

@@ -13,3 +13,7 @@ pub(crate) use declare::fit;
 pub use declare::{Declared, NEEDS_KEY, UnreadableNeed, decode, encode};
 pub use graph::{Conflict, Edge, Graph, Known, Lack, Node, ServiceAt, Side, Unmet, UnreadableEdge};
 pub use need::{Importance, Lasts, Need, Needs};
+
+/// How many services are looked at. Declarations are other people's: without a bound, one could have us ask for any
+/// number.
+pub(crate) const MOST_SERVICES: usize = 10_000;

@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod config;
+mod dependencies;
 mod dump;
 mod external;
 mod kept;

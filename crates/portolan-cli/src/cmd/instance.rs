@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use portolan::{Address, Check, CheckKind, CheckTls, Registration, ServiceId, Status, Weights};
+use portolan::{
+    Address, Check, CheckKind, CheckTls, Registration, ServiceId, Status, Weights, depend::Needs,
+};
 
 use crate::{
     config::{Pair, duration, version},
@@ -39,6 +41,9 @@ pub(crate) struct InstanceArgs {
     /// Its id on the agent. Default: name, host, port and a random part.
     #[arg(long)]
     id: Option<ServiceId>,
+    /// What it needs, as in 'db@^14,cache?': see `portolan deps --help`. May be given several times.
+    #[arg(long, value_name = "NEEDS")]
+    needs: Vec<Needs>,
     /// A tag; may be given several times.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
@@ -116,7 +121,8 @@ impl InstanceArgs {
         let mut registration = Registration::new(name, port)
             .address(self.address.clone())
             .tags(self.tags.iter().cloned())
-            .weights(weights);
+            .weights(weights)
+            .needs(self.needs());
         for pair in &self.meta {
             registration = registration.meta(&pair.key, &pair.value);
         }
@@ -135,6 +141,11 @@ impl InstanceArgs {
         let registration = registration.checks(self.settings.apply(&self.checks)?);
         registration.validate()?;
         Ok(registration)
+    }
+
+    /// All that it needs.
+    pub(crate) fn needs(&self) -> Needs {
+        self.needs.iter().flat_map(Needs::iter).cloned().collect()
     }
 }
 

@@ -58,11 +58,12 @@ fn after_help() -> String {
 }
 
 /// What a file says instead.
-const FLAGS: [&str; 23] = [
+const FLAGS: [&str; 24] = [
     "name",
     "port",
     "address",
     "id",
+    "needs",
     "tags",
     "meta",
     "version",

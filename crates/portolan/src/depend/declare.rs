@@ -158,10 +158,7 @@ pub fn decode(meta: &Meta) -> Declared {
     for Piece { place, text } in found {
         match read(text) {
             Ok(need) => declared.needs.push(need),
-            Err(wrong) => {
-                let why = wrong.into_error(&format!("needs[{place}]")).chain();
-                declared.unreadable.push(UnreadableNeed::new(text, why));
-            }
+            Err(wrong) => declared.unreadable.push(UnreadableNeed::new(text, wrong.why(place))),
         }
     }
     declared

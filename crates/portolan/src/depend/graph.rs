@@ -16,11 +16,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    str::FromStr,
     sync::Arc,
 };
 
 use super::need::Need;
-use crate::model::{Identity, Instance, ServiceName};
+use crate::{
+    error::Error,
+    model::{Identity, Instance, ServiceName},
+};
 
 mod node;
 mod shape;
@@ -60,6 +64,23 @@ impl ServiceAt {
     #[must_use]
     pub fn service(&self) -> &ServiceName {
         &self.service
+    }
+}
+
+impl FromStr for ServiceAt {
+    type Err = Error;
+
+    /// Reads `db`, or `dc2/db`.
+    ///
+    /// # Errors
+    /// [`Kind::Config`](crate::Kind::Config): it is no name of a service.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.split_once('/') {
+            Some((datacenter, service)) if !datacenter.is_empty() => {
+                Ok(Self::elsewhere(datacenter, ServiceName::new(service)?))
+            }
+            _ => Ok(Self::here(ServiceName::new(text)?)),
+        }
     }
 }
 
@@ -198,6 +219,11 @@ impl Graph {
             let to = to.clone();
             self.edges(from).iter().filter(move |edge| *edge.to() == to).map(move |edge| (from, edge))
         })
+    }
+
+    /// Every service that is needed.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = &ServiceAt> {
+        self.dependants.keys()
     }
 
     /// The name of the datacentre whose services are `here`, where it is known.

@@ -40,6 +40,13 @@ impl Wrong {
         Self { text, at: before.saturating_add(1), why: why.into(), cause: None }
     }
 
+    /// What is wrong with it, in words that do not repeat it.
+    pub(in crate::depend) fn why(&self, place: usize) -> String {
+        let Self { at, why, cause, .. } = self;
+        let cause = cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("needs[{place}], character {at}: {why}{cause}")
+    }
+
     /// As an error; `field` says of what.
     pub(in crate::depend) fn into_error(self, field: &str) -> Error {
         let Self { text, at, why, cause } = self;
