@@ -44,6 +44,7 @@ mod views;
 mod watchdog;
 
 pub use config::{CacheConfig, Config, GuardConfig, ViewConfig};
+pub use dependencies::Dependencies;
 pub use dump::{Dump, ResolverDump, ViewDump};
 use kept::Kept;
 use services::Catalogs;

@@ -28,6 +28,7 @@
 //! - [`Reader`] tells every change of a service exactly once, however slow it is.
 //! - [`Services`] tells which services there are, and which come and go.
 //! - [`RegistrationHandle`] keeps an instance registered while it lives, and says why not when it cannot be.
+//! - [`depend::Graph`] is who needs whom, as services declare it; [`depend::Readiness`] tells when all is there that one needs.
 //! - [`ExternalNode`] is a thing without an agent, written into the catalogue with the health that you say it has.
 //! - [`HealthEndpoint`] answers how the program is, from named [`Probe`]s, for the registry and for an orchestrator.
 //! - [`systemd`] is told that the program is ready, that it stops, and that it lives.
@@ -62,7 +63,8 @@ mod watched;
 
 pub use check::{Check, CheckKind, CheckTls};
 pub use discovery::{
-    CacheConfig, Config, Discovery, Dump, GuardConfig, ResolverDump, Services, ViewConfig, ViewDump,
+    CacheConfig, Config, Dependencies, Discovery, Dump, GuardConfig, ResolverDump, Services, ViewConfig,
+    ViewDump,
 };
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, Kind};

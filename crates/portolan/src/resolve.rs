@@ -58,6 +58,7 @@ use retry::Account;
 pub use retry::{GaveUp, Retry, RetryBudget};
 pub use select::{Exclusion, OnStale, Panic, Policy, Select, Warning};
 pub use selection::Mark;
+pub(crate) use selection::why_none;
 use stage::Stage;
 pub(crate) use stage::{Files, Origin, User};
 pub(crate) use task::KeepCurrent;

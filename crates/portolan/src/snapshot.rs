@@ -246,6 +246,43 @@ impl<T> Writer<T> {
     }
 }
 
+impl<T> Writer<T> {
+    /// Whoever holds it finds the newest.
+    pub(crate) fn latest(&self) -> Latest<T> {
+        let mut version = self.version.subscribe();
+        version.mark_changed(); // what is there already is news to a new reader
+        Latest { cell: Arc::clone(&self.cell), version }
+    }
+}
+
+/// The newest value, and when there is another. Clones are told on their own.
+#[derive(Debug)]
+pub(crate) struct Latest<T> {
+    cell: Arc<Cell<T>>,
+    version: watch::Receiver<u64>,
+}
+
+impl<T> Clone for Latest<T> {
+    fn clone(&self) -> Self {
+        Self { cell: Arc::clone(&self.cell), version: self.version.clone() }
+    }
+}
+
+impl<T> Latest<T> {
+    pub(crate) fn current(&self) -> Arc<T> {
+        self.cell.load_full()
+    }
+
+    /// The next that was not told yet.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(crate) async fn changed(&mut self) -> Result<Arc<T>, Error> {
+        self.version.changed().await.map_err(|gone| closed().caused_by(gone))?;
+        Ok(self.current())
+    }
+}
+
 impl Writer {
     /// A reader that has seen nothing yet.
     pub(crate) fn reader(&self) -> Reader {

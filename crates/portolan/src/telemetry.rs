@@ -86,6 +86,11 @@ pub(crate) const READS_MOVED: &str = "portolan_registry_reads_moved_total";
 pub(crate) const INSTANCES_UNREADABLE: &str = "portolan_registry_instances_unreadable_total";
 /// How many registrations of this process are in each state. Labels: `service`, `state`.
 pub(crate) const REGISTRATION_STATE: &str = "portolan_registration_state";
+/// Times a need of a service of this process was met or lost. Labels: `service`, `to` (`met`, `lost`). `lost` at all: look at
+/// what is needed; the log names it.
+pub(crate) const NEEDS_CHANGED: &str = "portolan_needs_changed_total";
+/// Whether a service of this process is ready by what it needs: 1 or 0. Labels: `service`.
+pub(crate) const NEEDS_READY: &str = "portolan_needs_ready";
 /// Times an instance was sent to the agent. Labels: `service`, `reason` (`new`, `missing`, `drift`).
 pub(crate) const REGISTRATIONS: &str = "portolan_registrations_total";
 /// Health reports sent for TTL checks. Labels: `service`, `outcome` (`ok` or the kind of error).

@@ -104,12 +104,10 @@ pub(crate) fn fit(needs: &Needs, meta: &BTreeMap<String, String>) -> Result<Vec<
         let what = format!("meta.{key}: this key is written from `needs`; leave one of them out");
         return Err(Error::config(what));
     }
-    if own.is_some() {
-        let pairs = meta.iter().map(|(key, value)| (Arc::from(&**key), Arc::from(&**value)));
-        if let Some(wrong) = decode(&pairs.collect()).unreadable.first() {
-            let what = format!("meta.{NEEDS_KEY}: {:?}: {}", &*wrong.text, wrong.why);
-            return Err(Error::config(what));
-        }
+    let declared = own.map(|_| decode(&meta_of(meta))).unwrap_or_default();
+    if let Some(wrong) = declared.unreadable.first() {
+        let what = format!("meta.{NEEDS_KEY}: {:?}: {}", &*wrong.text, wrong.why);
+        return Err(Error::config(what));
     }
     let pairs = encode(needs);
     let all = meta.len().saturating_add(pairs.len());
@@ -125,6 +123,15 @@ pub(crate) fn fit(needs: &Needs, meta: &BTreeMap<String, String>) -> Result<Vec<
         return Err(Error::config(what));
     }
     Ok(pairs)
+}
+
+/// The needs that meta declares, as far as they can be read.
+pub(crate) fn needs_in(meta: &BTreeMap<String, String>) -> Needs {
+    decode(&meta_of(meta)).needs.into_iter().collect()
+}
+
+fn meta_of(pairs: &BTreeMap<String, String>) -> Meta {
+    pairs.iter().map(|(key, value)| (Arc::from(&**key), Arc::from(&**value))).collect()
 }
 
 /// What an instance with this meta declares.

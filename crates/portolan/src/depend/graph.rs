@@ -302,6 +302,19 @@ impl Graph {
         false
     }
 
+    /// Whatever can be got to from `roots` by needs of any kind, and these themselves.
+    pub(crate) fn reach(&self, roots: &BTreeSet<ServiceAt>) -> BTreeSet<ServiceAt> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<&ServiceAt> = roots.iter().collect();
+        while let Some(at) = open.pop() {
+            if !reached.contains(at) {
+                reached.insert(at.clone());
+                open.extend(self.edges(at).iter().map(Edge::to));
+            }
+        }
+        reached
+    }
+
     /// The needs that are met now, and would not be without this instance: who has them, and what they would lack.
     #[must_use]
     pub fn lost_without(&self, at: &ServiceAt, gone: &Identity) -> Vec<(ServiceAt, Need, Lack)> {

@@ -74,6 +74,11 @@ pub struct Services {
 }
 
 impl Services {
+    /// The list, and what keeps it awake.
+    pub(super) fn into_parts(self) -> (CatalogReader, Arc<Consumer>) {
+        (self.reader, self._consumer)
+    }
+
     /// The newest list. No I/O, and no lock that a writer can hold.
     #[must_use]
     pub fn current(&self) -> Arc<Catalog> {

@@ -298,6 +298,15 @@ impl Registration {
         self.validate_checks()
     }
 
+    /// What it needs: as it was given, or as its meta declares it.
+    ///
+    /// # Errors
+    /// [`Kind::Config`](crate::Kind::Config): the declaration cannot be read, or does not fit.
+    pub(crate) fn needs_declared(&self) -> Result<Needs, Error> {
+        depend::fit(&self.needs, &self.meta)?;
+        Ok(if self.needs.is_empty() { depend::needs_in(&self.meta) } else { self.needs.clone() })
+    }
+
     /// What is allowed, but hardly meant.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let checks = self.checks.iter().enumerate();

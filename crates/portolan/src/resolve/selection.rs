@@ -319,7 +319,8 @@ fn parts_of_all(weights: &[u32], parts: &[SplitShare]) -> Vec<(Option<Arc<SplitP
     of_all
 }
 
-fn why_none(
+/// Why a service with this snapshot has none to pick, with those that are left out.
+pub(crate) fn why_none(
     snapshot: &Snapshot,
     left_out: &Arc<[LeftOut]>,
     wanted: Option<Arc<WantedVersion>>,

@@ -42,6 +42,15 @@ impl Lack {
     /// What `need` lacks where this is known of the service; `None` when it is met.
     #[must_use]
     pub fn of(need: &Need, known: Option<&Node>) -> Option<Self> {
+        Self::of_those(need, known, |one| one.status == Status::Passing)
+    }
+
+    /// The same where an instance need not be healthy: for a need within a cycle.
+    pub(crate) fn of_registered(need: &Need, known: Option<&Node>) -> Option<Self> {
+        Self::of_those(need, known, |_| true)
+    }
+
+    fn of_those(need: &Need, known: Option<&Node>, counts: impl Fn(&Known) -> bool) -> Option<Self> {
         let Some(node) = known else {
             return Some(Self::NotSeen);
         };
@@ -49,11 +58,11 @@ impl Lack {
         if all.is_empty() {
             return Some(Self::NotRegistered);
         }
-        let healthy: Vec<&Known> = all.iter().filter(|one| one.status == Status::Passing).collect();
+        let counted: Vec<&Known> = all.iter().filter(|one| counts(one)).collect();
         let fit = match need.requirement() {
-            None => healthy.len(),
+            None => counted.len(),
             Some(requirement) => {
-                let versions = healthy.iter().filter_map(|one| one.version.as_ref());
+                let versions = counted.iter().filter_map(|one| one.version.as_ref());
                 let asked = requirement.resolve(versions.clone());
                 versions.filter(|version| asked.as_ref().is_some_and(|asked| asked.matches(version))).count()
             }
@@ -63,7 +72,7 @@ impl Lack {
         }
         Some(Self::TooFew {
             known: all.len(),
-            healthy: healthy.len(),
+            healthy: node.healthy(),
             fit,
             least: need.least(),
             requirement: need.requirement().cloned(),
