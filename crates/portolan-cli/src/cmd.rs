@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 pub(crate) mod checks;
 pub(crate) mod demo;
+pub(crate) mod dependants;
 pub(crate) mod deps;
 pub(crate) mod discover;
 pub(crate) mod faults;

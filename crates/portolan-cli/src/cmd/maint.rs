@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use portolan::{Kind, Registry, ServiceId};
+use portolan::{Config, Kind, Registry, ServiceId, ServiceName};
 
-use super::ask;
+use super::{ask, dependants};
 use crate::{
     config::{RegistryArgs, Shell},
     exit::Exit,
@@ -56,9 +56,14 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
         return Ok(Exit::Fine);
     };
     let ids = std::slice::from_ref(id);
-    if ask(&registry, registry.registered(ids)).await?.is_empty() {
+    let held = ask(&registry, registry.registered(ids)).await?;
+    let Some(held) = held.first() else {
         shell.hint(&super::held_by_another(id, &registry));
         return Ok(Exit::No);
+    };
+    if args.state == State::On {
+        let discovery = args.registry.discovery(Config::default())?;
+        dependants::warn(&discovery, &ServiceName::new(&*held.name)?, id, shell).await;
     }
     match registry.maintenance(id, reason).await {
         // It left between two questions.

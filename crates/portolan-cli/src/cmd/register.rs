@@ -22,7 +22,7 @@ use portolan::{
 use tokio::time::Instant;
 
 use super::{
-    ask, explain,
+    ask, dependants, explain,
     instance::{CHECKS, InstanceArgs},
 };
 use crate::{
@@ -189,14 +189,16 @@ fn is_alive_elsewhere(ours: &Definition, held: &Registered) -> bool {
 }
 
 pub(crate) async fn deregister(args: DeregisterArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let registry = args.registry.open()?;
+    let discovery = args.registry.discovery(Config::default())?;
+    let registry = discovery.registry();
     let ids = [args.id];
     let held = ask(&registry, registry.registered(&ids)).await?;
     let [id] = &ids;
-    if held.is_empty() {
+    let Some(held) = held.first() else {
         shell.hint(&super::held_by_another(id, &registry));
         return Ok(Exit::No);
-    }
+    };
+    dependants::warn(&discovery, &ServiceName::new(&*held.name)?, id, shell).await;
     ask(&registry, registry.deregister(id)).await?;
     Ok(Exit::Fine)
 }

@@ -3,12 +3,13 @@
 //! In:  what `register` takes, and a command. Out: the command's exit code; the registry knows it while it lives.
 //!
 //! ```text
+//! wait for what it needs, registered in maintenance (with --needs)
 //! start the child -> register, and keep registered ---- the child ends -----------------> critical, deregistered
 //!                       \- SIGTERM, SIGINT -> drain: maintenance, gone from the list, settle
 //!                                               -> SIGTERM to the child, up to --drain -> SIGKILL -> deregistered
 //! ```
 //!
-//! Never: keeps the child from starting because the registry is down; registers a child that cannot be started; leaves
+//! Never: keeps the child from starting because the registry is down, unless there is something that it needs; registers a child that cannot be started; leaves
 //! the child running when it ends, unless it is killed itself; leaves the id behind, unless the registry is down: then
 //! deregister-after removes it.
 
@@ -17,14 +18,19 @@ use std::{pin::pin, time::Duration};
 use clap::Args as ClapArgs;
 use portolan::{
     Check, Config, Discovery, Error, Kind, Registration, RegistrationHandle, ServiceName, Status,
-    registry::Report, systemd::Systemd,
+    depend::{Readiness, ReadyConfig},
+    registry::Report,
+    systemd::Systemd,
 };
 use tokio::{
-    sync::OnceCell,
+    sync::{OnceCell, watch},
     time::{sleep, timeout},
 };
 
-use super::instance::{CHECKS, InstanceArgs};
+use super::{
+    dependants,
+    instance::{CHECKS, InstanceArgs},
+};
 use crate::{
     config::{RegistryArgs, Shell, duration},
     exit::{self, Exit},
@@ -32,9 +38,11 @@ use crate::{
 
 mod child;
 mod drain;
+mod needs;
 mod signals;
 
 use child::Child;
+use needs::Waited;
 use signals::{Signals, Told};
 
 /// How long the removal may take once the child has ended. The keeper has tried it several times by then.
@@ -50,12 +58,17 @@ const EXAMPLES: &str = "\
 Examples:
   portolan run --name web --port 8080 --check http:/health -- ./web --listen 8080
   portolan run --name worker --port 9000 --ttl 15s --drain 30s -- ./worker
+  portolan run --name web --port 8080 --needs 'db@^14,cache?' --needs-timeout 2m -- ./web
   portolan run --name web --port 8080 --wait-healthy --tag blue -- python3 -m http.server 8080
 
 Signals: SIGTERM and SIGINT drain and end: it goes into maintenance until it is gone from the list of the healthy,
 then --settle passes for those who still hold the old list, then the command gets SIGTERM, and after --drain SIGKILL.
 One more ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on. The command runs in a process group of its own,
 which SIGKILL is for; it gets no terminal to read from, and no NOTIFY_SOCKET: systemd (Type=notify) hears from us.
+
+With --needs the command is started when all is there that it requires: see `portolan deps --help`. Until then the instance
+is registered in maintenance, so that everybody sees that it comes; those that need each other in a circle need not be healthy
+for each other. What is missing and why is said on stderr. What is lost later is said too, and ends nothing.
 
 Without --check the registry hears from us that the command lives (--ttl), and its death is known at once.
 
@@ -83,6 +96,9 @@ pub(crate) struct Args {
     /// The pause between the moment it is gone from the list of the healthy and SIGTERM.
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s")]
     settle: Duration,
+    /// How long to wait for what --needs names; then it ends with 1, and the command is not started.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5m")]
+    needs_timeout: Duration,
     /// Say that it is ready, on stderr and to systemd, once the catalogue shows it as passing. Without it systemd hears so
     /// as soon as the command runs.
     #[arg(long)]
@@ -104,9 +120,16 @@ impl Args {
             None if checks.is_empty() => checks.push(Check::ttl(DEFAULT_TTL)),
             None => {}
         }
-        self.instance.registration(self.name.as_str(), self.port)
+        let registration = self.instance.registration(self.name.as_str(), self.port)?;
+        let waits = !self.instance.needs().is_empty();
+        Ok(if waits { registration.in_maintenance(WAITING) } else { registration })
     }
 }
+
+/// The note of the maintenance in which it waits.
+const WAITING: &str = "waits for what it needs";
+/// The code of what a signal ended before there was a command: that of SIGTERM.
+const ENDED: u8 = 143;
 
 /// How often, at least, the registry hears that the command lives, unless it is said.
 const DEFAULT_TTL: Duration = Duration::from_secs(15);
@@ -115,37 +138,37 @@ pub(crate) async fn run(mut args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     // All that can be wrong with the flags is wrong before the child exists.
     let registration = args.registration()?;
     let discovery = args.registry.discovery(Config::default())?;
-    let mut signals = Signals::listen()?;
-    let mut child = match Child::start(&args.command) {
-        Ok(child) => child,
-        Err(failed) => {
-            exit::say(&format!("error: {failed}"));
-            return Ok(Exit::Code(failed.code));
-        }
+    let readiness = match args.instance.needs().is_empty() {
+        true => None,
+        false => Some(discovery.readiness(&registration, ReadyConfig::default())?),
     };
+    let mut signals = Signals::listen()?;
     let systemd = Systemd::from_env().unwrap_or_else(|wrong| {
         exit::say(&format!("systemd is told nothing: {}", wrong.chain()));
         Systemd::default()
     });
-    discovery.feed_watchdog(&systemd);
-    if !args.wait_healthy {
-        told(systemd.ready());
-    }
-    let slot = OnceCell::new();
-    let ended = {
-        let healthy = args.wait_healthy.then_some(&systemd);
-        let mut kept = pin!(keep(&discovery, &registration, &slot, healthy, shell));
-        loop {
-            tokio::select! {
-                biased;
-                ended = child.ended() => break Some(ended),
-                told = signals.next() => match told {
-                    Told::End => break None,
-                    Told::PassOn(signal) => child.signal(signal),
-                },
-                // It goes on for as long as the child does.
-                () = &mut kept => {}
+    let (slot, go) = (OnceCell::new(), watch::Sender::new(readiness.is_none()));
+    let healthy = args.wait_healthy.then_some(&systemd);
+    let lived = {
+        let mut kept = pin!(keep(&discovery, &registration, &slot, go.subscribe(), healthy, shell));
+        match begin(&args, readiness.clone(), &mut signals, &mut kept, shell).await {
+            Err(exit) => Err(exit),
+            Ok(mut child) => {
+                let _former = go.send_replace(true);
+                discovery.feed_watchdog(&systemd);
+                if !args.wait_healthy {
+                    told(systemd.ready());
+                }
+                let ended = live(&mut child, readiness, &mut signals, &mut kept, shell).await;
+                Ok((child, ended))
             }
+        }
+    };
+    let (mut child, ended) = match lived {
+        Ok(lived) => lived,
+        Err(exit) => {
+            close(&discovery, &args, shell).await;
+            return Ok(exit);
         }
     };
     told(systemd.stopping());
@@ -157,9 +180,64 @@ pub(crate) async fn run(mut args: Args, shell: &Shell) -> anyhow::Result<Exit> {
                 died(&discovery, handle, &ended.to_string()).await;
             }
         }
-        None => stop(handle, &mut child, &mut signals, &args, shell).await,
+        None => stop(&discovery, handle, &mut child, &mut signals, &args, shell).await,
     }
-    // What was not removed yet, or is about to be registered, is removed now.
+    close(&discovery, &args, shell).await;
+    Ok(Exit::Code(child.ended().await.code()))
+}
+
+/// Starts the command, once all is there that it needs.
+async fn begin(
+    args: &Args,
+    readiness: Option<Readiness>,
+    signals: &mut Signals,
+    kept: &mut (impl Future<Output = ()> + Unpin),
+    shell: &Shell,
+) -> Result<Child, Exit> {
+    if let Some(readiness) = readiness {
+        match needs::wait(readiness, args.needs_timeout, signals, kept, shell).await {
+            Waited::Ready => {}
+            Waited::Late => return Err(Exit::No),
+            Waited::Ended => return Err(Exit::Code(ENDED)),
+        }
+    }
+    Child::start(&args.command).map_err(|failed| {
+        exit::say(&format!("error: {failed}"));
+        Exit::Code(failed.code)
+    })
+}
+
+/// How the command ended by itself; `None`: it is to be ended.
+async fn live(
+    child: &mut Child,
+    readiness: Option<Readiness>,
+    signals: &mut Signals,
+    kept: &mut (impl Future<Output = ()> + Unpin),
+    shell: &Shell,
+) -> Option<child::Ended> {
+    let mut follow = pin!(async {
+        match readiness {
+            Some(readiness) => needs::follow(readiness, shell).await,
+            None => std::future::pending().await,
+        }
+    });
+    loop {
+        tokio::select! {
+            biased;
+            ended = child.ended() => return Some(ended),
+            told = signals.next() => match told {
+                Told::End => return None,
+                Told::PassOn(signal) => child.signal(signal),
+            },
+            () = &mut follow => {}
+            // It goes on for as long as the child does.
+            () = &mut *kept => {}
+        }
+    }
+}
+
+/// What was not removed yet, or is about to be registered, is removed now.
+async fn close(discovery: &Discovery, args: &Args, shell: &Shell) {
     if let Err(late) = discovery.close(REMOVAL).await {
         shell.hint(&format!(
             "{}: {}; what is left of it is removed after --deregister-after",
@@ -167,7 +245,6 @@ pub(crate) async fn run(mut args: Args, shell: &Shell) -> anyhow::Result<Exit> {
             late.chain()
         ));
     }
-    Ok(Exit::Code(child.ended().await.code()))
 }
 
 /// A word to systemd that did not arrive is no reason to end.
@@ -177,12 +254,13 @@ fn told(outcome: Result<(), Error>) {
     }
 }
 
-/// Registers, and says so; with `healthy`, tells that it is ready once the catalogue shows it as passing. Returns never,
+/// Registers, and says so; puts it into service once `go` says so, where it waits for that; with `healthy`, tells that it is ready once the catalogue shows it as passing. Returns never,
 /// for the library keeps the registration from then on.
 async fn keep(
     discovery: &Discovery,
     registration: &Registration,
     slot: &OnceCell<RegistrationHandle>,
+    mut go: watch::Receiver<bool>,
     healthy: Option<&Systemd>,
     shell: &Shell,
 ) {
@@ -195,6 +273,10 @@ async fn keep(
             sleep(RESTS[1]).await;
         }
         shell.hint(&format!("{id}: registered"));
+        let started = go.wait_for(|go| *go).await.is_ok();
+        if started {
+            handle.announce();
+        }
         if let Some(systemd) = healthy {
             while let Err(error) = handle.wait_healthy(FOREVER).await {
                 exit::say(&format!("{id}: not passing yet: {}", error.chain()));
@@ -244,6 +326,7 @@ async fn died(discovery: &Discovery, handle: RegistrationHandle, how: &str) {
 
 /// Drains, and ends the child.
 async fn stop(
+    discovery: &Discovery,
     handle: Option<RegistrationHandle>,
     child: &mut Child,
     signals: &mut Signals,
@@ -255,7 +338,10 @@ async fn stop(
     let mut drained = pin!(async move {
         let in_flight = end.asked_to(drain);
         match handle {
-            Some(handle) => drain::drain(handle, args.settle, drain, in_flight, shell).await,
+            Some(handle) => {
+                dependants::warn(discovery, &args.name, handle.id(), shell).await;
+                drain::drain(handle, args.settle, drain, in_flight, shell).await;
+            }
             None => in_flight.await,
         }
     });
