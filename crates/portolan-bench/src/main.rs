@@ -17,6 +17,7 @@ use clap::Parser;
 
 mod answer;
 mod body;
+mod dependencies;
 mod fixture;
 mod handle;
 mod limits;
@@ -79,6 +80,12 @@ fn main() -> anyhow::Result<()> {
         let table = table::rows(&fixture, if options.quick { 4 } else { 40 })?;
         println!("{}", report::plain_table(&title, &table));
         rows.extend(table);
+    }
+    let title = format!("a graph of {} services", dependencies::SERVICES);
+    if options.filter.as_ref().is_none_or(|text| title.contains(text)) {
+        let graph = dependencies::rows(if options.quick { 4 } else { 200 })?;
+        println!("{}", report::plain_table(&title, &graph));
+        rows.extend(graph);
     }
     println!("{}", report::verdict(&rows));
     if let Some(path) = &options.json {

@@ -33,14 +33,15 @@ Examples:
   portolan deps --dot | dot -Tsvg > deps.svg
   portolan deps --json | jq '.unmet[] | {service, need, lack}'
 
-A service declares its needs in meta, under portolan-needs (and -2, -3, … where they are long): as a library's user, with
-`portolan run --needs` or `register --needs`, or in a definition file: \"meta\": {\"portolan-needs\": \"db@^14; cache?\"}
+A service declares its needs in meta, under portolan-needs (and -2, -3, … where they are long): by the library, by
+`portolan run --needs` or `register --needs`, or in a definition file of Consul's, which knows no field for it:
+  \"meta\": {\"portolan-needs\": \"db@^14; cache?\"}
 
-A need is written [DATACENTER/]SERVICE[@REQUIREMENT] and marks: `:N` at least N healthy instances, `?` optional, `!` at the
-start only. Several are parted by commas or semicolons.
+A need is written [DATACENTER/]SERVICE[@REQUIREMENT] and marks: `:N` at least N healthy instances, `?` optional, `!`
+at the start only. Several are parted by commas or semicolons.
 
---check ends with 1 when a required need is not met, when versions conflict, when required needs form a cycle, or when a
-declaration cannot be read.";
+--check ends with 1 when a required need is not met, when versions conflict, when required needs form a cycle, or when
+a declaration cannot be read.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]

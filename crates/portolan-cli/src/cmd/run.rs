@@ -66,9 +66,10 @@ then --settle passes for those who still hold the old list, then the command get
 One more ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 are passed on. The command runs in a process group of its own,
 which SIGKILL is for; it gets no terminal to read from, and no NOTIFY_SOCKET: systemd (Type=notify) hears from us.
 
-With --needs the command is started when all is there that it requires: see `portolan deps --help`. Until then the instance
-is registered in maintenance, so that everybody sees that it comes; those that need each other in a circle need not be healthy
-for each other. What is missing and why is said on stderr. What is lost later is said too, and ends nothing.
+With --needs the command is started when all is there that it requires: see `portolan deps --help`. Until then the
+instance is registered in maintenance, so that everybody sees that it comes; those that need each other in a circle
+need not be healthy for each other. What is missing and why is said on stderr; what is lost later too, and that ends
+nothing.
 
 Without --check the registry hears from us that the command lives (--ttl), and its death is known at once.
 

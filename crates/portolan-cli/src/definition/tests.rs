@@ -263,6 +263,10 @@ fn what_is_wrong_with_a_service_is_named_by_its_path_in_the_file() {
         (r#""name": "a", "tags": [""]"#, "service: tags[0]: "),
         (r#""name": "a", "meta": {"k": 1}"#, "service.meta.k: 1 is not a text"),
         (r#""name": "a", "meta": {"a.b": "1"}"#, "service: meta: the key \"a.b\""),
+        (
+            r#""name": "a", "meta": {"portolan-needs": "db, x@^^1"}"#,
+            "service: meta.portolan-needs: \"x@^^1\": needs[1], character 4: ",
+        ),
         (r#""name": "a", "weights": {"passing": 0}"#, "service: weights.passing: 0"),
         (r#""name": "a", "weights": {"pasing": 1}"#, "service.weights.pasing: it is no key of weights"),
         (r#""name": "a", "connect": {"native": true}"#, "service.connect: Portolan is no service mesh"),

@@ -7,6 +7,7 @@ use crate::{
     Config,
     depend::{OnLoss, Stage},
     model::Status,
+    register::{HealthConfig, HealthEndpoint, Probe},
     registry::{Registry as _, memory::Memory},
     resolve::NoInstance,
 };
@@ -173,6 +174,30 @@ async fn a_dependency_that_flaps_for_a_minute_is_not_seen_and_one_that_stays_awa
     assert_eq!(changes.met.len(), 1, "met again, and held until 30 s are over");
     readiness.ready(MINUTE).await.unwrap();
     assert!((40..=43).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_health_endpoint_fails_until_all_is_there_and_stays_open_when_something_is_lost() {
+    let memory = Memory::new();
+    let discovery = discovery(&memory);
+    for (on_loss, after_loss) in [(OnLoss::FailOpen, 200), (OnLoss::FailClosed, 503)] {
+        let config = ReadyConfig::default().on_loss(on_loss);
+        let readiness = discovery.readiness(&needing("web", "db"), config).unwrap();
+        let probe = Probe::needs("needs", &readiness);
+        let health = HealthEndpoint::open(HealthConfig::default().probe(probe)).unwrap();
+        let code = async |path| health.respond("GET", path, None).await.code;
+        tokio::time::sleep(SECOND).await;
+        let answer = health.respond("GET", "/readyz", None).await;
+        assert_eq!((answer.code, code("/livez").await), (503, 200), "a restart would not mend it");
+        assert!(answer.body.contains("needs: fail, db: "), "{}", answer.body);
+        let db = discovery.register(needing("db", "")).await.unwrap();
+        readiness.ready(MINUTE).await.unwrap();
+        assert_eq!((code("/readyz").await, code("/health").await), (200, 200));
+        db.close().await.unwrap();
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(code("/readyz").await, after_loss);
+        assert_ne!(readiness.state().missing().count(), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]

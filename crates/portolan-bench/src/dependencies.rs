@@ -1,0 +1,82 @@
+//! The graph of dependencies: what it costs to follow one change, beside building all of it anew.
+//!
+//! In:  services that need each other. Out: rows. The change is of one instance's health, and of one declaration.
+//!
+//! Never: lets both ways come to different graphs.
+#![expect(clippy::disallowed_methods, reason = "to measure time is what this file is for")]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use portolan::{
+    Identity, Instance, Status,
+    depend::{Graph, ServiceAt},
+};
+
+use crate::report::Row;
+
+/// How many services there are.
+pub(crate) const SERVICES: usize = 1_000;
+/// How many of the others each needs.
+const NEEDS: usize = 5;
+/// How many instances each has.
+const INSTANCES: usize = 3;
+
+type Service = (ServiceAt, Vec<Arc<Instance>>);
+
+/// A service with its needs: of services after it, in no order, so that there is no cycle.
+fn service(number: usize, shift: usize, status: Status) -> anyhow::Result<Service> {
+    let after = SERVICES.saturating_sub(number).saturating_sub(1);
+    let need = |place: usize| {
+        let step = (place.saturating_mul(131).saturating_add(shift)).checked_rem(after)?;
+        Some(format!("s{}@^1", number.saturating_add(step).saturating_add(1)))
+    };
+    let needs = (1..=NEEDS).filter_map(need).collect::<Vec<_>>().join("; ");
+    let instance = |place: usize| {
+        let identity = Identity::new("dc1", &format!("node-{place}"), &format!("s{number}-{place}"));
+        let one = Instance::new(identity, &format!("s{number}"), "10.0.0.1", 80);
+        let mut one = one.with_meta([("portolan-needs", &*needs), ("version", "1.4.2"), ("zone", "a")]);
+        one.status = status;
+        Arc::new(one)
+    };
+    Ok((format!("s{number}").parse()?, (0..INSTANCES).map(instance).collect()))
+}
+
+fn of(services: &[Service]) -> Graph {
+    Graph::of(Some("dc1"), services.iter().map(|(at, all)| (at.clone(), &**all)))
+}
+
+/// The least of so many rounds.
+pub(crate) fn rows(rounds: usize) -> anyhow::Result<Vec<Row>> {
+    let mut services =
+        (0..SERVICES).map(|n| service(n, 0, Status::Passing)).collect::<Result<Vec<_>, _>>()?;
+    let mut graph = of(&services);
+    let [mut anew, mut health, mut declaration] = [Duration::MAX; 3];
+    for round in 1..=rounds {
+        let number = round.saturating_mul(37).checked_rem(SERVICES).unwrap_or_default();
+        let sick = service(number, 0, Status::Critical)?;
+        let other = service(number, round, Status::Passing)?;
+        for (changed, least) in [(sick, &mut health), (other, &mut declaration)] {
+            let from = Instant::now();
+            graph = graph.with(&changed.0, Some(&changed.1));
+            *least = from.elapsed().min(*least);
+            if let Some(place) = services.get_mut(number) {
+                *place = changed;
+            }
+            let from = Instant::now();
+            let again = of(&services);
+            anew = from.elapsed().min(anew);
+            ensure!(again == graph, "the graph after a change is not the one built anew");
+        }
+    }
+    let us = |time: Duration| time.as_secs_f64() * 1e6;
+    let row = |what: &str, time: Duration| {
+        let name =
+            format!("{what}, of {SERVICES} services with {NEEDS} needs and {INSTANCES} instances each");
+        Row::beside_one(name, us(time), "us", "limit: all built anew", us(anew), None)
+    };
+    Ok(vec![row("one instance's health changes", health), row("one service's needs change", declaration)])
+}
