@@ -76,6 +76,17 @@ async fn any_declaration_of_needs_survives_in_the_same_process() -> suite::Outco
 }
 
 #[tokio::test]
+async fn the_graph_of_dependencies_is_followed_over_http() -> suite::Outcome {
+    let (config, _server) = server().await?;
+    needs::the_graph_is_followed(Arc::new(Consul::new(config))).await
+}
+
+#[tokio::test]
+async fn the_graph_of_dependencies_is_followed_in_the_same_process() -> suite::Outcome {
+    needs::the_graph_is_followed(Arc::new(Embedded::start(ServerConfig::default())?)).await
+}
+
+#[tokio::test]
 async fn external_nodes_are_kept_over_http() -> suite::Outcome {
     let (config, _server) = server().await?;
     external::external_nodes_are_kept(Arc::new(Consul::new(config))).await

@@ -68,6 +68,12 @@ async fn any_declaration_of_needs_survives() -> suite::Outcome {
 }
 
 #[tokio::test]
+async fn the_graph_of_dependencies_is_followed() -> suite::Outcome {
+    let agent = support::Agent::start().await?;
+    needs::the_graph_is_followed(Arc::new(Consul::new(agent.plain()?))).await
+}
+
+#[tokio::test]
 async fn external_nodes_are_kept() -> suite::Outcome {
     let agent = support::Agent::start().await?;
     external::external_nodes_are_kept(Arc::new(Consul::new(agent.plain()?))).await

@@ -2,11 +2,11 @@
 //!
 //! In:  a registry that nobody else writes to. Out: the first declaration that was not read as it was written.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use portolan::{
-    Registration, Registry, ServiceName,
-    depend::{Graph, Need, Needs, ServiceAt, decode, encode},
+    Config, Discovery, Registration, Registry, ServiceName,
+    depend::{Graph, Lack, Need, Needs, ServiceAt, decode, encode},
     registry::{Definition, ServiceQuery},
 };
 use proptest::{
@@ -17,6 +17,8 @@ use proptest::{
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// How long anything may take that should take moments.
+const DEADLINE: Duration = Duration::from_secs(30);
 /// How many declarations are written.
 const DECLARATIONS: usize = 24;
 
@@ -38,6 +40,33 @@ fn any_needs() -> impl Strategy<Value = Needs> {
         },
     );
     proptest::collection::vec(need, 0..120).prop_map(|all| all.into_iter().collect())
+}
+
+/// The graph is followed: what comes is in it, what goes is missed, and it is the one that is read at once.
+pub(crate) async fn the_graph_is_followed(registry: Arc<dyn Registry>) -> Result<(), Failure> {
+    let discovery = Discovery::with_registry(Arc::clone(&registry), Config::default());
+    let graph = discovery.dependencies().await?;
+    let service = |name: &str| name.parse::<ServiceAt>();
+    let (web, db) = (service("followed-web")?, service("followed-db")?);
+    let definition = |at: &ServiceAt, pairs: &[(&str, &str)]| -> Result<Definition, Failure> {
+        let id = format!("{at}-1").parse()?;
+        let mut definition = Definition::new(id, at.service().clone(), "127.0.0.1", 8080);
+        definition.meta = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Ok(definition)
+    };
+    let lacks =
+        |graph: &Graph| graph.unmet().find(|(from, _)| **from == web).map(|(_, one)| one.lack.clone());
+    registry.register(&definition(&web, &[("portolan-needs", "followed-db@^14")])?).await?;
+    graph.wait_until(|graph| lacks(graph) == Some(Lack::NotRegistered), DEADLINE).await?;
+    let database = definition(&db, &[("version", "14.2.0")])?;
+    registry.register(&database).await?;
+    let there = |graph: &Graph| !graph.edges(&web).is_empty() && lacks(graph).is_none();
+    graph.wait_until(there, DEADLINE).await?;
+    let read = discovery.read_dependencies(DEADLINE).await?;
+    graph.wait_until(|graph| *graph == read, DEADLINE).await?;
+    registry.deregister(&database.id).await?;
+    graph.wait_until(|graph| lacks(graph) == Some(Lack::NotRegistered), DEADLINE).await?;
+    Ok(discovery.close(DEADLINE).await?)
 }
 
 /// Any declaration survives: written by one, kept by the registry, read by another.
