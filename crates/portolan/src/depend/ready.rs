@@ -153,6 +153,10 @@ impl Subject {
     /// everybody waits for everybody, and would do so for ever.
     fn lacks(&self, graph: &Graph) -> Vec<Option<Lack>> {
         let lack = |(need, to): &(Need, ServiceAt)| {
+            // By its name our own datacentre is another one, until it is known to be ours.
+            let here = ServiceAt::here(to.service().clone());
+            let named = to.datacenter().is_some() && to.datacenter().map(AsRef::as_ref) == graph.home();
+            let to = if named && graph.node(&here).is_some() { &here } else { to };
             let cycle = need.is_required() && (*to == self.me || graph.leads(to, &self.me));
             let node = graph.node(to);
             if cycle { Lack::of_registered(need, node) } else { Lack::of(need, node) }

@@ -150,7 +150,9 @@ impl Discovery {
         let needs: Arc<[(Need, ServiceAt)]> = needs.into_iter().map(to).collect();
         let roots: BTreeSet<ServiceAt> = needs.iter().map(|(_, to)| to.clone()).collect();
         let me = ServiceAt::here(ServiceName::new(&registration.name)?);
-        let (graph, stop) = self.follow_graph(Roots::These(roots.clone()));
+        // Its own instances tell which datacentre this is, and what they declare.
+        let all = roots.iter().cloned().chain([me.clone()]).collect();
+        let (graph, stop) = self.follow_graph(Roots::These(all));
         let open = self.open();
         let views = roots.into_iter().filter_map(|at| Some((at.clone(), open(&at).ok()?))).collect();
         let subject = Subject { me, needs, config, views: Arc::new(views) };
