@@ -229,8 +229,9 @@ impl FromStr for Requirement {
             let shown = text.chars().take(64).collect();
             Err(RequirementError { text: shown, place, problem: problem.to_owned() })
         };
-        if text.len() > LONGEST {
-            return wrong(0, &format!("it has {} bytes; {LONGEST} are allowed", text.len()));
+        let too_long = |bytes: usize| wrong(0, &format!("it has {bytes} bytes; {LONGEST} are allowed"));
+        if text.len() > LONGEST.saturating_add(PRE.len()) {
+            return too_long(text.len());
         }
         let (body, also) = match text.trim_end().strip_suffix(PRE) {
             Some(body) => (body, true),
@@ -241,7 +242,11 @@ impl FromStr for Requirement {
             "latest" => Wanted::Latest,
             "latest-minor" => Wanted::LatestMinor,
             _ => match VersionReq::parse(body) {
-                Ok(range) => Wanted::Range(range),
+                // As it is shown, with an operator before each: what is shown must read again.
+                Ok(range) => match range.to_string().len() {
+                    long if long > LONGEST => return too_long(long),
+                    _ => Wanted::Range(range),
+                },
                 Err(problem) => return wrong(place(body), &problem.to_string()),
             },
         };
