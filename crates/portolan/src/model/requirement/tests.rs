@@ -95,7 +95,7 @@ fn what_is_wrong_is_quoted_and_pointed_at() {
 
 #[test]
 fn one_that_is_shown_longer_than_it_was_written_is_refused_unless_it_reads_again() {
-    let of = |count: usize| vec!["1.0.0"; 25].join(",") + &",1.2.3-".to_owned() + &"a".repeat(count);
+    let of = |count: usize| format!("{},1.2.3-{}", ["1.0.0"; 25].join(","), "a".repeat(count));
     let mut read = 0;
     for count in 1..120 {
         if let Ok(one) = of(count).parse::<Requirement>() {
