@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::DuplexStream;
+
 use super::*;
 use crate::{Config, Discovery, registry::static_list::StaticList, resolve::GaveUp};
 
@@ -52,6 +57,67 @@ fn an_error_counts_by_its_causes_and_is_broken_where_none_is_known() {
     }
     let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
     assert_eq!(blame(&refused), Blame::Instance(FailureKind::Broken), "our own refusal is not the peer's");
+}
+
+/// What a client meets whose peer, a server over this end, does so.
+async fn met(peer: impl AsyncFnOnce(&mut h2::server::Connection<DuplexStream, Bytes>)) -> h2::Error {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let server = async {
+        let mut server = h2::server::handshake(theirs).await.unwrap();
+        peer(&mut server).await;
+        while server.accept().await.is_some() {}
+        std::future::pending::<()>().await;
+    };
+    let client = async {
+        let (mut client, connection) = h2::client::handshake(ours).await.unwrap();
+        let (response, _) = client.send_request(http::Request::new(()), true).unwrap();
+        let (error, _) = tokio::join!(response, connection);
+        error.unwrap_err()
+    };
+    tokio::select! {
+        error = client => error,
+        () = server => unreachable!("it goes on"),
+    }
+}
+
+async fn reset(reason: h2::Reason) -> h2::Error {
+    let peer = async |server: &mut h2::server::Connection<_, _>| {
+        let (_, mut respond) = server.accept().await.unwrap().unwrap();
+        respond.send_reset(reason);
+        server.graceful_shutdown();
+    };
+    met(peer).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_peer_says_that_it_did_not_process_was_not_sent() {
+    let blamed = |error: h2::Error| blame(&error);
+    let (not_sent, sent) = (Blame::Instance(FailureKind::Connect), Blame::Instance(FailureKind::Broken));
+    assert_eq!(blamed(reset(h2::Reason::REFUSED_STREAM).await), not_sent);
+    assert_eq!(blamed(reset(h2::Reason::INTERNAL_ERROR).await), sent);
+    let leave = async |reason| {
+        met(async |server: &mut h2::server::Connection<_, _>| server.abrupt_shutdown(reason)).await
+    };
+    assert_eq!(blamed(leave(h2::Reason::NO_ERROR).await), not_sent, "it is past the last that was taken");
+    assert_eq!(blamed(leave(h2::Reason::ENHANCE_YOUR_CALM).await), sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hyper_says_whether_a_request_waited_still_and_whether_a_peer_is_silent() {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
+    drop(connection);
+    let error = sender.send_request(http::Request::new(Empty::<Bytes>::new())).await.unwrap_err();
+    assert_eq!(blame(&error), Blame::Instance(FailureKind::Connect), "{error:?}");
+    drop(theirs);
+
+    let (ours, _silent) = tokio::io::duplex(4096);
+    let mut http2 = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+    let second = std::time::Duration::from_secs(1);
+    http2.timer(TokioTimer::new()).keep_alive_interval(second).keep_alive_while_idle(true);
+    let (_sender, connection) = http2.handshake::<_, Empty<Bytes>>(TokioIo::new(ours)).await.unwrap();
+    let error = connection.await.unwrap_err();
+    assert_eq!(blame(&error), Blame::Instance(FailureKind::Timeout), "{error:?}");
 }
 
 #[test]
