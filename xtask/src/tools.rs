@@ -1,4 +1,4 @@
-//! The tools that Cargo does not bring: built once into the target directory, at a pinned version.
+//! The tools that Cargo does not bring: made once in the target directory, at a pinned version.
 //!
 //! In:  a [`Tool`]. Out: the path of its binary.
 //!
@@ -48,4 +48,29 @@ impl Tool {
             .with_context(|| format!("{name} {version} could not be built"))?;
         Ok(binary)
     }
+}
+
+/// What others register with, beside Consul's own command.
+const PY_CONSUL: &str = "py-consul==1.8.0";
+
+/// A Python that has py-consul, in an environment of its own; makes it first when it is not there.
+///
+/// # Errors
+/// When there is no Python 3 with `venv`, or the package cannot be had.
+pub(crate) fn python(project: &Project) -> Result<PathBuf> {
+    let root = project.target.join("tools").join(PY_CONSUL);
+    let (python, done) = (root.join("bin/python"), root.join("done"));
+    if done.is_file() {
+        return Ok(python);
+    }
+    let missing = "is there a Python 3 with venv? Debian: apt-get install python3-venv";
+    project.run("python3").words("-m venv --clear").word(&root).run().context(missing)?;
+    project
+        .run(&python)
+        .words("-m pip install --quiet --disable-pip-version-check")
+        .word(PY_CONSUL)
+        .run()
+        .with_context(|| format!("{PY_CONSUL} could not be had"))?;
+    std::fs::write(&done, "").with_context(|| done.display().to_string())?;
+    Ok(python)
 }

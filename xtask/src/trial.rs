@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::{
     Ending, consul,
     project::{BENCH, Project},
+    tools,
 };
 
 /// `cargo xtask trial`.
@@ -22,9 +23,18 @@ pub(crate) fn command(project: &Project, words: &[&str]) -> Result<Ending> {
     project.cargo("build --release -p portolan-cli").run()?;
     let mut run =
         project.cargo(&format!("run --release -p {BENCH} --bin trial -- --consul")).word(&consul.path);
+    if needs_python(words) {
+        run = run.word("--python").word(tools::python(project)?);
+    }
     for word in words {
         run = run.word(*word);
     }
     run.run()?;
     Ok(Ending::Well)
+}
+
+/// Whether the trial that registers by py-consul is among them: named, or not left out by another name.
+fn needs_python(words: &[&str]) -> bool {
+    let named: Vec<&&str> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    !words.contains(&"--list") && (named.is_empty() || named.contains(&&"others"))
 }

@@ -28,6 +28,7 @@ mod killed;
 mod link;
 mod many;
 mod node;
+mod others;
 mod outage;
 mod promises;
 mod rolling;
@@ -66,6 +67,7 @@ const TRIALS: &[(&str, &str)] = &[
         "versions",
         "2.0 beside 1.4 under 500 requests a second: a tenth of them, all, and back; shares, failures, time to effect",
     ),
+    ("others", "instances registered by py-consul and by Consul's command: found by their version"),
     ("beats", "ten thousand TTL registrations of one process: processor time, and no check expires"),
     ("checks", "ten thousand HTTP checks each ten seconds: processor time, and none is late"),
     ("churn", "an hour of churn in simulated time: memory and tasks"),
@@ -85,6 +87,9 @@ struct Args {
     /// The Consul binary.
     #[arg(long, value_name = "FILE")]
     consul: Option<PathBuf>,
+    /// A Python that has py-consul: for the trial `others`.
+    #[arg(long, value_name = "FILE")]
+    python: Option<PathBuf>,
     /// The command `portolan`. Default: the one beside this program.
     #[arg(long, value_name = "FILE")]
     command: Option<PathBuf>,
@@ -112,6 +117,7 @@ struct Args {
 #[derive(Clone, Debug)]
 struct Setting {
     consul: Option<PathBuf>,
+    python: Option<PathBuf>,
     command: Option<PathBuf>,
     short: bool,
     row: Option<String>,
@@ -132,6 +138,16 @@ impl Setting {
         let missing =
             || anyhow::anyhow!("--consul: no binary was named; give one, or run `cargo xtask trial`");
         self.consul.as_ref().ok_or_else(missing)
+    }
+
+    /// The Python to use.
+    fn python(&self) -> anyhow::Result<&PathBuf> {
+        let missing = || {
+            anyhow::anyhow!(
+                "--python: none was named; give one that has py-consul, or run `cargo xtask trial`"
+            )
+        };
+        self.python.as_ref().ok_or_else(missing)
     }
 
     /// Whether the row of this name is wanted.
@@ -191,6 +207,7 @@ fn trials(args: &Args) -> anyhow::Result<bool> {
     down::count_lines();
     let setting = Setting {
         consul: args.consul.clone(),
+        python: args.python.clone(),
         command: args.command.clone(),
         short: args.short,
         row: args.row.clone(),
@@ -235,6 +252,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "rolling" => rolling::trial(&setting).await,
         "adapters" => adapters::trial(&setting).await,
         "versions" => versions::trial(&setting).await,
+        "others" => others::trial(&setting).await,
         "cluster" => cluster::trial(&setting).await,
         other => bail!("{other} is in the list, and nowhere else"),
     }
