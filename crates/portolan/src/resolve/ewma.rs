@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// After this long without news a third of what was known is left: Finagle's default.
 const MEMORY_MS: f32 = 10_000.0;
-/// What one request costs of which nothing is known while another to the same instance is under way: one tries, the
+/// What one request costs of which nothing is known, for each other to the same instance that is under way: one tries, the
 /// others wait for what it learns. In nanoseconds: far above what any request takes.
 const UNKNOWN: f32 = 1e12;
 /// A failure counts as so many times what a request costs at present.
@@ -48,7 +48,7 @@ impl Cost {
         let known = self.nanos * self.kept(now);
         let waiting = in_flight as f32;
         // Below a nanosecond nothing is left of what was known.
-        if known < 1.0 && in_flight > 0 { UNKNOWN + waiting } else { known * (waiting + 1.0) }
+        if known < 1.0 && in_flight > 0 { UNKNOWN * waiting } else { known * (waiting + 1.0) }
     }
 
     /// After a request that took so long.
@@ -146,7 +146,9 @@ mod tests {
         assert!(
             fresh().with_in_flight(1, 0) > fresh().took(Duration::from_secs(100), 0).with_in_flight(0, 0)
         );
-        assert!(fresh().with_in_flight(2, 0) >= fresh().with_in_flight(1, 0));
+        assert!(fresh().with_in_flight(2, 0) > fresh().with_in_flight(1, 0), "fewer wait at the other");
+        let least = fresh().took(Duration::from_nanos(1), 0);
+        assert_eq!(next(least, 1, 0), 2, "a nanosecond is known");
     }
 
     #[test]
@@ -168,6 +170,8 @@ mod tests {
         let one = fresh().took(10 * MS, 0);
         assert_eq!(one.took_at_least(MS, 5_000), one);
         assert_eq!(next(one.took_at_least(Duration::from_secs(1), 5_000), 0, 5_000), 1_000_000_000);
+        let later = one.took_at_least(6 * MS, 10_000);
+        assert_eq!(next(later, 0, 10_000), 6_000_000, "of 10 ms less is left by then");
     }
 
     proptest! {
