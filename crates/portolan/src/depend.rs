@@ -5,17 +5,17 @@
 //!
 //! Never: stops at a declaration that cannot be read.
 
-mod declare;
 mod follow;
 mod graph;
-mod need;
+mod probe;
 mod ready;
 
-pub use declare::{Declared, NEEDS_KEY, UnreadableNeed, decode, encode};
-pub(crate) use declare::{fit, needs_in};
+pub use crate::model::{
+    Declared, Importance, Lasts, NEEDS_KEY, Need, Needs, UnreadableNeed,
+    declare::{decode, encode},
+};
 pub(crate) use follow::{Open, Roots, follow};
 pub use graph::{Conflict, Edge, Graph, Known, Lack, Node, ServiceAt, Side, Unmet, UnreadableEdge};
-pub use need::{Importance, Lasts, Need, Needs};
 pub use ready::{NeedState, OnLoss, Readiness, ReadyChanges, ReadyConfig, ReadyState, Stage};
 pub(crate) use ready::{Subject, keep_ready};
 

@@ -11,12 +11,16 @@ use std::{fmt, sync::Arc};
 
 use crate::error::{Error, Kind};
 
+pub(crate) mod declare;
 mod meta;
+mod need;
 mod requirement;
 mod split;
 mod version;
 
+pub use declare::{Declared, NEEDS_KEY, UnreadableNeed};
 pub use meta::Meta;
+pub use need::{Importance, Lasts, Need, Needs};
 pub use requirement::{Requirement, RequirementError};
 pub use split::{Split, SplitPart};
 pub(crate) use version::version;

@@ -21,11 +21,11 @@ pub(super) const MODULES: &[(&str, &[&str])] = &[
     ("overrides", &["snapshot", "watched"]),
     ("splits", &["watched"]),
     ("resolve", &["sync", "overrides", "splits"]),
-    ("depend", &["resolve"]),
+    ("depend", &["resolve", "register"]),
     ("integrate", &["discovery"]),
-    ("register", &["guard", "depend"]),
+    ("register", &["guard"]),
     ("systemd", &[]),
-    ("discovery", &["depend", "register", "cache", "systemd"]),
+    ("discovery", &["depend", "cache", "systemd"]),
 ];
 
 /// A trait object that only some modules may hold, so that the others go through one of them.

@@ -20,10 +20,9 @@ use std::{
     sync::Arc,
 };
 
-use super::need::Need;
 use crate::{
     error::Error,
-    model::{Identity, Instance, ServiceName},
+    model::{Identity, Instance, Need, ServiceName},
 };
 
 mod node;

@@ -12,12 +12,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{
-    graph::{Graph, Lack, ServiceAt},
-    need::Need,
-};
+use super::graph::{Graph, Lack, ServiceAt};
 use crate::{
     error::{Error, Kind},
+    model::Need,
     resolve::why_none,
     snapshot::{Latest, Reader, Writer},
     telemetry,

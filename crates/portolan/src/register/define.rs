@@ -15,9 +15,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::spec::Registration;
 use crate::{
     check::{Check, LEAST_DEREGISTER_AFTER},
-    depend,
     error::Error,
-    model::{CheckId, Instance, ServiceId, ServiceName},
+    model::{CheckId, Instance, ServiceId, ServiceName, declare},
     registry::{CheckDefinition, Definition},
 };
 
@@ -79,7 +78,7 @@ pub(crate) fn define(spec: &Registration, id: ServiceId, address: &str) -> Resul
     let mut definition = Definition::new(id, ServiceName::new(&spec.name)?, address, spec.port);
     definition.tags.clone_from(&spec.tags);
     definition.meta.clone_from(&spec.meta);
-    definition.meta.extend(depend::fit(&spec.needs, &spec.meta)?);
+    definition.meta.extend(declare::fit(&spec.needs, &spec.meta)?);
     definition.weights = spec.weights;
     definition.enable_tag_override = spec.enable_tag_override;
     definition.maintenance.clone_from(&spec.maintenance);

@@ -19,9 +19,8 @@ use std::{
 
 use crate::{
     check::{Check, DEFAULT_TTL},
-    depend::{self, Need, Needs},
     error::Error,
-    model::{ServiceId, ServiceName, Weights},
+    model::{Need, Needs, ServiceId, ServiceName, Weights, declare},
 };
 
 /// How many pairs `meta` may hold. Consul: agent/structs/structs.go `metaMaxKeyPairs`.
@@ -285,7 +284,7 @@ impl Registration {
         self.address.validate_as("address")?;
         validate_tags("tags", &self.tags)?;
         validate_meta("meta", &self.meta)?;
-        depend::fit(&self.needs, &self.meta)?;
+        declare::fit(&self.needs, &self.meta)?;
         for (tag, (address, _)) in &self.tagged_addresses {
             if tag.is_empty() || tag.contains(char::is_control) || address.contains(char::is_control) {
                 let what = format!(
@@ -303,8 +302,8 @@ impl Registration {
     /// # Errors
     /// [`Kind::Config`](crate::Kind::Config): the declaration cannot be read, or does not fit.
     pub(crate) fn needs_declared(&self) -> Result<Needs, Error> {
-        depend::fit(&self.needs, &self.meta)?;
-        Ok(if self.needs.is_empty() { depend::needs_in(&self.meta) } else { self.needs.clone() })
+        declare::fit(&self.needs, &self.meta)?;
+        Ok(if self.needs.is_empty() { declare::needs_in(&self.meta) } else { self.needs.clone() })
     }
 
     /// What is allowed, but hardly meant.

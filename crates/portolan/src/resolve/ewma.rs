@@ -128,7 +128,11 @@ mod tests {
     #[test]
     fn what_was_known_is_forgotten_without_news() {
         let slow = fresh().took(100 * MS, 0);
-        assert_eq!(next(slow.took(60 * MS, 10_000), 0, 10_000), 60_000_000, "what is left is less: a new peak");
+        assert_eq!(
+            next(slow.took(60 * MS, 10_000), 0, 10_000),
+            60_000_000,
+            "what is left is less: a new peak"
+        );
         let of = |now| slow.with_in_flight(0, now) / 1e8;
         assert!((0.34..0.42).contains(&of(10_000)), "{}", of(10_000));
         assert!(of(60_000) < 0.02, "{}", of(60_000));

@@ -5,14 +5,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{
-    super::declare::{self, Declared, UnreadableNeed},
-    ServiceAt,
-};
-use crate::{
-    depend::need::Need,
-    model::{Identity, Instance, Status},
-};
+use super::ServiceAt;
+use crate::model::{Declared, Identity, Instance, Need, Status, UnreadableNeed, declare};
 
 /// What the graph keeps of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,10 +10,7 @@ use std::{collections::BTreeSet, fmt};
 use semver::Version;
 
 use super::{Edge, Known, Node, ServiceAt};
-use crate::{
-    depend::need::Need,
-    model::{Requirement, Status},
-};
+use crate::model::{Need, Requirement, Status};
 
 /// What a need lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::{
-    depend::{graph::Lack, need::Need},
-    model::ServiceName,
+    depend::graph::Lack,
+    model::{Need, ServiceName},
     resolve::NoInstance,
 };
 

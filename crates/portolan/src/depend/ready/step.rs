@@ -22,11 +22,8 @@ use super::{
     state::{NeedState, ReadyState, Stage},
 };
 use crate::{
-    depend::{
-        graph::Lack,
-        need::{Lasts, Need},
-    },
-    model::ServiceName,
+    depend::graph::Lack,
+    model::{Lasts, Need, ServiceName},
 };
 
 /// What happened.

@@ -11,7 +11,6 @@
 use std::{error::Error as StdError, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
-    depend::Readiness,
     duration::format_duration,
     error::{Error, Kind},
     model::Status,
@@ -212,25 +211,6 @@ impl Probe {
             cache: Some(DEFAULT_CACHE),
             weight: Weight::Required,
         }
-    }
-
-    /// A required probe of what the program needs, as `readiness` says: critical until all of it has been there, and, where
-    /// [`OnLoss::FailClosed`](crate::depend::OnLoss::FailClosed) was asked for, while something is lost; else passing, with
-    /// the number of required needs that are missing as its value. It asks nobody, and keeps the readiness.
-    pub fn needs(name: impl Into<String>, readiness: &Readiness) -> Self {
-        let readiness = readiness.clone();
-        let look = move || {
-            let state = readiness.state();
-            let missing = u32::try_from(state.missing().count()).unwrap_or(u32::MAX);
-            let found = if state.is_ready() {
-                // A warning would keep callers away, and that is what failing open is to avoid.
-                Finding::passing()
-            } else {
-                Finding::critical(state.missing_text())
-            };
-            std::future::ready(found.observed(f64::from(missing), "needs missing"))
-        };
-        Self::new(name, look).cache(None)
     }
 
     /// How long a run may take until it counts as critical. 1 ms to 1 min; default 2 s.

@@ -324,3 +324,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_reason_has_a_word_for_a_label_and_a_sentence_for_a_person() {
+    for (why, label, says) in [
+        (Why::Row(5), "failures_in_a_row", "5 failures in a row"),
+        (
+            Why::Failing { percent: 40, others: 3 },
+            "failing",
+            "40 % of its requests failed, 3 % of the others'",
+        ),
+        (
+            Why::Slow { micros: 90_000, others: 1_500 },
+            "slow",
+            "its requests took 90ms on average, the middle one's 1.5ms",
+        ),
+        (Why::ProbeFailed, "probe", "it was tried again, and failed"),
+        (Why::TimeOver, "return", "its time is over, and it is tried with one request at a time"),
+        (Why::Recovered, "return", "the requests that tried it succeeded"),
+        (Why::AllFail, "return", "those that were not ejected fail too"),
+    ] {
+        assert_eq!((why.label(), why.to_string()), (label, says.to_owned()));
+    }
+}

@@ -113,3 +113,17 @@ proptest! {
         prop_assert!(retries <= offered / 5 + 10 * seconds + saved + 1, "{} of {}", retries, offered);
     }
 }
+
+#[test]
+fn a_reason_to_give_up_has_a_word_for_a_label_and_names_the_setting() {
+    for (why, label, names) in [
+        (GaveUp::Tries, "tries", "Retry::tries"),
+        (GaveUp::NotIdempotent, "not_idempotent", "Retry::idempotent"),
+        (GaveUp::Budget, "budget", "Config::retry_budget"),
+        (GaveUp::Deadline, "deadline", "Retry::within"),
+        (GaveUp::NoInstance, "no_instance", "Resolver::explain"),
+    ] {
+        assert_eq!(why.label(), label);
+        assert!(why.to_string().contains(names), "{why}");
+    }
+}

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Any need, of names with any characters that a name may have.
-pub(in crate::depend) fn any_need() -> impl Strategy<Value = Need> {
+pub(in crate::model) fn any_need() -> impl Strategy<Value = Need> {
     let name = || prop_oneof!["[a-z][a-z0-9-]{0,8}", "[^/\\p{Cc}]{1,12}", "[@:?!;,%<>=^~* \\\\\"é]{1,4}"];
     let name = move || name().prop_filter("a service's name", |name| ServiceName::new(name).is_ok());
     let requirement = prop_oneof![

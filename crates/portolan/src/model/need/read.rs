@@ -16,15 +16,15 @@ const SHOWN: usize = 80;
 
 /// One need of a list, as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::depend) struct Piece<'a> {
+pub(in crate::model) struct Piece<'a> {
     /// Where in the list, from 0.
-    pub(in crate::depend) place: usize,
-    pub(in crate::depend) text: &'a str,
+    pub(in crate::model) place: usize,
+    pub(in crate::model) text: &'a str,
 }
 
 /// What is wrong with a need.
 #[derive(Debug)]
-pub(in crate::depend) struct Wrong {
+pub(in crate::model) struct Wrong {
     /// The text, as far as it is worth a line.
     text: Box<str>,
     /// The character at which it is wrong, from 1.
@@ -41,14 +41,14 @@ impl Wrong {
     }
 
     /// What is wrong with it, in words that do not repeat it.
-    pub(in crate::depend) fn why(&self, place: usize) -> String {
+    pub(in crate::model) fn why(&self, place: usize) -> String {
         let Self { at, why, cause, .. } = self;
         let cause = cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         format!("needs[{place}], character {at}: {why}{cause}")
     }
 
     /// As an error; `field` says of what.
-    pub(in crate::depend) fn into_error(self, field: &str) -> Error {
+    pub(in crate::model) fn into_error(self, field: &str) -> Error {
         let Self { text, at, why, cause } = self;
         let error = Error::config(format!("{field}: {text:?}: at character {at}: {why}"));
         match cause {
@@ -59,7 +59,7 @@ impl Wrong {
 }
 
 /// The texts of a list.
-pub(in crate::depend) fn pieces(text: &str) -> Vec<Piece<'_>> {
+pub(in crate::model) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let parts: Vec<&str> = if text.contains(';') {
         let mut parts: Vec<&str> = text.split(';').map(str::trim).collect();
         parts.pop_if(|last| last.is_empty());
@@ -89,7 +89,7 @@ fn by_comma(text: &str) -> Vec<&str> {
 }
 
 /// Reads one need, without space around it.
-pub(in crate::depend) fn read(text: &str) -> Result<Need, Wrong> {
+pub(in crate::model) fn read(text: &str) -> Result<Need, Wrong> {
     let wrong = |byte: usize, why: &str| Wrong::new(text, byte, why);
     if text.is_empty() {
         return Err(wrong(
