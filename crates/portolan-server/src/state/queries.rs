@@ -36,7 +36,7 @@ pub(crate) struct AgentCheck {
 #[derive(Clone, Debug)]
 pub(crate) struct ProbeOrder {
     pub(crate) generation: u64,
-    pub(crate) spec: CheckSpec,
+    pub(crate) spec: Arc<CheckSpec>,
 }
 
 /// What narrows a list.
@@ -183,7 +183,9 @@ impl State {
     pub(crate) fn probe_order(&self, check: &str) -> Option<ProbeOrder> {
         let live = self.live.get(check)?;
         match live.spec.probe {
-            Probe::Run { .. } => Some(ProbeOrder { generation: live.generation, spec: live.spec.clone() }),
+            Probe::Run { .. } => {
+                Some(ProbeOrder { generation: live.generation, spec: Arc::clone(&live.spec) })
+            }
             Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance => None,
         }
     }
