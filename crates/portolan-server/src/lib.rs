@@ -33,11 +33,13 @@ mod check;
 mod complete;
 mod config;
 mod core;
+mod durable;
 mod embed;
 mod encode;
 pub mod faults;
 mod server;
 mod state;
+mod store;
 mod wait;
 
 pub use config::ServerConfig;

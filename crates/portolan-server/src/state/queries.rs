@@ -97,6 +97,11 @@ impl State {
         })
     }
 
+    /// The id of the agent's own node.
+    pub(crate) fn home_id(&self) -> Text {
+        self.nodes.get(&self.home).map_or_else(|| "".into(), |home| Text::clone(&home.row.spec.id))
+    }
+
     /// The names of all services with the union of their tags.
     pub(crate) fn service_names(&self, narrow: &Narrow) -> BTreeMap<Text, BTreeSet<Text>> {
         let mut names: BTreeMap<Text, BTreeSet<Text>> = BTreeMap::new();

@@ -1,0 +1,115 @@
+//! What can still be read of a file that is refused.
+//!
+//! In:  the directory. Out: the rows whose checksum holds, and a line for each thing that is lost.
+//!
+//! It reads a copy, since opening a file mends what it can in it. Rows are read from both ends, so that a page that
+//! cannot be read costs its own rows and what lies between it and another such page.
+//!
+//! Never: touches the file itself; takes a row whose checksum does not hold.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, backends::FileBackend};
+
+use super::{BOUND, CACHE, META, ROWS, Trouble, dir::Dir, unframe};
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(crate) struct Salvage {
+    /// `None`: it could not be read.
+    pub(crate) bound: Option<u64>,
+    pub(crate) rows: BTreeMap<u64, Vec<u8>>,
+    pub(crate) lost: Vec<String>,
+}
+
+/// Reads what can be read.
+///
+/// # Errors
+/// [`Trouble::Disk`]: the file cannot be copied.
+pub(crate) fn read(dir: &Dir) -> Result<Salvage, Trouble> {
+    let (file, copy) = (dir.file(), dir.file().with_extension("redb.copy"));
+    fs::copy(&file, &copy)
+        .map_err(|error| Trouble::Disk(format!("cannot copy {}: {error}", file.display())))?;
+    let mut found = Salvage::default();
+    // A page that is not what redb wrote may make it panic.
+    let read = catch_unwind(AssertUnwindSafe(|| -> Result<(), Trouble> {
+        let file = fs::File::options().read(true).write(true).open(&copy);
+        let file = file.map_err(|error| Trouble::Disk(error.to_string()))?;
+        let db = Builder::new().set_cache_size(CACHE).create_with_backend(FileBackend::new(file)?)?;
+        bound(&db, &mut found);
+        for from in [From::Start, From::End] {
+            rows(&db, from, &mut found);
+        }
+        Ok(())
+    }));
+    match read {
+        Ok(Ok(())) => {}
+        Ok(Err(Trouble::Damaged(what) | Trouble::Disk(what))) => {
+            found.lost.push(format!("all that could not be read: {what}"));
+        }
+        Ok(Err(other)) => found.lost.push(format!("all that could not be read: it {other}")),
+        Err(_panic) => found.lost.push("all that could not be read: the file makes no sense".to_owned()),
+    }
+    found.lost.dedup();
+    fs::remove_file(&copy)
+        .map_err(|error| Trouble::Disk(format!("cannot remove {}: {error}", copy.display())))?;
+    Ok(found)
+}
+
+#[derive(Clone, Copy)]
+enum From {
+    Start,
+    End,
+}
+
+fn bound(db: &Database, found: &mut Salvage) {
+    let read = catch_unwind(AssertUnwindSafe(|| -> Result<Option<u64>, Trouble> {
+        Ok(db.begin_read()?.open_table(META)?.get(BOUND)?.map(|bound| bound.value()))
+    }));
+    found.bound = read.ok().and_then(Result::ok).flatten();
+    if found.bound.is_none() {
+        found.lost.push("the bound of the indexes that were shown".to_owned());
+    }
+}
+
+fn rows(db: &Database, from: From, found: &mut Salvage) {
+    let read = catch_unwind(AssertUnwindSafe(|| -> Result<(), Trouble> {
+        let table = db.begin_read()?.open_table(ROWS)?;
+        let mut all = table.iter()?;
+        loop {
+            let next = match from {
+                From::Start => all.next(),
+                From::End => all.next_back(),
+            };
+            let Some(next) = next else { return Ok(()) };
+            let (key, value) = next?;
+            match unframe(key.value(), value.value()) {
+                Some(row) => {
+                    found.rows.insert(key.value(), row.to_vec());
+                }
+                None => found.lost.push(format!("row {}: it is not what was written", key.value())),
+            }
+        }
+    }));
+    let why = match read {
+        Ok(Ok(())) => return,
+        Ok(Err(trouble)) => trouble.to_string(),
+        Err(_panic) => "a page makes no sense".to_owned(),
+    };
+    let side = match from {
+        From::Start => "after",
+        From::End => "before",
+    };
+    let last = match from {
+        From::Start => found.rows.keys().next_back(),
+        From::End => found.rows.keys().next(),
+    };
+    let last = last.map_or_else(|| "any row".to_owned(), |key| format!("row {key}"));
+    found
+        .lost
+        .push(format!("what stands {side} {last}, as far as it was not read from the other end: {why}"));
+}
