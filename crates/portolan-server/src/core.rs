@@ -86,7 +86,7 @@ impl fmt::Display for NotDone {
 }
 
 /// The agent's node as the settings have it.
-fn home(config: &ServerConfig, node_id: Text) -> NodeSpec {
+pub(crate) fn home(config: &ServerConfig, node_id: Text) -> NodeSpec {
     let address: Text = config.node_address().to_string().into();
     let family = if config.node_address().is_ipv4() { "ipv4" } else { "ipv6" };
     let tags = ["lan".to_owned(), format!("lan_{family}"), "wan".to_owned(), format!("wan_{family}")];

@@ -141,7 +141,8 @@ impl Batch {
     }
 }
 
-fn group(bound: u64, rows: &[(RowKey, Option<Kept>)]) -> Result<Group, Trouble> {
+/// Rows as the store takes them.
+pub(crate) fn group(bound: u64, rows: &[(RowKey, Option<Kept>)]) -> Result<Group, Trouble> {
     let encode = |row: &Kept| row.encode().map_err(|why| Trouble::Disk(format!("{}: {why}", row.describe())));
     let rows = rows
         .iter()

@@ -11,7 +11,7 @@
 //! After a write or a sync that failed, what the system's cache shows of the file proves nothing about the disk. So the
 //! file is not written again: everything is written into a new one. Until that has been done nothing is acknowledged.
 //!
-//! Never: reads a file of a newer format; takes a damaged row for a row; changes a file that it refuses.
+//! Never: reads a file of a newer format; takes a damaged row for a row.
 //!
 //! Proof: `store/tests.rs`: an error at every operation in turn, and power lost at any moment.
 
@@ -127,6 +127,11 @@ impl Store {
         Ok((Self { place, db: Some(db) }, loaded))
     }
 
+    /// A store whose file is not looked at: [`Store::renew`] comes next.
+    pub(crate) fn none(place: Box<dyn Place>) -> Self {
+        Self { place, db: None }
+    }
+
     /// Writes a group; it is on disk when this returns.
     ///
     /// # Errors
@@ -187,7 +192,7 @@ fn write(db: &Database, group: &Group) -> Result<(), Trouble> {
 }
 
 /// What is in the file; `None`: nothing was ever written.
-fn load(db: &Database, format: u64) -> Result<Option<Loaded>, Trouble> {
+pub(crate) fn load(db: &Database, format: u64) -> Result<Option<Loaded>, Trouble> {
     let tx = db.begin_read()?;
     let meta = match tx.open_table(META) {
         Ok(meta) => meta,

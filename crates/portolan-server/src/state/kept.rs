@@ -88,6 +88,15 @@ impl Kept {
         }
     }
 
+    /// The index of its last change.
+    pub(crate) fn modify(&self) -> u64 {
+        match self {
+            Self::Node { row, .. } => row.modify,
+            Self::Service { row, .. } => row.modify,
+            Self::Check { row, .. } => row.modify,
+        }
+    }
+
     /// What it is, for whoever has to be told of it.
     pub(crate) fn describe(&self) -> String {
         match self {

@@ -63,13 +63,8 @@ impl Sorted {
     fn of(rows: impl IntoIterator<Item = (RowKey, Kept)>) -> Self {
         let mut sorted = Self::default();
         for (key, kept) in rows {
-            let modify = match &kept {
-                Kept::Node { row, .. } => row.modify,
-                Kept::Service { row, .. } => row.modify,
-                Kept::Check { row, .. } => row.modify,
-            };
             sorted.last_key = sorted.last_key.max(key.0);
-            sorted.last_index = sorted.last_index.max(modify);
+            sorted.last_index = sorted.last_index.max(kept.modify());
             match kept {
                 Kept::Node { row, home } => sorted.nodes.push((key, row, home)),
                 Kept::Service { node, row } => sorted.services.push((key, node, row)),

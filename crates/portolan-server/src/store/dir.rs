@@ -71,15 +71,18 @@ impl Dir {
         self.path.join(FILE)
     }
 
-    /// Moves the file out of the way, for good; says where it is then.
+    /// Gives the file a second name, which stays when another takes its place; says which.
     ///
     /// # Errors
     /// [`Trouble::Disk`]: it is where it was.
-    pub(crate) fn put_aside(&self) -> Result<PathBuf, Trouble> {
+    pub(crate) fn keep_aside(&self) -> Result<PathBuf, Trouble> {
         let free =
             (1_u32..).map(|n| self.path.join(format!("{FILE}.damaged-{n}"))).find(|path| !path.exists());
         let aside = free.unwrap_or_else(|| self.path.join(format!("{FILE}.damaged")));
-        fs::rename(self.file(), &aside).map_err(|error| disk("cannot rename", &self.file(), &error))?;
+        // A copy where the file system has no links.
+        fs::hard_link(self.file(), &aside)
+            .or_else(|_no_links| fs::copy(self.file(), &aside).map(drop))
+            .map_err(|error| disk("cannot copy", &self.file(), &error))?;
         self.sync()?;
         Ok(aside)
     }

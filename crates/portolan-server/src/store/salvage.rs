@@ -11,11 +11,12 @@ use std::{
     collections::BTreeMap,
     fs,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
 };
 
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, backends::FileBackend};
 
-use super::{BOUND, CACHE, META, ROWS, Trouble, dir::Dir, unframe};
+use super::{BOUND, CACHE, META, ROWS, Trouble, dir::Dir, load, unframe};
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -24,17 +25,22 @@ pub(crate) struct Salvage {
     pub(crate) bound: Option<u64>,
     pub(crate) rows: BTreeMap<u64, Vec<u8>>,
     pub(crate) lost: Vec<String>,
+    /// The file would be opened as it is.
+    pub(crate) is_sound: bool,
 }
 
 /// Reads what can be read.
 ///
 /// # Errors
-/// [`Trouble::Disk`]: the file cannot be copied.
-pub(crate) fn read(dir: &Dir) -> Result<Salvage, Trouble> {
+/// [`Trouble::Disk`]: the file cannot be copied. [`Trouble::Newer`]: it is not damaged, but beyond `format`.
+pub(crate) fn read(dir: &Dir, format: u64) -> Result<Salvage, Trouble> {
     let (file, copy) = (dir.file(), dir.file().with_extension("redb.copy"));
     fs::copy(&file, &copy)
         .map_err(|error| Trouble::Disk(format!("cannot copy {}: {error}", file.display())))?;
-    let mut found = Salvage::default();
+    let mut found = Salvage { is_sound: sound(&copy, format)?, ..Salvage::default() };
+    // Looking at it may have mended it.
+    fs::copy(&file, &copy)
+        .map_err(|error| Trouble::Disk(format!("cannot copy {}: {error}", file.display())))?;
     // A page that is not what redb wrote may make it panic.
     let read = catch_unwind(AssertUnwindSafe(|| -> Result<(), Trouble> {
         let file = fs::File::options().read(true).write(true).open(&copy);
@@ -58,6 +64,21 @@ pub(crate) fn read(dir: &Dir) -> Result<Salvage, Trouble> {
     fs::remove_file(&copy)
         .map_err(|error| Trouble::Disk(format!("cannot remove {}: {error}", copy.display())))?;
     Ok(found)
+}
+
+fn sound(copy: &Path, format: u64) -> Result<bool, Trouble> {
+    let looked = catch_unwind(AssertUnwindSafe(|| {
+        let file = fs::File::options().read(true).write(true).open(copy);
+        let file = file.map_err(|error| Trouble::Disk(error.to_string()))?;
+        let mut builder = Builder::new();
+        let builder = builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        load(&builder.create_with_backend(FileBackend::new(file)?)?, format).map(drop)
+    }));
+    match looked {
+        Ok(Err(newer @ Trouble::Newer { .. })) => Err(newer),
+        Ok(read) => Ok(read.is_ok()),
+        Err(_panic) => Ok(false),
+    }
 }
 
 #[derive(Clone, Copy)]
