@@ -288,3 +288,6 @@ pub(crate) async fn close(core: &Arc<Core>) -> Result<(), Trouble> {
     });
     closed.await.unwrap_or_else(|failed| Err(Trouble::Disk(format!("the writer failed: {failed}"))))
 }
+
+#[cfg(test)]
+mod tests;

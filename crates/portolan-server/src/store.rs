@@ -3,7 +3,7 @@
 //! In:  groups of rows that belong together. Out: each group on disk, whole or not at all, once [`Store::write`] returns.
 //!
 //! ```text
-//! open (every page verified) -> write, write, … -- fails --> nothing more is believed of the file
+//! open (every page verified) -> write, write, … -- fails, or there is none --> nothing is believed of the file
 //!                                   ^                              | renew: a new file with everything, synced,
 //!                                   +------------------------------+ in the place of the old one
 //! ```
@@ -22,6 +22,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub(crate) mod dir;
 pub(crate) mod salvage;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
@@ -83,8 +85,8 @@ impl<E: Into<redb::Error>> From<E> for Trouble {
 
 /// Where the file is. The second one beside [`dir::Dir`] is the disk of the tests, which fails and loses power.
 pub(crate) trait Place: fmt::Debug + Send + Sync {
-    /// Opens the file, or makes an empty one, and verifies all of it.
-    fn open(&self) -> Result<Database, Trouble>;
+    /// Opens the file and verifies all of it; `None`: there is none.
+    fn open(&self) -> Result<Option<Database>, Trouble>;
     /// An empty file beside it.
     fn create(&self) -> Result<Database, Trouble>;
     /// Puts the file that was created in the place of the other, for good.
@@ -117,14 +119,15 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens what is there, or begins anew; `format` is the newest that can be read.
+    /// Opens what is there; `format` is the newest that can be read. Where there is nothing, [`Store::renew`] comes next:
+    /// a file that is being made has no name yet under which a crash could leave it half made.
     ///
     /// # Errors
     /// [`Trouble`]: whose the directory is, what is damaged, which format it has, what the disk says.
     pub(crate) fn open(place: Box<dyn Place>, format: u64) -> Result<(Self, Option<Loaded>), Trouble> {
-        let db = place.open()?;
+        let Some(db) = place.open()? else { return Ok((Self { place, db: None }, None)) };
         let loaded = load(&db, format)?;
-        Ok((Self { place, db: Some(db) }, loaded))
+        Ok((Self { place, db: Some(db) }, Some(loaded)))
     }
 
     /// A store whose file is not looked at: [`Store::renew`] comes next.
@@ -191,12 +194,14 @@ fn write(db: &Database, group: &Group) -> Result<(), Trouble> {
     Ok(tx.commit()?)
 }
 
-/// What is in the file; `None`: nothing was ever written.
-pub(crate) fn load(db: &Database, format: u64) -> Result<Option<Loaded>, Trouble> {
+/// What is in the file.
+pub(crate) fn load(db: &Database, format: u64) -> Result<Loaded, Trouble> {
     let tx = db.begin_read()?;
     let meta = match tx.open_table(META) {
         Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(redb::TableError::TableDoesNotExist(_)) => {
+            return Err(Trouble::Damaged("it has nothing in it".to_owned()));
+        }
         Err(error) => return Err(error.into()),
     };
     let told = |name: &str| -> Result<u64, Trouble> {
@@ -218,7 +223,7 @@ pub(crate) fn load(db: &Database, format: u64) -> Result<Option<Loaded>, Trouble
             .ok_or_else(|| Trouble::Damaged(format!("row {key} is not what was written")))?;
         loaded.rows.push((key, row.to_vec()));
     }
-    Ok(Some(loaded))
+    Ok(loaded)
 }
 
 /// A row with its checksum: redb's own cover pages, and are of no use where a page cannot be read.

@@ -31,6 +31,7 @@ pub(crate) struct Started {
 /// [`Trouble`]: it cannot be read, or not be written.
 pub(crate) fn start(place: Box<dyn Place>, home: NodeSpec, now: Instant) -> Result<Started, Trouble> {
     let (mut store, loaded) = Store::open(place, FORMAT)?;
+    let is_new = loaded.is_none();
     let (state, rows) = match loaded {
         Some(loaded) => {
             let bound = loaded.bound;
@@ -48,7 +49,12 @@ pub(crate) fn start(place: Box<dyn Place>, home: NodeSpec, now: Instant) -> Resu
         }
     };
     let bound = state.last_index().saturating_add(BLOCK);
-    store.write(&group(bound, &rows)?)?;
+    let group = group(bound, &rows)?;
+    if is_new {
+        store.renew(&group)?
+    } else {
+        store.write(&group)?
+    }
     Ok(Started { state, disk: Some(Disk::new(store)), bound })
 }
 

@@ -114,15 +114,19 @@ fn private(path: &Path) -> Result<File, Trouble> {
 }
 
 impl Place for Dir {
-    fn open(&self) -> Result<Database, Trouble> {
-        let backend = FileBackend::new(private(&self.file())?)?;
-        let opened = Builder::new()
-            .set_cache_size(CACHE)
-            .set_check_integrity_on_open(true)
-            .create_with_backend(backend)?;
-        // A new file is there after a power loss only if its directory is.
-        self.sync()?;
-        Ok(opened)
+    fn open(&self) -> Result<Option<Database>, Trouble> {
+        let path = self.file();
+        match fs::metadata(&path) {
+            Ok(found) if found.len() == 0 => Err(Trouble::Damaged("it is empty".to_owned())),
+            Ok(_) => {
+                let backend = FileBackend::new(private(&path)?)?;
+                let mut builder = Builder::new();
+                let builder = builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+                Ok(Some(builder.create_with_backend(backend)?))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(disk("cannot read", &path, &error)),
+        }
     }
 
     fn create(&self) -> Result<Database, Trouble> {
