@@ -291,7 +291,7 @@ async fn script(disk: &Simulated, book: &Book) -> Result<bool, String> {
     };
     noted(book, |known| judge(&core, known))?;
     let mut tasks = background(&core);
-    for version in 1..=4 {
+    for version in 1..=6 {
         for id in ["web", "far"].map(Text::from) {
             noted(book, |known| known.trying(&id, Some(version)));
             if write(&core, put(&id, version)).await? {
