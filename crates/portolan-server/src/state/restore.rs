@@ -49,12 +49,15 @@ pub(crate) struct Restored {
     pub(crate) misfits: Vec<Misfit>,
 }
 
+/// A check with its key, its node's, and what the agent runs.
+type Check = (RowKey, RowKey, Arc<CheckRow>, Option<Arc<CheckSpec>>);
+
 /// Rows by kind, for a check may be older than the instance it speaks for now.
 #[derive(Default)]
 struct Sorted {
     nodes: Vec<(RowKey, Arc<NodeRow>, bool)>,
     services: Vec<(RowKey, RowKey, Arc<ServiceRow>)>,
-    checks: Vec<(RowKey, RowKey, Arc<CheckRow>, Option<Arc<CheckSpec>>)>,
+    checks: Vec<Check>,
     last_key: u64,
     last_index: u64,
 }

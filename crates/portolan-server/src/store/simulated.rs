@@ -135,7 +135,7 @@ impl Simulated {
         let mut files = self.files();
         let files = &mut *files;
         let chance = &mut files.chance;
-        let named = if chance.next() % 2 == 0 { files.named } else { files.named_for_good };
+        let named = if chance.next().is_multiple_of(2) { files.named } else { files.named_for_good };
         let next = Self::new(chance.next());
         if let Some(named) = named {
             let left = files.files[named].left(chance);
