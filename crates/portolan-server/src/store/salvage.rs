@@ -14,9 +14,16 @@ use std::{
     path::Path,
 };
 
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, backends::FileBackend};
+use redb::{
+    Builder, ConcurrencyMode, ReadOnlyDatabase, ReadableDatabase, ReadableTable, backends::FileBackend,
+};
 
 use super::{BOUND, CACHE, META, ROWS, Trouble, dir::Dir, load, unframe};
+
+/// Where redb's header has its flags, and the one that says that the file was left open (redb: docs/design.md, file format
+/// 3).
+const FLAGS: usize = 9;
+const RECOVERY_REQUIRED: u8 = 2;
 
 /// What was read.
 #[derive(Debug, Default)]
@@ -35,21 +42,23 @@ pub(crate) struct Salvage {
 /// [`Trouble::Disk`]: the file cannot be copied. [`Trouble::Newer`]: it is not damaged, but beyond `format`.
 pub(crate) fn read(dir: &Dir, format: u64) -> Result<Salvage, Trouble> {
     let (file, copy) = (dir.file(), dir.file().with_extension("redb.copy"));
-    fs::copy(&file, &copy)
-        .map_err(|error| Trouble::Disk(format!("cannot copy {}: {error}", file.display())))?;
+    let anew = || -> Result<(), Trouble> {
+        let copied = fs::copy(&file, &copy).map(drop);
+        copied.map_err(|error| Trouble::Disk(format!("cannot copy {}: {error}", file.display())))
+    };
+    anew()?;
     let mut found = Salvage { is_sound: sound(&copy, format)?, ..Salvage::default() };
     // Looking at it may have mended it.
-    fs::copy(&file, &copy)
-        .map_err(|error| Trouble::Disk(format!("cannot copy {}: {error}", file.display())))?;
+    anew()?;
     // A page that is not what redb wrote may make it panic.
     let read = catch_unwind(AssertUnwindSafe(|| -> Result<(), Trouble> {
-        let file = fs::File::options().read(true).write(true).open(&copy);
-        let file = file.map_err(|error| Trouble::Disk(error.to_string()))?;
-        let db = Builder::new().set_cache_size(CACHE).create_with_backend(FileBackend::new(file)?)?;
-        bound(&db, &mut found);
-        for from in [From::Start, From::End] {
-            rows(&db, from, &mut found);
+        if let Ok(db) = as_it_is(&copy) {
+            all(&db, &mut found);
+            return Ok(());
         }
+        anew()?;
+        let mut builder = Builder::new();
+        all(&builder.set_cache_size(CACHE).create_with_backend(backend(&copy)?)?, &mut found);
         Ok(())
     }));
     match read {
@@ -66,13 +75,37 @@ pub(crate) fn read(dir: &Dir, format: u64) -> Result<Salvage, Trouble> {
     Ok(found)
 }
 
+fn backend(copy: &Path) -> Result<FileBackend, Trouble> {
+    let file = fs::File::options().read(true).write(true).open(copy);
+    Ok(FileBackend::new(file.map_err(|error| Trouble::Disk(error.to_string()))?)?)
+}
+
+/// The file without a look at what its last process left open: redb would go back to the commit before, or read nothing,
+/// where one page of the last commit is damaged. A mode that shares files needs no list of free pages, which such a file
+/// does not have.
+fn as_it_is(copy: &Path) -> Result<ReadOnlyDatabase, Trouble> {
+    let mut bytes = fs::read(copy).map_err(|error| Trouble::Disk(error.to_string()))?;
+    if let Some(flags) = bytes.get_mut(FLAGS) {
+        *flags &= !RECOVERY_REQUIRED;
+        fs::write(copy, bytes).map_err(|error| Trouble::Disk(error.to_string()))?;
+    }
+    let mut builder = Builder::new();
+    let builder = builder.set_cache_size(CACHE).set_concurrency_mode(ConcurrencyMode::SingleWriter);
+    Ok(builder.open_read_only_with_backend(backend(copy)?)?)
+}
+
+fn all(db: &impl ReadableDatabase, found: &mut Salvage) {
+    bound(db, found);
+    for from in [From::Start, From::End] {
+        rows(db, from, found);
+    }
+}
+
 fn sound(copy: &Path, format: u64) -> Result<bool, Trouble> {
     let looked = catch_unwind(AssertUnwindSafe(|| {
-        let file = fs::File::options().read(true).write(true).open(copy);
-        let file = file.map_err(|error| Trouble::Disk(error.to_string()))?;
         let mut builder = Builder::new();
         let builder = builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-        load(&builder.create_with_backend(FileBackend::new(file)?)?, format).map(drop)
+        load(&builder.create_with_backend(backend(copy)?)?, format).map(drop)
     }));
     match looked {
         Ok(Err(newer @ Trouble::Newer { .. })) => Err(newer),
@@ -87,7 +120,7 @@ enum From {
     End,
 }
 
-fn bound(db: &Database, found: &mut Salvage) {
+fn bound(db: &impl ReadableDatabase, found: &mut Salvage) {
     let read = catch_unwind(AssertUnwindSafe(|| -> Result<Option<u64>, Trouble> {
         Ok(db.begin_read()?.open_table(META)?.get(BOUND)?.map(|bound| bound.value()))
     }));
@@ -97,7 +130,7 @@ fn bound(db: &Database, found: &mut Salvage) {
     }
 }
 
-fn rows(db: &Database, from: From, found: &mut Salvage) {
+fn rows(db: &impl ReadableDatabase, from: From, found: &mut Salvage) {
     let read = catch_unwind(AssertUnwindSafe(|| -> Result<(), Trouble> {
         let table = db.begin_read()?.open_table(ROWS)?;
         let mut all = table.iter()?;
