@@ -29,6 +29,7 @@ use tokio::{
     task::spawn_blocking,
     time::sleep,
 };
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 mod start;
 
@@ -165,6 +166,8 @@ struct Progress {
 pub(crate) struct Disk {
     work: Notify,
     progress: watch::Sender<Progress>,
+    /// Cancelled once nobody writes any more.
+    ended: CancellationToken,
     #[expect(clippy::disallowed_types, reason = "held by the one that writes, on a thread that may block")]
     store: Arc<std::sync::Mutex<Store>>,
 }
@@ -172,7 +175,12 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn new(store: Store) -> Self {
         let (progress, _) = watch::channel(Progress::default());
-        Self { work: Notify::new(), progress, store: Arc::new(store.into()) }
+        Self { work: Notify::new(), progress, ended: CancellationToken::new(), store: Arc::new(store.into()) }
+    }
+
+    /// To be held by whoever writes: when it is dropped, those who wait are told that nobody does.
+    pub(crate) fn writer(&self) -> DropGuard {
+        self.ended.clone().drop_guard()
     }
 
     /// Tells that something is pending.
@@ -194,8 +202,10 @@ impl Disk {
     /// Dropping the future changes nothing: the command is written all the same.
     pub(crate) async fn until(&self, written: Written) -> Result<(), NotKept> {
         let mut progress = self.progress.subscribe();
-        let ended = progress.wait_for(|now| now.kept >= written.0 || now.failed >= written.0).await;
-        let Ok(now) = ended else { return Err(NotKept("the registry has stopped".into())) };
+        let told = progress.wait_for(|now| now.kept >= written.0 || now.failed >= written.0);
+        let Some(Ok(now)) = self.ended.run_until_cancelled(told).await else {
+            return Err(NotKept("the registry has stopped".into()));
+        };
         if now.kept >= written.0 {
             return Ok(());
         }

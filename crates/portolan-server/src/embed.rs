@@ -292,9 +292,12 @@ pub(crate) fn background(core: &Arc<Core>) -> JoinSet<()> {
         async move { core.keep_time().await }
     }));
     let checks = Arc::clone(core);
-    if core.disk.is_some() {
-        let writer = Arc::clone(core);
-        tasks.spawn(supervise("writer", move || durable::run(Arc::clone(&writer))));
+    if let Some(disk) = &core.disk {
+        let (writer, guard) = (Arc::clone(core), disk.writer());
+        tasks.spawn(async move {
+            let _ends_with_it = guard;
+            supervise("writer", move || durable::run(Arc::clone(&writer))).await;
+        });
     }
     tasks.spawn(supervise("checks", move || check::run(Arc::clone(&checks))));
     tasks

@@ -99,7 +99,8 @@ impl Server {
         self.http_addr
     }
 
-    /// The same registry without the network, for the program that carries it. Checks run only while the server does.
+    /// The same registry without the network, for the program that carries it. Checks run only while the server does, and
+    /// with a data directory a write is answered only then: before it waits, and afterwards it is refused.
     #[must_use]
     pub fn embedded(&self) -> Embedded {
         Embedded::beside(Arc::clone(&self.core))

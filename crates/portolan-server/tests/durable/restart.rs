@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use portolan_server::{Repair, Server, ServerConfig};
+use portolan::{Registry as _, ServiceId};
+use portolan_server::{Embedded, Repair, Server, ServerConfig};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -25,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Registry {
     addr: SocketAddr,
+    embedded: Embedded,
     stop: oneshot::Sender<()>,
     tasks: JoinSet<()>,
 }
@@ -42,11 +44,11 @@ fn config(dir: &Path) -> ServerConfig {
 
 async fn start(config: ServerConfig) -> Try<Registry> {
     let server = Server::bind(config).await?;
-    let addr = server.http_addr();
+    let (addr, embedded) = (server.http_addr(), server.embedded());
     let (stop, stopped) = oneshot::channel::<()>();
     let mut tasks = JoinSet::new();
     tasks.spawn(server.run(async move { drop(stopped.await) }));
-    Ok(Registry { addr, stop, tasks })
+    Ok(Registry { addr, embedded, stop, tasks })
 }
 
 impl Registry {
@@ -173,6 +175,21 @@ async fn a_second_registry_on_the_directory_is_told_who_has_it() -> Try {
     let says =
         format!("data_dir: {path}: is in use by process {pid}; stop that one, or choose another directory");
     assert_eq!((error.to_string(), error.kind()), (says, portolan::Kind::Config));
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_writes_to_a_registry_that_has_stopped_is_told_so() -> Try {
+    let dir = TempDir::new()?;
+    let registry = start(config(dir.path())).await?;
+    fill(&registry).await?;
+    let embedded = registry.embedded.clone();
+    registry.stop().await?;
+    let id = ServiceId::new("w1")?;
+    let error =
+        timeout(PATIENCE, embedded.maintenance(&id, None)).await?.err().ok_or("it was acknowledged")?;
+    assert_eq!(error.kind(), portolan::Kind::Unavailable);
+    assert!(error.to_string().contains("the registry has stopped"), "{error}");
     Ok(())
 }
 
