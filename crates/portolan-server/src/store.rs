@@ -91,6 +91,8 @@ pub(crate) trait Place: fmt::Debug + Send + Sync {
     fn create(&self) -> Result<Database, Trouble>;
     /// Puts the file that was created in the place of the other, for good.
     fn adopt(&self) -> Result<(), Trouble>;
+    /// Gives the room of a file that was created, and is of no use, back.
+    fn discard(&self) -> Result<(), Trouble>;
 }
 
 /// What is written together.
@@ -155,11 +157,26 @@ impl Store {
     /// Neither file is changed in what counts: the old one has all that was acknowledged.
     pub(crate) fn renew(&mut self, everything: &Group) -> Result<(), Trouble> {
         self.db = None;
+        match self.written_anew(everything) {
+            Ok(db) => {
+                self.db = Some(db);
+                Ok(())
+            }
+            Err(trouble) => {
+                // A full disk must not be kept full by what was tried.
+                if let Err(also) = self.place.discard() {
+                    tracing::warn!(trouble = %also, "a file that is of no use could not be removed");
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    fn written_anew(&self, everything: &Group) -> Result<Database, Trouble> {
         let db = self.place.create()?;
         write(&db, everything)?;
         self.place.adopt()?;
-        self.db = Some(db);
-        Ok(())
+        Ok(db)
     }
 
     /// Whether what is in the file is known.

@@ -142,4 +142,14 @@ impl Place for Dir {
         renamed.map_err(|error| disk("cannot rename", &self.path.join(NEW), &error))?;
         self.sync()
     }
+
+    fn discard(&self) -> Result<(), Trouble> {
+        let path = self.path.join(NEW);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(disk("cannot remove", &path, &error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
 }

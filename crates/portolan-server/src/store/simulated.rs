@@ -245,6 +245,11 @@ impl Place for Simulated {
         files.named_for_good = files.named;
         Ok(())
     }
+
+    fn discard(&self) -> Result<(), Trouble> {
+        self.files().new = None;
+        Ok(())
+    }
 }
 
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::oneshot,
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::timeout,
 };
 
@@ -88,8 +88,17 @@ impl Registry {
     }
 
     /// Ends it where it is, and waits until its data directory is free.
-    async fn cut(mut self) {
-        self.tasks.shutdown().await;
+    async fn cut(self, config: &ServerConfig) -> Try {
+        let Self { mut tasks, embedded, .. } = self;
+        tasks.shutdown().await;
+        drop(embedded);
+        // Its tasks are gone a moment after it.
+        let free = async {
+            while Repair::survey(config).is_err() {
+                yield_now().await;
+            }
+        };
+        Ok(timeout(PATIENCE, free).await?)
     }
 }
 
@@ -161,7 +170,7 @@ async fn a_registry_that_was_cut_off_has_all_that_it_acknowledged() -> Try {
             same_and_not_lower(&before, &told(&registry).await?);
         }
         before = told(&registry).await?;
-        registry.cut().await;
+        registry.cut(&config(dir.path())).await?;
     }
     Ok(())
 }
