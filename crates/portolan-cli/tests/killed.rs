@@ -105,7 +105,8 @@ fn held(body: &str) -> Result<BTreeMap<String, u64>> {
         let port = entry.pointer("/Service/Port").and_then(Value::as_u64).unwrap_or(0);
         let checks = entry.pointer("/Checks").and_then(Value::as_array).into_iter().flatten();
         let own: Vec<&Value> = checks.filter(|check| check["ServiceID"] == id).collect();
-        if !matches!(own[..], [check] if check["Notes"] == port.to_string()) {
+        let says = port.to_string();
+        if !matches!(own[..], [check] if check["Notes"] == says) {
             return Err(format!("half applied: {entry}").into());
         }
         held.insert(id.to_owned(), port);
