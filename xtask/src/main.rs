@@ -14,6 +14,7 @@ mod consul;
 mod fuzz;
 mod mutants;
 mod planted;
+mod power;
 mod project;
 mod redis;
 mod run;
@@ -52,6 +53,8 @@ cargo xtask COMMAND
                       --short       only what the bars need: seconds
                       --write       write the page and its picture instead
                       --seed S      the bars with another seed
+  power             the embedded registry on a disk that fails and loses power (10,000 seeds): nothing acknowledged is lost
+                      --seeds N     so many; --seed S plays one
   mutants           small changes to the PURE files: does a unit test notice each? (all in one build; a quarter of an hour)
                       --file PATH   only this file (again for more); its share is shown, and does not count
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
@@ -111,6 +114,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
         ("mutants", words) => mutants::command(&project, words),
         ("cluster", words) => cluster::command(&project, words),
+        ("power", words) => power::command(&project, words),
         ("sim", words) => sim::command(&project, words),
         ("fuzz", words) => match fuzz::Order::of(words) {
             Ok(order) => fuzz::command(&project, &order),

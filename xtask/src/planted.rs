@@ -2,7 +2,7 @@
 //!
 //! In:  `crates/portolan-sim/planted/NN-name.patch`: what the bug is, then a patch as `git diff` writes it. A line `Test:
 //! FILTER` in what it is: not the simulation is to find it, for it has none of that, but a test of the library of such a
-//! name. Out: a table: each bug, the law that found it, after how many seeds; or the test.
+//! name, or with `Test: PACKAGE FILTER` of that package. Out: a table: each bug, the law that found it, after how many seeds; or the test.
 //!
 //! Never: touches the checkout; calls a bug found when it was not built; passes over a patch that no longer applies.
 
@@ -91,7 +91,8 @@ fn plant(project: &Project, copy: &Path, target: &Path, patch: &Path) -> Result<
     }
     let text = fs::read_to_string(patch).with_context(|| patch.display().to_string())?;
     if let Some(filter) = filter(&text) {
-        return Ok(Row { name, end: tested(copy, target, filter)? });
+        let (package, filter) = filter.split_once(' ').unwrap_or(("portolan", filter));
+        return Ok(Row { name, end: tested(copy, target, package, filter)? });
     }
     let Ok(run) = sim::built_anew(project, copy, target) else {
         return Ok(Row { name, end: End::DoesNotBuild });
@@ -107,10 +108,10 @@ fn filter(patch: &str) -> Option<&str> {
     head.filter_map(|line| line.strip_prefix("Test: ")).next()
 }
 
-fn tested(copy: &Path, target: &Path, filter: &str) -> Result<End> {
+fn tested(copy: &Path, target: &Path, package: &str, filter: &str) -> Result<End> {
     let tests = |more: &str| {
-        let run =
-            Run::new("cargo", copy).words("test --quiet --package portolan --lib --target-dir").word(target);
+        let words = format!("test --quiet --package {package} --lib --target-dir");
+        let run = Run::new("cargo", copy).words(&words).word(target);
         let run = run.env("CARGO_PROFILE_DEV_DEBUG", "false").env("RUSTFLAGS", "--cap-lints=allow");
         // What made one fail must not be left behind for the next.
         run.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true").words(more)

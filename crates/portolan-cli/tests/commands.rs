@@ -316,7 +316,9 @@ async fn a_registry_ends_with_0_when_it_is_asked_to() -> Result<()> {
 async fn a_port_in_use_is_named_with_the_flag_that_changes_it() -> Result<()> {
     let (_taken, port) = instance().await?;
     let addr = format!("127.0.0.1:{port}");
-    let ran = Ran::from(timeout(DEADLINE, portolan(&["serve", "--http-addr", &addr]).output()).await??);
+    let ran = Ran::from(
+        timeout(DEADLINE, portolan(&["serve", "--ephemeral", "--http-addr", &addr]).output()).await??,
+    );
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_eq!(
         ran.err,

@@ -37,7 +37,7 @@ mod status;
 
 use {
     call::Call,
-    reply::{Outcome, Refusal},
+    reply::{Done, Outcome, Refusal},
 };
 
 use crate::core::Core;
@@ -49,6 +49,8 @@ type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 enum Run {
     /// It never waits.
     Now(fn(&Core, &Call) -> Outcome),
+    /// It changes something: answered once the disk has it.
+    Write(fn(&Core, &Call) -> Outcome<Done>),
     /// It may wait for a change.
     Wait(fn(Arc<Core>, Call) -> Later),
 }
@@ -75,8 +77,8 @@ const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoin
     Endpoint { method: Verb::Get, path, run: Run::Wait(run) }
 }
 
-const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
-    Endpoint { method: Verb::Put, path, run: Run::Now(run) }
+const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
+    Endpoint { method: Verb::Put, path, run: Run::Write(run) }
 }
 
 /// Everything that is answered.
@@ -141,6 +143,7 @@ async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Respon
             let done = match Call::read(&core, endpoint.path, request).await {
                 Ok(call) => match endpoint.run {
                     Run::Now(run) => run(&core, &call),
+                    Run::Write(run) => written(&core, run(&core, &call)).await,
                     Run::Wait(run) => run(core, call).await,
                 },
                 Err(refusal) => Err(refusal),
@@ -152,6 +155,13 @@ async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Respon
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
     response
+}
+
+/// What was done is told once it is on disk.
+async fn written(core: &Core, done: Outcome<Done>) -> Outcome {
+    let Done { response, written } = done?;
+    core.kept(written).await?;
+    Ok(response)
 }
 
 /// The answer to a method that the endpoint does not have, and to `OPTIONS`.

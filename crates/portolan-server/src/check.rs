@@ -104,7 +104,8 @@ fn finish(core: &Core, schedule: &mut Schedule, ran: Result<Ran, tokio::task::Jo
         status: verdict.status,
         output: bounded(&verdict.output),
     };
-    if let Err(refused) = core.apply(outcome) {
-        tracing::debug!(%refused, "the outcome of a probe came too late");
+    // Nobody waits for it to be on disk.
+    if let Err(why) = core.apply(outcome) {
+        tracing::debug!(%why, "the outcome of a probe came too late");
     }
 }

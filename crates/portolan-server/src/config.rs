@@ -7,6 +7,7 @@
 use std::{
     hash::{BuildHasher, Hasher},
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -31,6 +32,8 @@ pub(crate) enum Scripts {
 pub struct ServerConfig {
     /// Where to listen for HTTP. Default `127.0.0.1:8500`; port 0 takes any free one.
     pub http_addr: SocketAddr,
+    /// Where what must last is kept: one process at a time. `None`, the default: in memory only, and forgotten at the end.
+    pub data_dir: Option<PathBuf>,
     /// The datacenter's name: lower case letters, digits, `-` and `_`. Default `dc1`.
     pub datacenter: String,
     /// The name of the agent's node. Default `portolan`.
@@ -68,6 +71,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8500)),
+            data_dir: None,
             datacenter: "dc1".to_owned(),
             node: "portolan".to_owned(),
             advertise: None,
@@ -91,6 +95,13 @@ impl ServerConfig {
     #[must_use]
     pub fn http_addr(mut self, addr: SocketAddr) -> Self {
         self.http_addr = addr;
+        self
+    }
+
+    /// Where what must last is kept; `None`: nowhere.
+    #[must_use]
+    pub fn data_dir(mut self, dir: Option<PathBuf>) -> Self {
+        self.data_dir = dir;
         self
     }
 

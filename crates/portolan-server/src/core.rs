@@ -1,6 +1,7 @@
 //! What the HTTP interface, the check runners and the embedded door share: one state, its watchers, its clock.
 //!
-//! In:  commands and questions. Out: replies; watchers woken; the clock and the runners told when they have work.
+//! In:  commands and questions. Out: replies; watchers woken, once the disk has what changed; the clock and the runners
+//! told when they have work.
 //!
 //! Never: encodes, writes or waits while it holds the state; each hold is one command, or one copy of shared rows.
 
@@ -9,23 +10,28 @@ use std::{collections::BTreeSet, fmt, pin::pin, sync::PoisonError, time::Duratio
 use portolan::registry::Block;
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     chance::Chance,
     config::ServerConfig,
+    durable::{Disk, NotKept, Pending, Started, Written, start},
     encode::Bodies,
     state::{
         Changes, Command, Key, Refused, State,
         rows::{NodeSpec, Text},
     },
+    store::{Place, Trouble},
     wait::{Full, Hub},
 };
 
 /// The longest wait of a blocking query. Consul: agent/consul/config.go `MaxQueryTime`.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+/// The pause of the clock while the disk is so far behind that no index can be given.
+const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// The version of Consul whose interface is spoken, for clients that look at it.
 pub(crate) const INTERFACE_VERSION: &str = "1.21.0";
@@ -37,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) bodies: Bodies,
     /// Cancelled when the registry stops: open blocking queries are answered then.
     pub(crate) stopping: CancellationToken,
+    /// `None`: everything is forgotten at the end.
+    pub(crate) disk: Option<Disk>,
     hub: Hub,
     clock: Notify,
     probes: Notify,
@@ -49,6 +57,7 @@ pub(crate) struct Core {
 
 struct Inner {
     state: State,
+    pending: Pending,
     chance: Chance,
     /// Checks whose probes the runners have not looked at yet.
     probes: BTreeSet<Text>,
@@ -60,31 +69,68 @@ impl fmt::Debug for Core {
     }
 }
 
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotDone {
+    Refused(Refused),
+    NotKept(NotKept),
+}
+
+impl fmt::Display for NotDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refused) => refused.fmt(f),
+            Self::NotKept(why) => why.fmt(f),
+        }
+    }
+}
+
+/// The agent's node as the settings have it.
+pub(crate) fn home(config: &ServerConfig, node_id: Text) -> NodeSpec {
+    let address: Text = config.node_address().to_string().into();
+    let family = if config.node_address().is_ipv4() { "ipv4" } else { "ipv6" };
+    let tags = ["lan".to_owned(), format!("lan_{family}"), "wan".to_owned(), format!("wan_{family}")];
+    let meta = [("consul-network-segment", ""), ("consul-version", INTERFACE_VERSION)];
+    NodeSpec {
+        name: config.node.as_str().into(),
+        id: node_id,
+        tagged: Some(tags.iter().map(|tag| (tag.as_str().into(), Text::clone(&address))).collect()),
+        address,
+        meta: Some(meta.into_iter().map(|(key, value)| (key.into(), value.into())).collect()),
+    }
+}
+
 impl Core {
-    /// A registry that holds its own node only. `config` has been checked.
+    /// A registry that holds its own node only, and forgets all at the end. `config` has been checked.
     pub(crate) fn new(config: ServerConfig) -> Self {
         let mut chance = Chance::new(config.seed_or_new());
-        let node_id: Text = chance.uuid().into();
-        let address: Text = config.node_address().to_string().into();
-        let family = if config.node_address().is_ipv4() { "ipv4" } else { "ipv6" };
-        let tags = ["lan".to_owned(), format!("lan_{family}"), "wan".to_owned(), format!("wan_{family}")];
-        let meta = [("consul-network-segment", ""), ("consul-version", INTERFACE_VERSION)];
-        let home = NodeSpec {
-            name: config.node.as_str().into(),
-            id: Text::clone(&node_id),
-            tagged: Some(tags.iter().map(|tag| (tag.as_str().into(), Text::clone(&address))).collect()),
-            address,
-            meta: Some(meta.into_iter().map(|(key, value)| (key.into(), value.into())).collect()),
-        };
+        let home = home(&config, chance.uuid().into());
         let state = State::new(home, Instant::now().into_std());
+        Self::of(config, chance, Started { state, disk: None, bound: u64::MAX })
+    }
+
+    /// A registry as it is on disk, or a new one there. It blocks. `config` has been checked.
+    ///
+    /// # Errors
+    /// [`Trouble`]: why what is there cannot be used.
+    pub(crate) fn open(config: ServerConfig, place: Box<dyn Place>) -> Result<Self, Trouble> {
+        let mut chance = Chance::new(config.seed_or_new());
+        let home = home(&config, chance.uuid().into());
+        let started = start(place, home, Instant::now().into_std())?;
+        Ok(Self::of(config, chance, started))
+    }
+
+    fn of(config: ServerConfig, chance: Chance, started: Started) -> Self {
+        let Started { state, disk, bound } = started;
         Self {
-            node_id,
+            node_id: state.home_id(),
             bodies: Bodies::default(),
             stopping: CancellationToken::new(),
+            disk,
             hub: Hub::new(config.max_watchers),
             clock: Notify::new(),
             probes: Notify::new(),
-            inner: Inner { state, chance, probes: BTreeSet::new() }.into(),
+            inner: Inner { state, pending: Pending::new(bound), chance, probes: BTreeSet::new() }.into(),
             config,
         }
     }
@@ -93,17 +139,70 @@ impl Core {
         work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Carries out a command, then wakes whom it concerns.
-    pub(crate) fn apply(&self, command: Command) -> Result<(), Refused> {
+    /// Carries out a command, and has those woken whom it concerns: now, or once it is on disk. What comes back is to be
+    /// waited for ([`Core::kept`]) before anybody is told that it was done.
+    ///
+    /// # Errors
+    /// [`NotDone`]: it changed nothing.
+    pub(crate) fn apply(&self, command: Command) -> Result<Written, NotDone> {
         let now = Instant::now().into_std();
-        let (reply, changes, sooner) = self.with(|inner| {
-            let before = inner.state.next_deadline();
-            let (reply, changes) = inner.state.apply(command, now);
-            inner.probes.extend(changes.probes.iter().cloned());
-            (reply, changes, is_sooner(inner.state.next_deadline(), before))
-        });
+        let broken = self.disk.as_ref().and_then(Disk::broken);
+        let (written, changes, sooner) = self.with(|inner| {
+            let Inner { state, pending, probes, .. } = inner;
+            if !pending.may_change(state) {
+                return Err(NotDone::NotKept(NotKept::exhausted()));
+            }
+            if let Some(why) = broken.filter(|_| !state.needs_no_disk(&command)) {
+                return Err(NotDone::NotKept(why));
+            }
+            let before = state.next_deadline();
+            let is_report = matches!(command, Command::Report { .. });
+            let (reply, mut changes) = state.apply(command, now);
+            probes.extend(changes.probes.iter().cloned());
+            // A heartbeat that changes nothing is not kept, so nothing is waited for.
+            let is_beat = is_report && changes.rows.is_empty();
+            let line = self.hand_over(pending, &mut changes);
+            let written = if is_beat { Written::NOTHING } else { line };
+            reply.map_err(NotDone::Refused)?;
+            Ok((written, changes, is_sooner(state.next_deadline(), before)))
+        })?;
         self.announce(&changes, sooner);
-        reply
+        Ok(written)
+    }
+
+    /// Gives what must last, and who is to be woken then, to the one who writes.
+    fn hand_over(&self, pending: &mut Pending, changes: &mut Changes) -> Written {
+        let Some(disk) = &self.disk else { return Written::NOTHING };
+        let written = pending.add(changes);
+        disk.notify();
+        written
+    }
+
+    /// Waits until the disk has it, where there is one.
+    ///
+    /// # Errors
+    /// [`NotKept`]: the disk has it not, though what was done stands in memory.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing: it is written all the same.
+    pub(crate) async fn kept(&self, written: Written) -> Result<(), NotKept> {
+        match &self.disk {
+            Some(disk) => disk.until(written).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at what is to be written, beside the state.
+    pub(crate) fn pending<T>(&self, look: impl FnOnce(&State, &mut Pending) -> T) -> T {
+        self.with(|inner| look(&inner.state, &mut inner.pending))
+    }
+
+    /// Wakes the watchers of `keys`.
+    pub(crate) fn wake(&self, keys: &BTreeSet<Key>) {
+        if !keys.is_empty() {
+            let woken = self.hub.wake(keys);
+            tracing::debug!(keys = keys.len(), woken, "the catalogue changed");
+        }
     }
 
     fn announce(&self, changes: &Changes, deadline_is_sooner: bool) {
@@ -113,10 +212,7 @@ impl Core {
         if !changes.probes.is_empty() {
             self.probes.notify_one();
         }
-        if !changes.keys.is_empty() {
-            let woken = self.hub.wake(&changes.keys);
-            tracing::debug!(keys = changes.keys.len(), woken, "the catalogue changed");
-        }
+        self.wake(&changes.keys);
     }
 
     /// Looks at the state. `look` only copies what is shared.
@@ -193,12 +289,20 @@ impl Core {
                 () = self.stopping.cancelled() => return,
             }
             let now = Instant::now().into_std();
-            let changes = self.with(|inner| {
-                let changes = inner.state.tick(now);
-                inner.probes.extend(changes.probes.iter().cloned());
-                changes
+            let ticked = self.with(|inner| {
+                let Inner { state, pending, probes, .. } = inner;
+                if !pending.may_change(state) {
+                    return None;
+                }
+                let mut changes = state.tick(now);
+                probes.extend(changes.probes.iter().cloned());
+                let _nobody_waits = self.hand_over(pending, &mut changes);
+                Some(changes)
             });
-            self.announce(&changes, false);
+            match ticked {
+                Some(changes) => self.announce(&changes, false),
+                None => sleep(EXHAUSTED).await,
+            }
         }
     }
 }

@@ -23,7 +23,8 @@ mod convert;
 use crate::{
     check, complete,
     config::ServerConfig,
-    core::{Core, INTERFACE_VERSION},
+    core::{Core, INTERFACE_VERSION, NotDone},
+    durable,
     state::{CheckScope, Command, Key, Narrow, OtherChecks, Refused, State, cut},
 };
 
@@ -43,9 +44,14 @@ impl Embedded {
     /// dropped. `http_addr` and the limits of connections mean nothing here.
     ///
     /// # Errors
-    /// [`Kind::Config`]: a setting is out of range, or there is no tokio runtime.
+    /// [`Kind::Config`]: a setting is out of range, `data_dir` is set, or there is no tokio runtime.
     pub fn start(config: ServerConfig) -> Result<Self, Error> {
         config.validate()?;
+        if config.data_dir.is_some() {
+            return Err(Error::config(
+                "data_dir: an embedded registry keeps nothing on disk; use Server::bind, and Server::embedded",
+            ));
+        }
         tokio::runtime::Handle::try_current().map_err(|cause| {
             Error::config("embedded registry: there is no tokio runtime here; start it inside of one")
                 .caused_by(cause)
@@ -77,17 +83,21 @@ impl Embedded {
         self.core.wait(key, block).await.map_err(full)
     }
 
-    fn apply(&self, command: Command) -> Result<(), Error> {
-        self.core.apply(command).map_err(|refused| {
-            let kind = match refused {
-                Refused::UnknownService(_)
-                | Refused::UnknownCheck(_)
-                | Refused::NoSuchService(_)
-                | Refused::NotTtl(_) => Kind::NotFound,
-                Refused::OrphanCheck { .. } => Kind::Rejected,
+    async fn apply(&self, command: Command) -> Result<(), Error> {
+        let written = self.core.apply(command).map_err(|why| {
+            let kind = match &why {
+                NotDone::Refused(
+                    Refused::UnknownService(_)
+                    | Refused::UnknownCheck(_)
+                    | Refused::NoSuchService(_)
+                    | Refused::NotTtl(_),
+                ) => Kind::NotFound,
+                NotDone::Refused(Refused::OrphanCheck { .. }) => Kind::Rejected,
+                NotDone::NotKept(_) => Kind::Unavailable,
             };
-            self.failed(kind, refused)
-        })
+            self.failed(kind, why)
+        })?;
+        self.core.kept(written).await.map_err(|why| self.failed(Kind::Unavailable, why))
     }
 
     async fn read_service(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
@@ -115,13 +125,13 @@ impl Embedded {
         Ok(answer(names, index, query.consistency))
     }
 
-    fn put(&self, definition: &Definition) -> Result<(), Error> {
+    async fn put(&self, definition: &Definition) -> Result<(), Error> {
         let (service, checks) = convert::definition(definition, self.core.config.scripts())
             .map_err(|why| self.failed(Kind::Rejected, why))?;
         complete::sound(&service).map_err(|why| self.failed(Kind::Rejected, why))?;
         let (service, checks) = complete::service(service, checks);
         let service = Box::new(service);
-        self.apply(Command::RegisterService { service, checks, others: OtherChecks::Remove })
+        self.apply(Command::RegisterService { service, checks, others: OtherChecks::Remove }).await
     }
 
     /// Waits until what is held of an id is other than it was.
@@ -154,9 +164,9 @@ impl Embedded {
         convert::node(&node, &services, &checks).map(Some)
     }
 
-    fn put_part(&self, part: &NodeDefinition) -> Result<(), Error> {
+    async fn put_part(&self, part: &NodeDefinition) -> Result<(), Error> {
         let entry = convert::catalog_entry(part).map_err(|why| self.failed(Kind::Rejected, why))?;
-        self.apply(Command::CatalogRegister(Box::new(entry)))
+        self.apply(Command::CatalogRegister(Box::new(entry))).await
     }
 
     fn held(&self, ids: &[ServiceId]) -> Vec<Registered> {
@@ -218,13 +228,14 @@ impl Registry for Embedded {
     }
 
     fn register<'a>(&'a self, definition: &'a Definition) -> Reply<'a, ()> {
-        Box::pin(async move { self.put(definition) })
+        Box::pin(self.put(definition))
     }
 
     fn deregister<'a>(&'a self, id: &'a ServiceId) -> Reply<'a, ()> {
         Box::pin(async move {
-            match self.core.apply(Command::DeregisterService { id: id.as_str().into() }) {
+            match self.apply(Command::DeregisterService { id: id.as_str().into() }).await {
                 // Removing what is not there is fine.
+                Err(error) if error.kind() != Kind::NotFound => Err(error),
                 Ok(()) | Err(_) => Ok(()),
             }
         })
@@ -240,14 +251,14 @@ impl Registry for Embedded {
                 )
             })?;
             let (check, output) = (report.check.as_str().into(), cut(&report.output));
-            self.apply(Command::Report { check, status, output })
+            self.apply(Command::Report { check, status, output }).await
         })
     }
 
     fn maintenance<'a>(&'a self, id: &'a ServiceId, reason: Option<&'a str>) -> Reply<'a, ()> {
         Box::pin(async move {
             let service = Some(id.as_str().into());
-            self.apply(Command::Maintenance { service, reason: reason.map(Into::into) })
+            self.apply(Command::Maintenance { service, reason: reason.map(Into::into) }).await
         })
     }
 
@@ -256,7 +267,7 @@ impl Registry for Embedded {
     }
 
     fn catalog_register<'a>(&'a self, part: &'a NodeDefinition) -> Reply<'a, ()> {
-        Box::pin(async move { self.put_part(part) })
+        Box::pin(self.put_part(part))
     }
 
     fn catalog_deregister<'a>(&'a self, node: &'a NodeName, part: &'a NodePart) -> Reply<'a, ()> {
@@ -267,12 +278,12 @@ impl Registry for Embedded {
                 NodePart::Check(id) => (None, Some(id.as_str().into())),
                 _ => return Err(self.failed(Kind::Rejected, "such a part of a node cannot be taken out")),
             };
-            self.apply(Command::CatalogDeregister { node: node.as_str().into(), service, check })
+            self.apply(Command::CatalogDeregister { node: node.as_str().into(), service, check }).await
         })
     }
 }
 
-/// The tasks of a registry: its clock and its check runners. They end when it stops, or with the set.
+/// The tasks of a registry: its clock, its check runners, and the writer of its disk. They end when it stops, or with the set.
 pub(crate) fn background(core: &Arc<Core>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let clock = Arc::clone(core);
@@ -281,6 +292,13 @@ pub(crate) fn background(core: &Arc<Core>) -> JoinSet<()> {
         async move { core.keep_time().await }
     }));
     let checks = Arc::clone(core);
+    if let Some(disk) = &core.disk {
+        let (writer, guard) = (Arc::clone(core), disk.writer());
+        tasks.spawn(async move {
+            let _ends_with_it = guard;
+            supervise("writer", move || durable::run(Arc::clone(&writer))).await;
+        });
+    }
     tasks.spawn(supervise("checks", move || check::run(Arc::clone(&checks))));
     tasks
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! HTTP (api) ─┐                      ┌─ wait: index -> wake-ups
 //! embed      ─┼─ commands ─▶ state ──┼─ encode: rows -> JSON, once for all who wait
-//! check      ─┘  (pure)              └─ probes to run, deadlines
+//! check      ─┘  (pure)              ├─ probes to run, deadlines
+//!                                    └─ durable: rows -> store, a group of writes at a time
 //! ```
 //!
 //! - [`Server`] binds a port and serves; [`Server::run`] ends within a deadline.
@@ -11,8 +12,9 @@
 //! - [`ServerConfig`] has the settings of both.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
 //!
-//! It holds everything in memory and starts empty, with its indexes at 1, as `consul agent -dev` does. On more than
-//! one machine the registry is Consul itself.
+//! Without [`ServerConfig::data_dir`] it starts empty, with its indexes at 1, as `consul agent -dev` does, and forgets
+//! everything at the end. With it, what was acknowledged is on disk, and is back at the next start; [`Repair`] is for
+//! a directory that is refused. On more than one machine the registry is Consul itself.
 //!
 //! ```
 //! # async fn example() -> Result<(), portolan::Error> {
@@ -33,13 +35,17 @@ mod check;
 mod complete;
 mod config;
 mod core;
+mod durable;
 mod embed;
 mod encode;
 pub mod faults;
+mod repair;
 mod server;
 mod state;
+mod store;
 mod wait;
 
 pub use config::ServerConfig;
 pub use embed::Embedded;
+pub use repair::Repair;
 pub use server::Server;

@@ -28,7 +28,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -37,8 +37,10 @@ use crate::{
     api,
     config::ServerConfig,
     core::Core,
+    durable,
     embed::{Embedded, background},
     faults::{Broken, Faults, Line, answer},
+    store::{Trouble, dir::Dir},
 };
 
 /// The pause after an accept that failed, for example because descriptors ran out.
@@ -61,14 +63,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Checks the settings and binds the port. Nothing is answered before [`Server::run`].
+    /// Checks the settings, binds the port, and reads what is kept. Nothing is answered before [`Server::run`].
     ///
     /// # Errors
     /// [`Kind::Config`](portolan::Kind::Config): a setting is out of range, or the address cannot be listened on;
-    /// the text names the address and the flag that changes it.
+    /// the text names the address and the flag that changes it; or the data directory cannot be used: another process
+    /// has it, a newer version wrote it, it is damaged, or cannot be written.
     ///
     /// # Cancel safety
-    /// Dropping the future gives the port back.
+    /// Dropping the future gives the port back, and the data directory once it has been read.
     pub async fn bind(config: ServerConfig) -> Result<Self, Error> {
         config.validate()?;
         let wanted = config.http_addr;
@@ -85,7 +88,9 @@ impl Server {
         // On unix, tokio sets SO_REUSEADDR: a registry that stopped can start again at once.
         let listener = TcpListener::bind(wanted).await.map_err(cannot)?;
         let http_addr = listener.local_addr().map_err(cannot)?;
-        Ok(Self { listener, http_addr, core: Arc::new(Core::new(config)) })
+        // The port first: a second registry is told of the first by its address.
+        let core = Arc::new(open(config).await?);
+        Ok(Self { listener, http_addr, core })
     }
 
     /// Where it listens; with the real port when port 0 was asked for.
@@ -94,7 +99,8 @@ impl Server {
         self.http_addr
     }
 
-    /// The same registry without the network, for the program that carries it. Checks run only while the server does.
+    /// The same registry without the network, for the program that carries it. Checks run only while the server does, and
+    /// with a data directory a write is answered only then: before it waits, and afterwards it is refused.
     #[must_use]
     pub fn embedded(&self) -> Embedded {
         Embedded::beside(Arc::clone(&self.core))
@@ -139,7 +145,24 @@ impl Server {
         }
         serving.end().await;
         tasks.shutdown().await;
+        if let Err(trouble) = durable::close(&core).await {
+            tracing::error!(%trouble, "the data directory could not be closed; what was acknowledged is in it");
+        }
         tracing::info!("the registry has stopped");
+    }
+}
+
+/// The registry, with what its data directory holds.
+async fn open(config: ServerConfig) -> Result<Core, Error> {
+    let Some(path) = config.data_dir.clone() else { return Ok(Core::new(config)) };
+    let failed = {
+        let path = path.display().to_string();
+        move |what: String| Error::config(format!("data_dir: {path}: {what}"))
+    };
+    let opened = spawn_blocking(move || Core::open(config, Box::new(Dir::take(&path)?)));
+    match opened.await {
+        Ok(opened) => opened.map_err(|trouble: Trouble| failed(trouble.to_string())),
+        Err(panicked) => Err(failed(format!("reading it failed: {panicked}; please report this bug"))),
     }
 }
 

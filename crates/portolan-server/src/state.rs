@@ -1,7 +1,7 @@
 //! The catalogue and the agent's own state: commands in, changes out. PURE: no I/O, no clock, no task, no lock.
 //!
 //! In:  a [`Command`] with `now`, or [`State::tick`] when [`State::next_deadline`] has come.
-//! Out: a reply, and the [`Changes`]: which keys have a new index and which probes are to be looked at.
+//! Out: a reply, and the [`Changes`]: which keys have a new index, which probes are to be looked at, which rows must last.
 //!
 //! There is one agent, and its writes go straight into the catalogue in the same step: there is no anti-entropy to
 //! wait for. Nodes elsewhere come in by the catalogue's own commands.
@@ -23,10 +23,11 @@ mod alias;
 mod catalog;
 mod checks;
 mod index;
+pub(crate) mod kept;
 mod queries;
+mod restore;
 pub(crate) mod rows;
 
-pub(crate) use index::{Changes, Key};
 use {
     alias::Followed,
     checks::Live,
@@ -38,6 +39,11 @@ use {
 pub(crate) use {
     checks::{LEAST_DEREGISTER_AFTER, OUTPUT_LIMIT, cut},
     queries::{AgentCheck, CheckScope, Entry, Narrow, ProbeOrder},
+};
+pub(crate) use {
+    index::{Changes, Key},
+    kept::{FORMAT, Kept, RowKey},
+    restore::{Misfit, Restored},
 };
 
 /// One write. What it holds has been checked at the edge; only what needs the state is refused here.
@@ -159,16 +165,15 @@ pub(crate) struct State {
 impl State {
     /// A registry that knows its own node, that node's `serfHealth` and the service `consul`, as every Consul does.
     pub(crate) fn new(home: NodeSpec, now: Instant) -> Self {
-        let mut state = Self {
-            home: Text::clone(&home.name),
-            nodes: BTreeMap::new(),
-            by_name: BTreeMap::new(),
-            live: BTreeMap::new(),
-            aliases: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            generations: 0,
-            index: Indexes::default(),
-        };
+        let mut state = Self::bare(Text::clone(&home.name));
+        let mut tx = state.index.begin(now);
+        state.boot(home, &mut tx);
+        let _boot = state.commit(tx);
+        state
+    }
+
+    /// Puts in what every registry has, where it is not there already.
+    fn boot(&mut self, home: NodeSpec, tx: &mut Tx) {
         let mut consul = ServiceSpec::new("consul", "consul");
         consul.port = SERVER_PORT;
         let serf = CheckFacts {
@@ -182,12 +187,9 @@ impl State {
             timeout: "".into(),
             of: None,
         };
-        let mut tx = state.index.begin(now);
-        let home = state.put_node(home, &mut tx);
-        state.put_service(&home, consul, Origin::Catalog, &mut tx);
-        state.put_check(&home, serf, &mut tx);
-        let _boot = state.commit(tx);
-        state
+        let home = self.put_node(home, tx);
+        self.put_service(&home, consul, Origin::Catalog, tx);
+        self.put_check(&home, serf, tx);
     }
 
     /// Carries out one command, whole or not at all.
@@ -220,6 +222,18 @@ impl State {
         }
     }
 
+    /// Whether a command may be carried out while nothing can be written: a heartbeat that changes no status, and what a
+    /// probe found, which nobody waits for.
+    pub(crate) fn needs_no_disk(&self, command: &Command) -> bool {
+        match command {
+            Command::Report { check, status, .. } => {
+                self.check(&self.home, check).is_some_and(|row| row.facts.status == *status)
+            }
+            Command::Outcome { .. } => true,
+            _ => false,
+        }
+    }
+
     /// When [`State::tick`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(at, _)| *at)
@@ -239,6 +253,7 @@ impl State {
 
     fn commit(&mut self, mut tx: Tx) -> Changes {
         self.follow_aliases(&mut tx);
+        self.collect_rows(&mut tx);
         let (nodes, by_name) = (&self.nodes, &self.by_name);
         self.index.commit(tx, |key| match key {
             Key::Service(name) => by_name.contains_key(name),
@@ -250,6 +265,11 @@ impl State {
     /// The index of `key`, at least 1.
     pub(crate) fn index(&self, key: &Key) -> u64 {
         self.index.of(key)
+    }
+
+    /// The newest index that was given to anything.
+    pub(crate) fn last_index(&self) -> u64 {
+        self.index.last()
     }
 }
 

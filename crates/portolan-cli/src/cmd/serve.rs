@@ -2,9 +2,10 @@
 //!
 //! In:  flags. Out: the addresses on stdout once it listens, then whatever clients ask.
 //!
-//! Never: ignores a flag that it cannot honour; says that it listens before it does.
+//! Never: ignores a flag that it cannot honour; says that it listens before it does; drops anything before it said so.
 
 use std::{
+    ffi::OsString,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
@@ -12,7 +13,8 @@ use std::{
 
 use anyhow::anyhow;
 use clap::Args as ClapArgs;
-use portolan_server::{Server, ServerConfig, faults::Faults};
+use portolan_server::{Repair, Server, ServerConfig, faults::Faults};
+use tokio::task::spawn_blocking;
 
 use super::{
     faults::{FaultArgs, RULES},
@@ -20,16 +22,19 @@ use super::{
 };
 use crate::{
     config::Shell,
-    exit::{Exit, Usage},
+    exit::{Exit, Usage, say},
     output,
 };
 
 const EXAMPLES: &str = "\
 Examples:
-  portolan serve --ephemeral
+  portolan serve
+  portolan serve --data-dir /var/lib/portolan
   portolan serve -dev
   portolan serve --http-addr 0.0.0.0:8500 --datacenter edge --node box-7
   portolan serve -dev --fault 'GET /v1/health/service/* empty-lower 0.05'
+
+What it acknowledged is on disk, and is back at the next start; --ephemeral and -dev keep it in memory, and forget it.
 
 It speaks Consul's HTTP interface, so what speaks to Consul can speak to it: set CONSUL_HTTP_ADDR to its address.
 Ctrl-C and SIGTERM stop it, and it ends with 0.";
@@ -43,9 +48,12 @@ pub(crate) struct Args {
     /// Where to listen for DNS. Not in this version.
     #[arg(long, value_name = "ADDRESS:PORT")]
     dns_addr: Option<String>,
-    /// Where to keep what must survive a restart. Not in this version.
-    #[arg(long, value_name = "DIR")]
+    /// Where to keep what must survive a restart. Default: `portolan` in `$XDG_STATE_HOME`, or in `~/.local/state`.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["ephemeral", "dev"])]
     data_dir: Option<PathBuf>,
+    /// Tell what cannot be saved of a damaged data directory, drop that, and keep the old file beside the new one.
+    #[arg(long, conflicts_with_all = ["ephemeral", "dev"])]
+    repair: bool,
     /// Keep everything in memory, and forget it at the end.
     #[arg(long)]
     ephemeral: bool,
@@ -73,6 +81,10 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Usage> {
 
 pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let config = configured(&args)?;
+    if args.repair {
+        repair(config.clone(), shell).await?;
+    }
+    let kept = config.data_dir.clone();
     let mut ending = Ending::listen()?;
     let (datacenter, node) = (config.datacenter.clone(), config.node.clone());
     let server = Server::bind(config).await.map_err(|error| in_use(error, args.http_addr))?;
@@ -80,8 +92,8 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     output::print(&format!(
         "portolan serves HTTP at http://{addr} (datacenter {datacenter}, node {node})\n"
     ))?;
-    if !(args.ephemeral || args.dev) {
-        shell.hint("everything is kept in memory in this version, and forgotten at the end; --ephemeral says that you know");
+    if let Some(dir) = kept {
+        shell.hint(&format!("what is registered is kept in {}", dir.display()));
     }
     if args.faults.plan()?.is_some() {
         shell.hint("some answers are wrong on purpose: faults are asked for");
@@ -107,12 +119,18 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
             "--dns-addr: the DNS interface is not in this version; leave the flag out".to_owned(),
         ));
     }
-    if args.data_dir.is_some() {
-        let what = "--data-dir: keeping data on disk is not in this version; leave the flag out, and give --ephemeral";
-        return Err(Usage(what.to_owned()));
-    }
     let mut config =
         ServerConfig::default().http_addr(args.http_addr).enable_script_checks(args.enable_script_checks);
+    if !(args.ephemeral || args.dev) {
+        let dir = args.data_dir.clone().or_else(|| state_dir(|name| std::env::var_os(name)));
+        let dir = dir.ok_or_else(|| {
+            Usage(
+                "--data-dir: there is no home directory to keep data in; name one, or give --ephemeral"
+                    .to_owned(),
+            )
+        })?;
+        config = config.data_dir(Some(dir));
+    }
     if let Some(name) = &args.datacenter {
         config = config.datacenter(name);
     }
@@ -123,6 +141,27 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
         config = config.faults(Some(Faults::new(plan)));
     }
     Ok(config)
+}
+
+/// Where this user's programs keep their state. A relative path counts for nothing (XDG Base Directory Specification).
+fn state_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let states = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    Some(states?.join("portolan"))
+}
+
+/// Says what is lost, then drops it.
+async fn repair(config: ServerConfig, shell: &Shell) -> anyhow::Result<()> {
+    let found = spawn_blocking(move || Repair::survey(&config)).await??;
+    let Some(repair) = found else {
+        shell.hint("the data directory is sound: there is nothing to repair");
+        return Ok(());
+    };
+    say(&format!("saved: {} nodes, instances and checks; lost:", repair.saved()));
+    repair.dropped().iter().for_each(|line| say(&format!("  {line}")));
+    let aside = spawn_blocking(move || repair.carry_out()).await??;
+    say(&format!("repaired; the file as it was is {}", aside.display()));
+    Ok(())
 }
 
 fn is_private(ip: IpAddr) -> bool {
@@ -148,6 +187,20 @@ fn in_use(error: portolan::Error, addr: SocketAddr) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn data_is_kept_where_the_user_keeps_state() {
+        for (xdg, home, expected) in [
+            (Some("/s"), Some("/h"), Some("/s/portolan")),
+            (Some("relative"), Some("/h"), Some("/h/.local/state/portolan")),
+            (None, Some("/h"), Some("/h/.local/state/portolan")),
+            (None, Some(""), None),
+            (None, None, None),
+        ] {
+            let variable = |name: &str| if name == "HOME" { home } else { xdg }.map(OsString::from);
+            assert_eq!(state_dir(variable), expected.map(PathBuf::from), "{xdg:?} {home:?}");
+        }
+    }
 
     #[test]
     fn addresses_are_read_as_people_write_them() {

@@ -15,7 +15,7 @@ use super::{
     call::Call,
     decode::object,
     definition,
-    reply::{Outcome, Refusal, body, empty, value},
+    reply::{Done, Outcome, Refusal, body, empty, value},
 };
 use crate::{
     core::{Core, INTERFACE_VERSION},
@@ -125,35 +125,35 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
     })
 }
 
-pub(super) fn register(core: &Core, call: &Call) -> Outcome {
+pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     let (service, checks) = definition::service(&object(&call.body)?, core.config.scripts())?;
     let others = match call.param("replace-existing-checks") {
         Some("" | "true") => OtherChecks::Remove,
         _ => OtherChecks::Keep,
     };
-    core.apply(Command::RegisterService { service: Box::new(service), checks, others })?;
-    Ok(empty())
+    let written = core.apply(Command::RegisterService { service: Box::new(service), checks, others })?;
+    Ok(Done::new(written, empty()))
 }
 
-pub(super) fn deregister(core: &Core, call: &Call) -> Outcome {
-    core.apply(Command::DeregisterService { id: call.rest.as_str().into() })?;
-    Ok(empty())
+pub(super) fn deregister(core: &Core, call: &Call) -> Outcome<Done> {
+    let written = core.apply(Command::DeregisterService { id: call.rest.as_str().into() })?;
+    Ok(Done::new(written, empty()))
 }
 
-pub(super) fn service_maintenance(core: &Core, call: &Call) -> Outcome {
+pub(super) fn service_maintenance(core: &Core, call: &Call) -> Outcome<Done> {
     let id = call.name("Missing service ID")?;
     maintenance(core, call, Some(id.into()))
 }
 
-pub(super) fn node_maintenance(core: &Core, call: &Call) -> Outcome {
+pub(super) fn node_maintenance(core: &Core, call: &Call) -> Outcome<Done> {
     maintenance(core, call, None)
 }
 
-fn maintenance(core: &Core, call: &Call, service: Option<Text>) -> Outcome {
+fn maintenance(core: &Core, call: &Call, service: Option<Text>) -> Outcome<Done> {
     let enable = call.param("enable").ok_or_else(|| Refusal::bad("Missing value for enable"))?;
     let enable =
         Call::flag(enable).ok_or_else(|| Refusal::bad(format!("Invalid value for enable: {enable:?}")))?;
     let reason = enable.then(|| call.param("reason").unwrap_or_default().into());
-    core.apply(Command::Maintenance { service, reason })?;
-    Ok(empty())
+    let written = core.apply(Command::Maintenance { service, reason })?;
+    Ok(Done::new(written, empty()))
 }

@@ -9,7 +9,7 @@ use super::{
     call::Call,
     check_definition::{Given, RawCheck},
     decode::{fields, object, text},
-    reply::{Outcome, Refusal, empty, value},
+    reply::{Done, Outcome, Refusal, empty, value},
 };
 use crate::{
     core::Core,
@@ -23,7 +23,7 @@ pub(super) fn checks(core: &Core, call: &Call) -> Outcome {
     value(&ById(shown), call.layout())
 }
 
-pub(super) fn register(core: &Core, call: &Call) -> Outcome {
+pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     let raw = RawCheck::read(&object(&call.body)?, Given::Alone)?;
     let name = raw.name.clone().filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| Refusal::bad("Missing check name"))?;
@@ -32,38 +32,38 @@ pub(super) fn register(core: &Core, call: &Call) -> Outcome {
     if check.id.is_empty() {
         check.id = name;
     }
-    core.apply(Command::RegisterCheck { check: Box::new(check), service })?;
-    Ok(empty())
+    let written = core.apply(Command::RegisterCheck { check: Box::new(check), service })?;
+    Ok(Done::new(written, empty()))
 }
 
-pub(super) fn deregister(core: &Core, call: &Call) -> Outcome {
-    core.apply(Command::DeregisterCheck { id: call.rest.as_str().into() })?;
-    Ok(empty())
+pub(super) fn deregister(core: &Core, call: &Call) -> Outcome<Done> {
+    let written = core.apply(Command::DeregisterCheck { id: call.rest.as_str().into() })?;
+    Ok(Done::new(written, empty()))
 }
 
-pub(super) fn pass(core: &Core, call: &Call) -> Outcome {
+pub(super) fn pass(core: &Core, call: &Call) -> Outcome<Done> {
     noted(core, call, Health::Passing)
 }
 
-pub(super) fn warn(core: &Core, call: &Call) -> Outcome {
+pub(super) fn warn(core: &Core, call: &Call) -> Outcome<Done> {
     noted(core, call, Health::Warning)
 }
 
-pub(super) fn fail(core: &Core, call: &Call) -> Outcome {
+pub(super) fn fail(core: &Core, call: &Call) -> Outcome<Done> {
     noted(core, call, Health::Critical)
 }
 
-fn noted(core: &Core, call: &Call, status: Health) -> Outcome {
+fn noted(core: &Core, call: &Call, status: Health) -> Outcome<Done> {
     report(core, call, status, call.param("note").unwrap_or_default())
 }
 
-fn report(core: &Core, call: &Call, status: Health, output: &str) -> Outcome {
+fn report(core: &Core, call: &Call, status: Health, output: &str) -> Outcome<Done> {
     let check = call.rest.as_str().into();
-    core.apply(Command::Report { check, status, output: cut(output) })?;
-    Ok(empty())
+    let written = core.apply(Command::Report { check, status, output: cut(output) })?;
+    Ok(Done::new(written, empty()))
 }
 
-pub(super) fn update(core: &Core, call: &Call) -> Outcome {
+pub(super) fn update(core: &Core, call: &Call) -> Outcome<Done> {
     let (mut status, mut output) = ("".into(), "".into());
     fields(&object(&call.body)?, |name, value| {
         match name {

@@ -12,7 +12,7 @@ use super::{
     call::Call,
     decode::{Decoded, fields, list, map, object, pairs, text, truth},
     definition::{check_service, common_field},
-    reply::{Outcome, Refusal, value},
+    reply::{Done, Outcome, Refusal, value},
 };
 use crate::{
     complete::{addressable, check_meta},
@@ -23,11 +23,11 @@ use crate::{
     },
 };
 
-pub(super) fn register(core: &Core, call: &Call) -> Outcome {
+pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     let (entry, datacenter) = entry(&object(&call.body)?)?;
     our_datacenter(core, &datacenter)?;
-    core.apply(Command::CatalogRegister(Box::new(entry)))?;
-    value(&true, call.layout())
+    let written = core.apply(Command::CatalogRegister(Box::new(entry)))?;
+    Ok(Done::new(written, value(&true, call.layout())?))
 }
 
 fn our_datacenter(core: &Core, datacenter: &str) -> Decoded<()> {
@@ -170,7 +170,7 @@ fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
     Ok(CatalogCheck { facts, service: Some(service).filter(|id| !id.is_empty()) })
 }
 
-pub(super) fn deregister(core: &Core, call: &Call) -> Outcome {
+pub(super) fn deregister(core: &Core, call: &Call) -> Outcome<Done> {
     let [mut node, mut service, mut check, mut datacenter] = [const { "" }; 4].map(Text::from);
     fields(&object(&call.body)?, |name, value| {
         match name {
@@ -188,6 +188,7 @@ pub(super) fn deregister(core: &Core, call: &Call) -> Outcome {
         return Err(Refusal::internal("Must provide node"));
     }
     let given = |text: Text| Some(text).filter(|text| !text.is_empty());
-    core.apply(Command::CatalogDeregister { node, service: given(service), check: given(check) })?;
-    value(&true, call.layout())
+    let written =
+        core.apply(Command::CatalogDeregister { node, service: given(service), check: given(check) })?;
+    Ok(Done::new(written, value(&true, call.layout())?))
 }

@@ -11,13 +11,28 @@ use portolan::registry::Consistency;
 use serde::Serialize;
 
 use crate::{
+    core::NotDone,
+    durable::{NotKept, Written},
     encode::{Layout, json},
     state::Refused,
     wait::Full,
 };
 
 /// What an endpoint comes to.
-pub(super) type Outcome = Result<Response, Refusal>;
+pub(super) type Outcome<T = Response> = Result<T, Refusal>;
+
+/// A write that was carried out: how it is answered, once the disk has it.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) response: Response,
+    pub(super) written: Written,
+}
+
+impl Done {
+    pub(super) fn new(written: Written, response: Response) -> Self {
+        Self { response, written }
+    }
+}
 
 /// A request that is not carried out.
 #[derive(Debug)]
@@ -59,6 +74,21 @@ impl From<Refused> for Refusal {
             Refused::NotTtl(_) | Refused::OrphanCheck { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, refused.to_string())
+    }
+}
+
+impl From<NotKept> for Refusal {
+    fn from(why: NotKept) -> Self {
+        Self::internal(why.to_string())
+    }
+}
+
+impl From<NotDone> for Refusal {
+    fn from(why: NotDone) -> Self {
+        match why {
+            NotDone::Refused(refused) => refused.into(),
+            NotDone::NotKept(why) => why.into(),
+        }
     }
 }
 

@@ -36,6 +36,13 @@ impl State {
         }
     }
 
+    /// Takes in what a check followed in an earlier life: its status stands already.
+    pub(super) fn follow_again(&mut self, spec: &CheckSpec) {
+        if let Some(followed) = self.followed(spec) {
+            self.aliases.entry(followed).or_default().insert(Text::clone(&spec.id));
+        }
+    }
+
     /// The check is gone.
     pub(super) fn unindex_alias(&mut self, spec: &CheckSpec) {
         if let Some(followed) = self.followed(spec) {

@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     CatalogCheck, CatalogEntry, Held, Key, Node, Refused, State,
     index::Tx,
+    kept::Place,
     rows::{CheckFacts, CheckOf, CheckRow, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text},
 };
 
@@ -24,10 +25,14 @@ impl State {
         match self.nodes.get_mut(&name) {
             Some(node) if node.row.spec == spec => return name,
             Some(node) => {
-                node.row = Arc::new(NodeRow { spec, create: node.row.create, modify: tx.at });
+                let NodeRow { key, create, .. } = *node.row;
+                node.row = Arc::new(NodeRow { key, spec, create, modify: tx.at });
+                tx.keep(key, Place::Node(Text::clone(&name)));
             }
             None => {
-                let row = Arc::new(NodeRow { spec, create: tx.at, modify: tx.at });
+                let key = tx.new_key();
+                let row = Arc::new(NodeRow { key, spec, create: tx.at, modify: tx.at });
+                tx.keep(key, Place::Node(Text::clone(&name)));
                 let node =
                     Node { row, services: BTreeMap::new(), checks: BTreeMap::new(), owners: BTreeMap::new() };
                 self.nodes.insert(Text::clone(&name), node);
@@ -62,16 +67,20 @@ impl State {
         let Some(on) = self.nodes.get_mut(node) else { return };
         let (id, name) = (Text::clone(&spec.id), Text::clone(&spec.name));
         let of = CheckOf { id: Text::clone(&id), name: Text::clone(&name), tags: Arc::clone(&spec.tags) };
+        let place = Place::Service(Text::clone(node), Text::clone(&id));
         let mut left = None;
         match on.services.get_mut(&id) {
             Some(held) if held.row.spec == spec && held.row.origin == origin => return,
             Some(held) => {
                 left = Some(Text::clone(&held.row.spec.name)).filter(|old| *old != name);
-                let create = held.row.create;
-                held.row = Arc::new(ServiceRow { spec, origin, create, modify: tx.at });
+                let ServiceRow { key, create, .. } = *held.row;
+                held.row = Arc::new(ServiceRow { key, spec, origin, create, modify: tx.at });
+                tx.keep(key, place);
             }
             None => {
-                let row = ServiceRow { spec, origin, create: tx.at, modify: tx.at };
+                let key = tx.new_key();
+                let row = ServiceRow { key, spec, origin, create: tx.at, modify: tx.at };
+                tx.keep(key, place);
                 on.services.insert(Text::clone(&id), Held { row: Arc::new(row), checks: BTreeMap::new() });
             }
         }
@@ -88,8 +97,10 @@ impl State {
         let Some(held) = self.nodes.get_mut(node).and_then(|node| node.services.get_mut(id)) else { return };
         for check in held.checks.values_mut().filter(|check| check.facts.of.as_ref() != Some(of)) {
             let facts = CheckFacts { of: Some(of.clone()), ..check.facts.clone() };
-            *check =
-                Arc::new(CheckRow { node: Text::clone(node), facts, create: check.create, modify: tx.at });
+            let CheckRow { key, create, .. } = **check;
+            let place = Place::Check(Text::clone(node), Text::clone(&facts.id));
+            *check = Arc::new(CheckRow { key, node: Text::clone(node), facts, create, modify: tx.at });
+            tx.keep(key, place);
             tx.touch(Key::Checks);
             tx.touch(Key::NodeChecks(Text::clone(node)));
         }
@@ -113,6 +124,7 @@ impl State {
             self.drop_check(node, check, tx);
         }
         let Some(held) = self.nodes.get_mut(node).and_then(|node| node.services.remove(id)) else { return };
+        tx.keep(held.row.key, Place::Service(Text::clone(node), Text::clone(id)));
         let name = Text::clone(&held.row.spec.name);
         self.unlist(node, id, &name, tx);
         self.touch_instance(node, id, &name, tx);
@@ -131,12 +143,14 @@ impl State {
         if before.as_ref().is_some_and(|row| row.facts == facts) {
             return;
         }
-        let create = before.as_ref().map_or(tx.at, |row| row.create);
+        let (key, create) =
+            before.as_ref().map_or_else(|| (tx.new_key(), tx.at), |row| (row.key, row.create));
+        tx.keep(key, Place::Check(Text::clone(node), Text::clone(&id)));
         if moved || before.is_none_or(|row| row.facts.status != facts.status) {
             self.turned(node, owner.as_ref(), tx);
         }
         self.touch_check(node, facts.of.as_ref(), tx);
-        let row = Arc::new(CheckRow { node: Text::clone(node), facts, create, modify: tx.at });
+        let row = Arc::new(CheckRow { key, node: Text::clone(node), facts, create, modify: tx.at });
         let Some(on) = self.nodes.get_mut(node) else { return };
         match owner {
             None => {
@@ -176,6 +190,7 @@ impl State {
             None => on.checks.remove(id),
         };
         if let Some(row) = row {
+            tx.keep(row.key, Place::Check(Text::clone(node), id.into()));
             let of = row.facts.of.as_ref();
             self.turned(node, of.map(|of| &of.id), tx);
             self.touch_check(node, of, tx);
@@ -274,7 +289,9 @@ impl State {
         for id in &checks {
             self.drop_check(node, id, tx);
         }
-        self.nodes.remove(node);
+        if let Some(on) = self.nodes.remove(node) {
+            tx.keep(on.row.key, Place::Node(Text::clone(node)));
+        }
         tx.touch(Key::Nodes);
         tx.touch(Key::Node(Text::clone(node)));
         tx.touch(Key::NodeChecks(Text::clone(node)));

@@ -25,6 +25,7 @@ use portolan::format_duration;
 use super::{
     OtherChecks, Refused, State,
     index::Tx,
+    kept::Place,
     rows::{CheckFacts, CheckOf, CheckSpec, Health, Origin, Probe, ServiceSpec, Text},
 };
 
@@ -43,7 +44,7 @@ const NO_REASON: [&str; 2] = [
 /// A check of the agent while it lives.
 #[derive(Debug)]
 pub(super) struct Live {
-    pub(super) spec: CheckSpec,
+    pub(super) spec: Arc<CheckSpec>,
     /// Told to its probe, so that an answer to an older definition is known.
     pub(super) generation: u64,
     /// The newest output; the catalogue's may be older.
@@ -58,6 +59,31 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// A check that ran in an earlier life: its TTL counts from now, and the first run decides.
+    pub(super) fn again(
+        spec: Arc<CheckSpec>,
+        generation: u64,
+        output: Text,
+        critical_since: Option<Instant>,
+        now: Instant,
+    ) -> Self {
+        let expires = match spec.probe {
+            Probe::Ttl(ttl) => now.checked_add(ttl),
+            Probe::Run { .. } | Probe::Alias { .. } | Probe::Maintenance => None,
+        };
+        Self {
+            successes: spec.success_before_passing,
+            failures: spec.failures_before_critical,
+            spec,
+            generation,
+            output,
+            expires,
+            critical_since,
+            show_output: None,
+            due: None,
+        }
+    }
+
     fn reap_at(&self) -> Option<Instant> {
         self.critical_since?.checked_add(self.spec.deregister_after?)
     }
@@ -171,7 +197,7 @@ impl State {
             _ => None,
         };
         match self.live.get_mut(&id) {
-            Some(live) if live.spec == spec => live.expires = expires,
+            Some(live) if *live.spec == spec => live.expires = expires,
             old => {
                 self.generations = self.generations.saturating_add(1);
                 tx.probe(&id);
@@ -183,7 +209,7 @@ impl State {
                     // At their thresholds: the first run decides, as in Consul (`NewStatusHandler`).
                     successes: spec.success_before_passing,
                     failures: spec.failures_before_critical,
-                    spec,
+                    spec: Arc::new(spec),
                     generation: self.generations,
                     output,
                     expires,
@@ -192,6 +218,9 @@ impl State {
                     due,
                 };
                 self.live.insert(Text::clone(&id), live);
+                if let Some(row) = self.check(&self.home, &id) {
+                    tx.keep(row.key, Place::Check(Text::clone(&self.home), Text::clone(&id)));
+                }
             }
         }
         self.reschedule(&id);
@@ -208,7 +237,7 @@ impl State {
         }
     }
 
-    fn reschedule(&mut self, id: &Text) {
+    pub(super) fn reschedule(&mut self, id: &Text) {
         let Some(live) = self.live.get_mut(id) else { return };
         let next = [live.expires, live.reap_at(), live.show_output].into_iter().flatten().min();
         if live.due != next {

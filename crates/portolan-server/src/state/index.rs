@@ -4,8 +4,9 @@
 //!
 //! Never: lowers the index of a key while the process lives; gives an index to a command that changed nothing.
 //!
-//! Indexes begin at 1 in each life, as those of `consul agent -dev` do: a client that comes back with a higher one
-//! waits, and is answered with the lower one. Durable indexes come with the store.
+//! Without a store, indexes begin at 1 in each life, as those of `consul agent -dev` do: a client that comes back with a
+//! higher one waits, and is answered with the lower one. With one, all keys begin at the bound that the last life had on
+//! disk: each watcher is answered once, and none sees an index go down.
 //!
 //! Rules from Consul: agent/consul/state/catalog.go `maxIndexForService`: a service that is not there has the index at
 //! which any service last lost its last instance.
@@ -17,7 +18,11 @@ use std::{
     time::Instant,
 };
 
-use super::{alias::Followed, rows::Text};
+use super::{
+    alias::Followed,
+    kept::{Kept, Place, RowKey},
+    rows::Text,
+};
 
 /// What a query asks about, and what a watcher waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,13 +43,15 @@ pub(crate) enum Key {
     AgentService(Text),
 }
 
-/// What a command changed: whom to wake, and which probes to look at again. A later store reads the same keys.
+/// What a command changed: whom to wake, which probes to look at again, and what must last.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// The keys that have a new index.
     pub(crate) keys: BTreeSet<Key>,
     /// Checks of the agent that came, went or were defined anew.
     pub(crate) probes: BTreeSet<Text>,
+    /// The rows that are other than they were, each once; `None`: it is gone.
+    pub(crate) rows: Vec<(RowKey, Option<Kept>)>,
 }
 
 /// One command while it is carried out.
@@ -56,6 +63,9 @@ pub(super) struct Tx {
     pub(super) changes: Changes,
     /// What alias checks may have to follow.
     pub(super) turned: BTreeSet<Followed>,
+    /// Rows that were put or dropped, with where they stand if they still do.
+    pub(super) rows: Vec<(RowKey, Place)>,
+    keys_given: u64,
 }
 
 impl Tx {
@@ -70,24 +80,51 @@ impl Tx {
     pub(super) fn probe(&mut self, check: &Text) {
         self.changes.probes.insert(Text::clone(check));
     }
+
+    /// The row must be written: as it stands there at the end of the command, or as gone.
+    pub(super) fn keep(&mut self, key: RowKey, place: Place) {
+        self.rows.push((key, place));
+    }
+
+    /// A key for a row that was never there: keys rise in the order of creation.
+    pub(super) fn new_key(&mut self) -> RowKey {
+        self.keys_given = self.keys_given.saturating_add(1);
+        RowKey(self.keys_given)
+    }
 }
 
 /// The indexes of all keys.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
     last: u64,
+    /// What any key may have shown in an earlier life. None is below it now.
+    floor: u64,
+    keys_given: u64,
     of: BTreeMap<Key, u64>,
     services_extinct: u64,
     nodes_extinct: u64,
 }
 
 impl Indexes {
+    /// The indexes of a further life: above all that were shown, and keys above all that are in use.
+    pub(super) fn above(floor: u64, keys_given: u64) -> Self {
+        Self { last: floor, floor, keys_given, ..Self::default() }
+    }
+
     pub(super) fn begin(&self, now: Instant) -> Tx {
-        Tx { at: self.last.saturating_add(1), now, changes: Changes::default(), turned: BTreeSet::new() }
+        Tx {
+            at: self.last.saturating_add(1),
+            now,
+            changes: Changes::default(),
+            turned: BTreeSet::new(),
+            rows: Vec::new(),
+            keys_given: self.keys_given,
+        }
     }
 
     /// Gives the keys of `tx` its index. `exists` says whether a named thing is still there.
     pub(super) fn commit(&mut self, tx: Tx, exists: impl Fn(&Key) -> bool) -> Changes {
+        self.keys_given = tx.keys_given;
         if tx.changes.keys.is_empty() {
             return tx.changes;
         }
@@ -119,10 +156,10 @@ impl Indexes {
             Key::Node(_) | Key::NodeChecks(_) => self.nodes_extinct,
             Key::Nodes | Key::Services | Key::Checks | Key::AgentService(_) => 0,
         });
-        index.max(1)
+        index.max(self.floor).max(1)
     }
 
-    #[cfg(test)]
+    /// The newest index that was given.
     pub(super) fn last(&self) -> u64 {
         self.last
     }

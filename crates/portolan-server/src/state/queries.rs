@@ -36,7 +36,7 @@ pub(crate) struct AgentCheck {
 #[derive(Clone, Debug)]
 pub(crate) struct ProbeOrder {
     pub(crate) generation: u64,
-    pub(crate) spec: CheckSpec,
+    pub(crate) spec: Arc<CheckSpec>,
 }
 
 /// What narrows a list.
@@ -95,6 +95,11 @@ impl State {
             let node = self.nodes.get(node)?;
             Some((node, node.services.get(id)?))
         })
+    }
+
+    /// The id of the agent's own node.
+    pub(crate) fn home_id(&self) -> Text {
+        self.nodes.get(&self.home).map_or_else(|| "".into(), |home| Text::clone(&home.row.spec.id))
     }
 
     /// The names of all services with the union of their tags.
@@ -183,7 +188,9 @@ impl State {
     pub(crate) fn probe_order(&self, check: &str) -> Option<ProbeOrder> {
         let live = self.live.get(check)?;
         match live.spec.probe {
-            Probe::Run { .. } => Some(ProbeOrder { generation: live.generation, spec: live.spec.clone() }),
+            Probe::Run { .. } => {
+                Some(ProbeOrder { generation: live.generation, spec: Arc::clone(&live.spec) })
+            }
             Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance => None,
         }
     }

@@ -2,10 +2,17 @@
 //!
 //! In:  definitions that were checked at the edge. Out: rows behind an `Arc`, which an answer shares and never copies.
 //!
+//! What is kept on disk is written from these types as they stand: a field that comes, goes or moves is another format
+//! (`kept.rs`), and a test there turns red.
+//!
 //! Never: changes in place. A row is replaced whole, so that whoever encodes an older one is not disturbed.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::kept::RowKey;
 
 /// Text that rows, answers and indexes share.
 pub(crate) type Text = Arc<str>;
@@ -13,7 +20,7 @@ pub(crate) type Text = Arc<str>;
 pub(crate) type Pairs = BTreeMap<Text, Text>;
 
 /// The health of a check. Maintenance is a critical check of its own ([`Probe::Maintenance`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Health {
     Passing,
     Warning,
@@ -41,7 +48,7 @@ impl Health {
 }
 
 /// A node as it is defined.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NodeSpec {
     pub(crate) name: Text,
     /// A UUID, or empty for an external node without one.
@@ -53,29 +60,32 @@ pub(crate) struct NodeSpec {
 }
 
 /// A node with its indexes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NodeRow {
+    /// What it is kept under.
+    #[serde(skip)]
+    pub(crate) key: RowKey,
     pub(crate) spec: NodeSpec,
     pub(crate) create: u64,
     pub(crate) modify: u64,
 }
 
 /// An address under a tag such as `lan_ipv4`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TaggedAddress {
     pub(crate) address: Text,
     pub(crate) port: u16,
 }
 
 /// Where an instance runs, as far as it says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Locality {
     pub(crate) region: Text,
     pub(crate) zone: Text,
 }
 
 /// An instance as it is defined: complete, with an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServiceSpec {
     pub(crate) id: Text,
     pub(crate) name: Text,
@@ -110,15 +120,18 @@ impl ServiceSpec {
 }
 
 /// Who put an instance in: the agent answers for its own only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Origin {
     Agent,
     Catalog,
 }
 
 /// An instance with its node and indexes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServiceRow {
+    /// What it is kept under.
+    #[serde(skip)]
+    pub(crate) key: RowKey,
     pub(crate) spec: ServiceSpec,
     pub(crate) origin: Origin,
     pub(crate) create: u64,
@@ -126,15 +139,18 @@ pub(crate) struct ServiceRow {
 }
 
 /// The instance that a check speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CheckOf {
     pub(crate) id: Text,
+    /// Repeats what the instance has, as the tags do: not kept.
+    #[serde(skip)]
     pub(crate) name: Text,
+    #[serde(skip)]
     pub(crate) tags: Arc<[Text]>,
 }
 
 /// What the catalogue tells of a check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CheckFacts {
     pub(crate) id: Text,
     pub(crate) name: Text,
@@ -151,8 +167,13 @@ pub(crate) struct CheckFacts {
 }
 
 /// A check with its node and indexes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CheckRow {
+    /// What it is kept under.
+    #[serde(skip)]
+    pub(crate) key: RowKey,
+    /// Kept as the key of its row.
+    #[serde(skip)]
     pub(crate) node: Text,
     pub(crate) facts: CheckFacts,
     pub(crate) create: u64,
@@ -160,7 +181,7 @@ pub(crate) struct CheckRow {
 }
 
 /// A request that an HTTP check sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HttpProbe {
     pub(crate) url: Text,
     pub(crate) method: Text,
@@ -173,7 +194,7 @@ pub(crate) struct HttpProbe {
 }
 
 /// What is believed of the certificate of a checked service.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Trust {
     pub(crate) skip_verify: bool,
     /// The name it must hold; `None`: the target's host.
@@ -181,7 +202,7 @@ pub(crate) struct Trust {
 }
 
 /// What is asked of a service at an interval.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Ask {
     Http(Arc<HttpProbe>),
     /// Connect to `host:port`.
@@ -221,7 +242,7 @@ impl Ask {
 }
 
 /// How a check learns of the health.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Probe {
     /// The service reports; silence for this long is critical.
     Ttl(Duration),
@@ -251,7 +272,7 @@ impl Probe {
 }
 
 /// A check of the agent as it is defined: complete, with an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CheckSpec {
     pub(crate) id: Text,
     pub(crate) name: Text,

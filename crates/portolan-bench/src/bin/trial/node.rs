@@ -38,7 +38,12 @@ const AGAIN: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 enum Kind {
     Embedded,
-    Consul { binary: PathBuf, config: Value },
+    /// The command `portolan serve`, with its data on disk.
+    Kept(PathBuf),
+    Consul {
+        binary: PathBuf,
+        config: Value,
+    },
 }
 
 /// One registry.
@@ -75,6 +80,15 @@ impl Node {
         let mut node = Self { kind: Kind::Embedded, http, files: TempDir::new()?, child: None };
         node.start().await?;
         Ok(node)
+    }
+
+    /// The registry with its data on disk, as `portolan serve` runs it; not started yet.
+    ///
+    /// # Errors
+    /// When there is no place for its files.
+    pub(crate) fn kept(command: PathBuf) -> anyhow::Result<Self> {
+        let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST)?));
+        Ok(Self { kind: Kind::Kept(command), http, files: TempDir::new()?, child: None })
     }
 
     /// A Consul server that is a cluster of its own, on free ports, with its data on disk.
@@ -165,6 +179,12 @@ impl Node {
             Kind::Embedded => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.args(["--registry", &self.http.to_string()]);
+                command
+            }
+            Kind::Kept(binary) => {
+                let mut command = Command::new(binary);
+                command.args(["serve", "--http-addr", &self.http.to_string(), "--data-dir"]);
+                command.arg(self.file("data"));
                 command
             }
             Kind::Consul { binary, config } => {
@@ -291,6 +311,23 @@ pub(crate) async fn exchange(
     path: &str,
     body: &str,
 ) -> anyhow::Result<String> {
+    let (status, head, body) = answer(addr, method, path, body).await?;
+    if status != 200 {
+        bail!("{method} {path}: {head} {body}");
+    }
+    Ok(body)
+}
+
+/// The same with any answer: its status, its head and its body.
+///
+/// # Errors
+/// When there is no whole answer.
+pub(crate) async fn answer(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> anyhow::Result<(u16, String, String)> {
     let mut stream = TcpStream::connect(addr).await?;
     let length = body.len();
     let request = format!(
@@ -300,10 +337,8 @@ pub(crate) async fn exchange(
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     let (head, body) = answer.split_once("\r\n\r\n").context("an answer without an end of its head")?;
-    if head.split(' ').nth(1).is_none_or(|status| status != "200") {
-        bail!("{method} {path}: {head} {body}");
-    }
-    Ok(body.to_owned())
+    let status = head.split(' ').nth(1).context("an answer without a status")?.parse()?;
+    Ok((status, head.to_owned(), body.to_owned()))
 }
 
 /// Sets what `more` has, in objects all the way down.

@@ -10,7 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn order(id: &str, generation: u64, every: u32) -> Arc<ProbeOrder> {
     let ask = Ask::Tcp { target: "127.0.0.1:1".into(), tls: None };
     let probe = Probe::Run { ask, interval: SECOND * every, timeout: None };
-    Arc::new(ProbeOrder { generation, spec: CheckSpec::new(id, id, probe) })
+    Arc::new(ProbeOrder { generation, spec: Arc::new(CheckSpec::new(id, id, probe)) })
 }
 
 fn start() -> (Schedule, Instant) {

@@ -167,7 +167,7 @@ fn index_of_absence(key: &Key, shown: &str) -> bool {
 }
 
 /// What must hold of the state's own books after every step.
-fn consistent(state: &State) {
+pub(super) fn consistent(state: &State) {
     for (name, instances) in &state.by_name {
         assert!(!instances.is_empty(), "{name} is listed without instances");
         for (node, id) in instances {

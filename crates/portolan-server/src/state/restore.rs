@@ -1,0 +1,215 @@
+//! A state from the rows of one before it. PURE.
+//!
+//! In:  rows in any order, the bound of the indexes that were shown, this life's own node. Out: the state that wrote
+//! them, what this life has otherwise, and what is wrong with the rows.
+//!
+//! Statuses stay as they were until something turns them: a TTL counts anew from the start, as a registration is a sign
+//! of life, and so does the time for which a check may be critical. Counters of runs begin anew: the first run decides.
+//!
+//! Never: takes a row that does not fit, or passes over one in silence; shows an index below the bound.
+//!
+//! Proof: `state/tests/restored.rs`.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Instant,
+};
+
+use super::{
+    Changes, Held, Node, State,
+    checks::Live,
+    index::Indexes,
+    kept::{Kept, RowKey},
+    rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text},
+};
+
+/// A row that has no place in the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Misfit {
+    pub(crate) key: RowKey,
+    pub(crate) what: String,
+    pub(crate) why: &'static str,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "row {}: {} {}", self.key.0, self.what, self.why)
+    }
+}
+
+/// What came of the rows.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) state: State,
+    /// What this life has otherwise than the last, such as the address of its node.
+    pub(crate) changes: Changes,
+    pub(crate) misfits: Vec<Misfit>,
+}
+
+/// A check with its key, its node's, and what the agent runs.
+type Check = (RowKey, RowKey, Arc<CheckRow>, Option<Arc<CheckSpec>>);
+
+/// Rows by kind, for a check may be older than the instance it speaks for now.
+#[derive(Default)]
+struct Sorted {
+    nodes: Vec<(RowKey, Arc<NodeRow>, bool)>,
+    services: Vec<(RowKey, RowKey, Arc<ServiceRow>)>,
+    checks: Vec<Check>,
+    last_key: u64,
+    last_index: u64,
+}
+
+impl Sorted {
+    fn of(rows: impl IntoIterator<Item = (RowKey, Kept)>) -> Self {
+        let mut sorted = Self::default();
+        for (key, kept) in rows {
+            sorted.last_key = sorted.last_key.max(key.0);
+            sorted.last_index = sorted.last_index.max(kept.modify());
+            match kept {
+                Kept::Node { row, home } => sorted.nodes.push((key, row, home)),
+                Kept::Service { node, row } => sorted.services.push((key, node, row)),
+                Kept::Check { node, row, spec } => sorted.checks.push((key, node, row, spec)),
+            }
+        }
+        sorted
+    }
+}
+
+impl State {
+    /// The state that wrote `rows`. No index is below `bound` from here on. The node keeps the id it had.
+    pub(crate) fn restore(
+        rows: impl IntoIterator<Item = (RowKey, Kept)>,
+        bound: u64,
+        mut home: NodeSpec,
+        now: Instant,
+    ) -> Restored {
+        let sorted = Sorted::of(rows);
+        let mut state = Self {
+            index: Indexes::above(bound.max(sorted.last_index), sorted.last_key),
+            ..Self::bare(Text::clone(&home.name))
+        };
+        let mut misfits = Vec::new();
+        let mut names = BTreeMap::new();
+        for (key, row, is_home) in sorted.nodes {
+            if is_home {
+                home.id = Text::clone(&row.spec.id);
+            }
+            state.place_node(key, &row, is_home, &mut names).unwrap_or_else(|why| {
+                misfits.push(Misfit { key, what: Kept::Node { row, home: is_home }.describe(), why });
+            });
+        }
+        for (key, node, row) in sorted.services {
+            state.place_service(key, names.get(&node), &row).unwrap_or_else(|why| {
+                misfits.push(Misfit { key, what: Kept::Service { node, row }.describe(), why });
+            });
+        }
+        for (key, node, row, spec) in sorted.checks {
+            state.place_check(key, names.get(&node), &row, spec, now).unwrap_or_else(|why| {
+                misfits.push(Misfit { key, what: Kept::Check { node, row, spec: None }.describe(), why });
+            });
+        }
+        let mut tx = state.index.begin(now);
+        state.boot(home, &mut tx);
+        let changes = state.commit(tx);
+        Restored { state, changes, misfits }
+    }
+
+    fn place_node(
+        &mut self,
+        key: RowKey,
+        row: &NodeRow,
+        is_home: bool,
+        names: &mut BTreeMap<RowKey, Text>,
+    ) -> Result<(), &'static str> {
+        // The agent's node may be called otherwise in this life; `boot` writes that down.
+        let name = Text::clone(if is_home { &self.home } else { &row.spec.name });
+        if self.nodes.contains_key(&name) {
+            return Err("has the name of another node (was --node changed?)");
+        }
+        let row = Arc::new(NodeRow { key, spec: row.spec.clone(), ..*row });
+        let node = Node { row, services: BTreeMap::new(), checks: BTreeMap::new(), owners: BTreeMap::new() };
+        self.nodes.insert(Text::clone(&name), node);
+        names.insert(key, name);
+        Ok(())
+    }
+
+    fn place_service(
+        &mut self,
+        key: RowKey,
+        node: Option<&Text>,
+        row: &ServiceRow,
+    ) -> Result<(), &'static str> {
+        let node = node.ok_or("is on a node that is not there")?;
+        let on = self.nodes.get_mut(node).ok_or("is on a node that is not there")?;
+        let id = Text::clone(&row.spec.id);
+        if on.services.contains_key(&id) {
+            return Err("is there twice");
+        }
+        let listed = (Text::clone(node), Text::clone(&id));
+        self.by_name.entry(Text::clone(&row.spec.name)).or_default().insert(listed);
+        let row = Arc::new(ServiceRow { key, spec: row.spec.clone(), ..*row });
+        on.services.insert(id, Held { row, checks: BTreeMap::new() });
+        Ok(())
+    }
+
+    fn place_check(
+        &mut self,
+        key: RowKey,
+        node: Option<&Text>,
+        row: &CheckRow,
+        spec: Option<Arc<CheckSpec>>,
+        now: Instant,
+    ) -> Result<(), &'static str> {
+        let node = node.ok_or("is on a node that is not there")?;
+        let id = Text::clone(&row.facts.id);
+        if self.check(node, &id).is_some() {
+            return Err("is there twice");
+        }
+        let of = match &row.facts.of {
+            Some(of) => Some(self.check_of(node, &of.id).ok_or("speaks for an instance that is not there")?),
+            None => None,
+        };
+        let on = self.nodes.get_mut(node).ok_or("is on a node that is not there")?;
+        let owner = of.as_ref().map(|of| Text::clone(&of.id));
+        let facts = CheckFacts { of, ..row.facts.clone() };
+        let row = Arc::new(CheckRow { key, node: Text::clone(node), facts, ..*row });
+        match owner {
+            None => {
+                on.checks.insert(Text::clone(&id), Arc::clone(&row));
+            }
+            Some(service) => {
+                if let Some(held) = on.services.get_mut(&service) {
+                    held.checks.insert(Text::clone(&id), Arc::clone(&row));
+                    on.owners.insert(Text::clone(&id), service);
+                }
+            }
+        }
+        if let Some(spec) = spec.filter(|_| *node == self.home) {
+            self.follow_again(&spec);
+            self.generations = self.generations.saturating_add(1);
+            let critical = row.facts.status == Health::Critical;
+            let output = Text::clone(&row.facts.output);
+            let live = Live::again(spec, self.generations, output, critical.then_some(now), now);
+            self.live.insert(Text::clone(&id), live);
+            self.reschedule(&id);
+        }
+        Ok(())
+    }
+
+    /// A state with nothing in it, not even its own node.
+    pub(super) fn bare(home: Text) -> Self {
+        Self {
+            home,
+            nodes: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            live: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            generations: 0,
+            index: Indexes::default(),
+        }
+    }
+}

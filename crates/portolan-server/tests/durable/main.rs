@@ -1,0 +1,3 @@
+//! The registry with a data directory, over HTTP: what it acknowledged is there again, however it ended.
+
+mod restart;
