@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<()> {
     }
     let title = format!("a graph of {} services", dependencies::SERVICES);
     if options.filter.as_ref().is_none_or(|text| title.contains(text)) {
-        let graph = dependencies::rows(if options.quick { 4 } else { 200 })?;
+        let graph = dependencies::rows(&fixture, if options.quick { 4 } else { 200 })?;
         println!("{}", report::plain_table(&title, &graph));
         rows.extend(graph);
     }
