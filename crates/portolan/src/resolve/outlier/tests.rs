@@ -347,3 +347,22 @@ fn a_reason_has_a_word_for_a_label_and_a_sentence_for_a_person() {
         assert_eq!((why.label(), why.to_string()), (label, says.to_owned()));
     }
 }
+
+#[test]
+fn the_next_look_is_a_comparison_where_none_is_ejected_and_none_where_there_is_nobody() {
+    let bench = Bench::of(3, Ejection::default());
+    assert_eq!(bench.outliers.next(&bench.settings), Some(bench.now + bench.settings.interval));
+    let nobody = Bench::of(0, Ejection::default());
+    assert_eq!(nobody.outliers.next(&nobody.settings), None);
+}
+
+#[test]
+fn one_that_failed_alone_is_ejected_as_soon_as_there_is_another() {
+    let mut bench = Bench::of(1, Ejection::default());
+    bench.fails(0, 5);
+    assert_eq!(bench.judge(), [], "it is the last one");
+    bench.samples.push(Sample { serial: 1, row: 0, tally: Tally::default() });
+    bench.fails(0, 5);
+    let changes = bench.judge();
+    assert!(matches!(changes[..], [Change { at: 0, standing: Standing::Ejected(_), .. }]), "{changes:?}");
+}
