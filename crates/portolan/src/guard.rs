@@ -10,7 +10,7 @@
 //! Consul allows 200 connections for each client address (`http_max_conns_per_client`), and closes more without a
 //! word: hashicorp/consul#7527, #11030.
 //!
-//! Proof: `guard/tests.rs` and `guard/outage_tests.rs`; the pure parts have their own.
+//! Proof: `guard/tests.rs` and `tests/outage.rs`; the pure parts have their own.
 
 use std::{
     collections::BTreeMap,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -87,6 +88,13 @@ pub(crate) struct Scripted {
     #[expect(clippy::disallowed_types, reason = "a test's own")]
     pub(crate) asked_lists: std::sync::Mutex<Vec<CatalogQuery>>,
     hangs: bool,
+}
+
+/// Puts this text in the place of a file, as an operator should: whole, or not at all.
+pub(crate) fn replace(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text).unwrap();
+    std::fs::rename(&beside, path).unwrap();
 }
 
 /// A passing instance `web-ID` on port 1000 + ID.

@@ -9,9 +9,9 @@
 //!                                               -> SIGTERM to the child, up to --drain -> SIGKILL -> deregistered
 //! ```
 //!
-//! Never: keeps the child from starting because the registry is down, unless there is something that it needs; registers a child that cannot be started; leaves
-//! the child running when it ends, unless it is killed itself; leaves the id behind, unless the registry is down: then
-//! deregister-after removes it.
+//! Never: keeps the child from starting because the registry is down, unless there is something that it needs; puts a
+//! child into service that cannot be started; leaves the child running when it ends, unless it is killed itself; leaves
+//! the id behind, unless the registry is down: then deregister-after removes it.
 
 use std::{pin::pin, time::Duration};
 
@@ -255,8 +255,8 @@ fn told(outcome: Result<(), Error>) {
     }
 }
 
-/// Registers, and says so; puts it into service once `go` says so, where it waits for that; with `healthy`, tells that it is ready once the catalogue shows it as passing. Returns never,
-/// for the library keeps the registration from then on.
+/// Registers, and says so; puts it into service once `go` says so, where it waits for that; with `healthy`, tells that it
+/// is ready once the catalogue shows it as passing. Returns never, for the library keeps the registration from then on.
 async fn keep(
     discovery: &Discovery,
     registration: &Registration,

@@ -228,7 +228,9 @@ impl Discovery {
         };
         let origin: Option<Origin> = self.origins(at.service().as_str(), &select)?.into_iter().next();
         let Some(Origin { reader, interest, user, .. }) = origin else {
-            return Err(Error::config(format!("{at}: no view")));
+            return Err(Error::config(format!(
+                "dependencies: {at} has no view to follow; please report this bug"
+            )));
         };
         Ok(reader.keeping(Arc::new(Follows { _view: user, _awake: interest.consume() })))
     }

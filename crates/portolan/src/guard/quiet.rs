@@ -5,7 +5,7 @@
 //!
 //! Never: forgets how much was left unsaid: the next summary, or the end, tells.
 //!
-//! Proof: `quiet/tests.rs`, and `guard/outage_tests.rs`: five minutes without a registry under a thousand views.
+//! Proof: `quiet/tests.rs`, and `tests/outage.rs`: five minutes without a registry under a thousand views.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::time::{Duration, Instant};

@@ -5,15 +5,9 @@ use std::path::Path;
 use super::*;
 use crate::{
     Changes, Config, Discovery, Kind, Mark, Reader, Source,
-    testing::{Scripted, answer},
+    testing::{Scripted, answer, replace},
     watched::LOOK,
 };
-
-fn replace(path: &Path, text: &str) {
-    let beside = path.with_extension("new");
-    std::fs::write(&beside, text).unwrap();
-    std::fs::rename(&beside, path).unwrap();
-}
 
 fn discovery(path: &Path) -> Discovery {
     Discovery::with_registry(Scripted::new([Ok(answer(&[1], 5))]), Config::default().seed(1).overrides(path))

@@ -220,7 +220,8 @@ impl Selection {
         }
     }
 
-    /// Counts a request to this one as in flight, if it may have one more. `load` is its load.
+    /// Counts a request to this one as in flight, if it may have one more. `load` is its load, as it stands
+    /// in [`loads`](Self::loads): found there it is fetched beside the endpoint, and not after it.
     #[inline]
     pub(super) fn admits(&self, endpoint: &Endpoint, load: &Load) -> bool {
         let cap = match self.bound {

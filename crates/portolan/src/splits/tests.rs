@@ -6,15 +6,9 @@ use crate::{
     Config, Discovery, Kind, Requirement, Resolver, Select,
     model::Instance,
     registry::Answer,
-    testing::{Scripted, instance},
+    testing::{Scripted, instance, replace},
     watched::LOOK,
 };
-
-fn replace(path: &Path, text: &str) {
-    let beside = path.with_extension("new");
-    std::fs::write(&beside, text).unwrap();
-    std::fs::rename(&beside, path).unwrap();
-}
 
 /// Two instances, of 1.4.0 and of 2.0.0.
 fn discovery(path: &Path) -> Discovery {

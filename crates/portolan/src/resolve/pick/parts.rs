@@ -10,7 +10,7 @@
 //!
 //! Never: draws a part of weight 0; gives a place of another part while its own has one that fits.
 //!
-//! Proof: `parts/tests.rs`, `resolve/tests/splits.rs`.
+//! Proof: `resolve/tests/splits.rs`.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::{
