@@ -22,6 +22,7 @@ use axum::{
 };
 use http::{HeaderValue, Method, StatusCode, header};
 
+mod acl;
 mod agent;
 mod agent_checks;
 mod agent_health;
@@ -33,7 +34,9 @@ mod decode;
 mod definition;
 mod health;
 mod reply;
+mod rights;
 mod status;
+mod visible;
 
 use {
     call::Call,
@@ -67,6 +70,7 @@ struct Endpoint {
 enum Verb {
     Get,
     Put,
+    Delete,
 }
 
 const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
@@ -75,6 +79,10 @@ const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
 
 const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoint {
     Endpoint { method: Verb::Get, path, run: Run::Wait(run) }
+}
+
+const fn delete(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
+    Endpoint { method: Verb::Delete, path, run: Run::Write(run) }
 }
 
 const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
@@ -114,47 +122,75 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/health/state/", health::state),
     get("/v1/status/leader", status::leader),
     get("/v1/status/peers", status::peers),
+    put("/v1/acl/bootstrap", acl::token::bootstrap),
+    watch("/v1/acl/policies", acl::policy::list),
+    put("/v1/acl/policy", acl::policy::create),
+    watch("/v1/acl/policy/name/", acl::policy::by_name),
+    watch("/v1/acl/policy/", acl::policy::by_id),
+    put("/v1/acl/policy/", acl::policy::update),
+    delete("/v1/acl/policy/", acl::policy::remove),
+    watch("/v1/acl/tokens", acl::token::list),
+    put("/v1/acl/token", acl::token::create),
+    watch("/v1/acl/token/self", acl::token::own),
+    watch("/v1/acl/token/", acl::token::by_accessor),
+    put("/v1/acl/token/", acl::token::update),
+    delete("/v1/acl/token/", acl::token::remove),
 ];
+
+/// The endpoints about rules, which are not there where there are none.
+const ABOUT_RULES: &str = "/v1/acl/";
 
 /// The whole interface.
 pub(crate) fn router(core: &Arc<Core>) -> Router {
     let mut router = Router::new();
-    for endpoint in ENDPOINTS {
-        router = router.route(endpoint.path, serve(core, *endpoint));
-        if endpoint.path.ends_with('/') {
-            router = router.route(&format!("{}{{*rest}}", endpoint.path), serve(core, *endpoint));
+    for of_path in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
+        let Some(Endpoint { path, .. }) = of_path.first() else { continue };
+        router = router.route(path, serve(core, of_path));
+        if path.ends_with('/') {
+            router = router.route(&format!("{path}{{*rest}}"), serve(core, of_path));
         }
     }
     router.fallback(unknown)
 }
 
-fn serve(core: &Arc<Core>, endpoint: Endpoint) -> MethodRouter {
+/// `of_path`: the endpoints of one path, which differ in their method.
+fn serve(core: &Arc<Core>, of_path: &'static [Endpoint]) -> MethodRouter {
     let core = Arc::clone(core);
-    any(move |request: Request| answer(Arc::clone(&core), endpoint, request))
+    any(move |request: Request| answer(Arc::clone(&core), of_path, request))
 }
 
-async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Response {
+async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }
-    let mut response = match permitted(endpoint, request.method()) {
-        Some(refused) => refused,
-        None => {
-            let done = match Call::read(&core, endpoint.path, request).await {
-                Ok(call) => match endpoint.run {
-                    Run::Now(run) => run(&core, &call),
-                    Run::Write(run) => written(&core, run(&core, &call)).await,
-                    Run::Wait(run) => run(core, call).await,
-                },
-                Err(refusal) => Err(refusal),
-            };
-            done.unwrap_or_else(Refusal::into_response)
-        }
+    let default_policy = core.config.shown_default_policy();
+    let mut response = match of_path.iter().find(|endpoint| endpoint.method.is(request.method())) {
+        Some(endpoint) => run(core, endpoint, request).await.unwrap_or_else(Refusal::into_response),
+        None => other_method(of_path, request.method()),
     };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
+    headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(default_policy));
     response
+}
+
+async fn run(core: Arc<Core>, endpoint: &Endpoint, request: Request) -> Outcome {
+    if endpoint.path.starts_with(ABOUT_RULES) && !core.config.acl_enabled {
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "ACL support disabled"));
+    }
+    let call = Call::read(&core, endpoint.path, request).await?;
+    let asked = call.asked();
+    let done = match endpoint.run {
+        Run::Now(run) => run(&core, &call),
+        Run::Write(run) => written(&core, run(&core, &call)).await,
+        Run::Wait(run) => run(core, call).await,
+    };
+    // One that forgot to ask tells nobody anything; a test goes through all of them.
+    if done.is_ok() && !asked.yet() {
+        tracing::error!(endpoint = endpoint.path, "an endpoint asked for no right; please report this bug");
+        return Err(Refusal::internal("this endpoint asked for no right; please report this bug"));
+    }
+    done
 }
 
 /// What was done is told once it is on disk.
@@ -164,22 +200,34 @@ async fn written(core: &Core, done: Outcome<Done>) -> Outcome {
     Ok(response)
 }
 
-/// The answer to a method that the endpoint does not have, and to `OPTIONS`.
-fn permitted(endpoint: Endpoint, method: &Method) -> Option<Response> {
-    let (wanted, allow) = match endpoint.method {
-        Verb::Get => (Method::GET, "OPTIONS,GET"),
-        Verb::Put => (Method::PUT, "OPTIONS,PUT"),
-    };
-    if *method == wanted {
-        return None;
+impl Verb {
+    fn is(self, method: &Method) -> bool {
+        method.as_str() == self.as_str()
     }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// The answer to a method that the path does not have, and to `OPTIONS`.
+fn other_method(of_path: &[Endpoint], method: &Method) -> Response {
     let mut response = if *method == Method::OPTIONS {
         reply::empty()
     } else {
         Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed")).into_response()
     };
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-    Some(response)
+    let allow = of_path
+        .iter()
+        .fold("OPTIONS".to_owned(), |allow, endpoint| format!("{allow},{}", endpoint.method.as_str()));
+    if let Ok(allow) = HeaderValue::try_from(allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
 }
 
 async fn unknown(request: Request) -> Response {
@@ -196,3 +244,6 @@ fn bare(status: StatusCode) -> Response {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example()).unwrap();
 //! ```
 
+mod acl;
 mod api;
 mod chance;
 mod check;
@@ -45,6 +46,7 @@ mod state;
 mod store;
 mod wait;
 
+pub use acl::{DefaultPolicy, secret::Secret};
 pub use config::ServerConfig;
 pub use embed::Embedded;
 pub use repair::Repair;

@@ -10,13 +10,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portolan::registry::{Block, Consistency};
 use tokio::time::timeout;
 
-use super::{bare, reply::Refusal};
-use crate::{core::Core, encode::Layout, state::Narrow};
+use super::{bare, reply::Refusal, rights::Asked};
+use crate::{acl::secret::Secret, core::Core, encode::Layout, state::Narrow};
 
 /// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
@@ -32,6 +32,9 @@ pub(super) struct Call {
     /// `Accept: text/plain`.
     pub(super) wants_text: bool,
     pub(super) body: Bytes,
+    /// What the caller shows, where rights count.
+    pub(super) token: Option<Secret>,
+    asked: Asked,
 }
 
 /// What a read of the catalogue asks for beside its name.
@@ -51,13 +54,19 @@ impl Call {
         let params = parameters(request.uri().query().unwrap_or_default());
         let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let wants_text = accepts.is_some_and(|accepts| accepts.contains("text/plain"));
+        let shown = core.config.acl_enabled.then(|| token(&params, request.headers())).flatten();
         let body = match *request.method() {
             Method::PUT => body(core, request.into_body()).await?,
             _ => Bytes::new(),
         };
-        let call = Self { path, rest, params, wants_text, body };
+        let call = Self { path, rest, params, wants_text, body, token: shown, asked: Asked::default() };
         call.refuse_what_is_not_there()?;
         Ok(call)
+    }
+
+    /// Whether the caller's rights were asked for.
+    pub(super) fn asked(&self) -> Asked {
+        self.asked.clone()
     }
 
     fn refuse_what_is_not_there(&self) -> Result<(), Refusal> {
@@ -156,6 +165,20 @@ impl Call {
             }
         }
     }
+}
+
+/// The token that a request shows: as a parameter, in Consul's header, or as a bearer (Consul: agent/http.go
+/// `parseTokenInternal`).
+fn token(params: &BTreeMap<String, Vec<String>>, headers: &HeaderMap) -> Option<Secret> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let param = params.get("token").and_then(|values| values.first()).map(String::as_str);
+    let bearer = || {
+        let (scheme, token) = header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    };
+    let given = |text: &&str| !text.is_empty();
+    let token = param.filter(given).or_else(|| header("x-consul-token").filter(given)).or_else(bearer);
+    token.filter(given).map(Secret::new)
 }
 
 async fn body(core: &Core, body: Body) -> Result<Bytes, Refusal> {

@@ -2,7 +2,7 @@
 //!
 //! In:  a name and what narrows the answer. Out: the answer with its index, when it is newer than the one known.
 //!
-//! Never: encodes the same answer twice for two who wait for it, as long as it is kept.
+//! Never: encodes the same answer twice for two who wait for it, as long as it is kept; tells a caller what it may not see.
 //!
 //! Rules from Consul: agent/catalog_endpoint.go, agent/blockingquery/blockingquery.go. Proof: `tests/http.rs`.
 
@@ -16,6 +16,7 @@ use super::{
     Later,
     call::{Call, Read},
     reply::{Outcome, body, freshness, value},
+    visible::Visible,
 };
 use crate::{
     core::Core,
@@ -34,28 +35,45 @@ pub(super) async fn answer<T>(
     key: &Key,
     look: impl Fn(&State, &Narrow) -> T,
     encode: Encode<T>,
-) -> Outcome {
-    core.wait(key, read.block).await?;
+) -> Outcome
+where
+    T: Visible,
+{
+    let mut rights = call.rights(core)?;
+    if read.block.is_some() {
+        core.wait(key, read.block).await?;
+        // Whoever has waited may have lost them meanwhile.
+        rights = call.rights(core)?;
+    }
     let layout = call.layout();
-    let question = format!("{}?{:?}&{layout:?}", call.path, read.narrow);
+    let mut question = format!("{}?{:?}&{layout:?}", call.path, read.narrow);
+    let in_part = rights.name();
+    question.push_str(in_part.as_deref().unwrap_or_default());
+    // Under which the answer is kept where something was left out of it.
+    let less = in_part.map(|_| format!("{question}!"));
     // A node's meta moves the indexes of its services, but not those of the lists that it may narrow.
     let keep = read.narrow.node_meta.is_empty();
     let (index, found) = core.look(|state| {
         let index = state.index(key);
-        let kept = if keep { core.bodies.get(&question, index) } else { None };
+        let kept = |question: &str| if keep { core.bodies.get(question, index) } else { None };
+        let whole = kept(&question).map(|body| (body, false));
+        let kept = whole.or_else(|| Some((kept(less.as_deref()?)?, true)));
         (index, kept.ok_or_else(|| look(state, &read.narrow)))
     });
-    let bytes = match found {
+    let (bytes, hidden) = match found {
         Ok(kept) => kept,
-        Err(found) => {
+        Err(mut found) => {
+            let hidden = !rights.sees_all() && found.leave_visible(&rights);
             let encoded = encode(&found, &core.config.datacenter, layout)?;
             if keep {
-                core.bodies.keep(&question, index, &encoded);
+                let question = less.as_ref().filter(|_| hidden).unwrap_or(&question);
+                core.bodies.keep(question, index, &encoded);
             }
-            encoded
+            (encoded, hidden)
         }
     };
     let mut response = body(bytes);
+    rights.tell(hidden, &mut response);
     let headers = response.headers_mut();
     freshness(headers, index, read.consistency);
     if read.cached {
@@ -67,6 +85,7 @@ pub(super) async fn answer<T>(
 }
 
 pub(super) fn datacenters(core: &Core, call: &Call) -> Outcome {
+    call.for_anyone();
     value(&[&core.config.datacenter], call.layout())
 }
 

@@ -179,6 +179,12 @@ impl State {
         Some(AgentCheck { row: Arc::clone(self.check(&self.home, id)?), output })
     }
 
+    /// One of the agent's own checks, as the catalogue has it.
+    pub(crate) fn agent_check_row(&self, id: &str) -> Option<Arc<CheckRow>> {
+        let (id, _) = self.live.get_key_value(id)?;
+        self.check(&self.home, id).map(Arc::clone)
+    }
+
     /// The ids of all checks of the agent.
     pub(crate) fn agent_check_ids(&self) -> Vec<Text> {
         self.live.keys().cloned().collect()
