@@ -6,7 +6,10 @@
 //!
 //! Rules from Consul: agent/catalog_endpoint.go, agent/blockingquery/blockingquery.go. Proof: `tests/http.rs`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -21,7 +24,7 @@ use super::{
 use crate::{
     core::Core,
     encode::{ById, CatalogServiceJson, Layout, NodeJson, ServiceJson, json},
-    state::{Key, Narrow, State, rows::Text},
+    state::{Key, Narrow, State},
 };
 
 /// Encodes what was found, with the name of the datacenter.
@@ -103,9 +106,12 @@ pub(super) fn nodes(core: Arc<Core>, call: Call) -> Later {
 pub(super) fn services(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         let read = call.read_options(&core)?;
-        answer(&core, &call, &read, &Key::Services, State::service_names, |names, _, layout| {
-            let tags = |of: &BTreeSet<Text>| of.iter().map(|tag| tag.to_string()).collect::<Vec<_>>();
-            json(&ById(names.iter().map(|(name, of)| (&**name, tags(of))).collect()), layout)
+        answer(&core, &call, &read, &Key::Services, State::instances_of_all, |found, _, layout| {
+            let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+            for (_, row) in found {
+                names.entry(&row.spec.name).or_default().extend(row.spec.tags.iter().map(|tag| &**tag));
+            }
+            json(&ById(names.into_iter().collect()), layout)
         })
         .await
     })

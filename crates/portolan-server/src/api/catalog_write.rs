@@ -35,8 +35,9 @@ pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     Ok(Done::new(written, value(&true, call.layout())?))
 }
 
-/// Refuses what the caller may not write (Consul: agent/consul/catalog_endpoint.go `vetRegisterWithACL`): a node that is
-/// new or other than it was, the service, the one it takes the place of, and each check.
+/// Refuses what the caller may not write (Consul: agent/consul/catalog_endpoint.go `servicePreApply`,
+/// `vetRegisterWithACL`): the service, a node that is new or other than it was, the service whose place it takes, and
+/// each check.
 fn may_register(core: &Core, rights: &Rights, entry: &CatalogEntry) -> Decoded<()> {
     if matches!(rights, Rights::All) {
         return Ok(());
@@ -44,6 +45,9 @@ fn may_register(core: &Core, rights: &Rights, entry: &CatalogEntry) -> Decoded<(
     let name = &entry.node.name;
     let there = core.look(|state| state.node(name));
     let is_same = |(node, _): &(Arc<NodeRow>, _)| entry.skip_node_update || node.spec == entry.node;
+    if let Some(service) = &entry.service {
+        rights.write_service(&service.name)?;
+    }
     if !there.as_ref().is_some_and(is_same) {
         rights.write_node(name)?;
     }
@@ -51,11 +55,8 @@ fn may_register(core: &Core, rights: &Rights, entry: &CatalogEntry) -> Decoded<(
         let rows = there.iter().flat_map(|(_, services)| services);
         rows.map(|row| &row.spec).find(|spec| *spec.id == *id)
     };
-    if let Some(service) = &entry.service {
-        rights.write_service(&service.name)?;
-        if let Some(other) = service_there(&service.id) {
-            rights.write_service(&other.name)?;
-        }
+    if let Some(other) = entry.service.as_ref().and_then(|service| service_there(&service.id)) {
+        rights.write_service(&other.name)?;
     }
     for check in &entry.checks {
         let Some(id) = &check.service else {

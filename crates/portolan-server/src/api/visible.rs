@@ -8,15 +8,12 @@
 //!
 //! Rules from Consul 1.21: agent/structs/aclfilter/filter.go.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use super::rights::Rights;
 use crate::state::{
     Entry,
-    rows::{CheckRow, NodeRow, ServiceRow, Text},
+    rows::{CheckRow, NodeRow, ServiceRow},
 };
 
 /// What can be told in part.
@@ -51,16 +48,15 @@ impl Visible for Vec<Arc<NodeRow>> {
     }
 }
 
-/// The names of services with their tags.
-impl Visible for BTreeMap<Text, BTreeSet<Text>> {
+/// Instances without their checks: a service is seen where one of its instances is.
+impl Visible for Vec<(Arc<NodeRow>, Arc<ServiceRow>)> {
     fn leave_visible(&mut self, rights: &Rights) -> bool {
-        let before = self.len();
-        self.retain(|name, _| rights.see_service(name));
-        self.len() < before
+        retain(self, |(node, row)| rights.see_node(&node.spec.name) && rights.see_service(&row.spec.name))
     }
 }
 
-/// A node with its instances.
+/// A node with its instances. Consul 1.21 asks of its map of them whether the id may be read, not the name
+/// (`filterNodeServices`): here it is the name, as everywhere else.
 impl Visible for Option<(Arc<NodeRow>, Vec<Arc<ServiceRow>>)> {
     fn leave_visible(&mut self, rights: &Rights) -> bool {
         match self {

@@ -45,7 +45,7 @@ pub(super) enum Value {
     /// As it was written.
     Number(String),
     Truth(bool),
-    List(Vec<Value>),
+    List(Vec<Self>),
     Object(Vec<Item>),
 }
 

@@ -68,7 +68,7 @@ enum Shape {
     Listed,
 }
 
-fn shown(row: &PolicyRow, shape: Shape) -> Result<PolicyJson<'_>, Refusal> {
+fn shown(row: &PolicyRow, shape: Shape) -> Result<PolicyJson<'_>, serde_json::Error> {
     let spec = &row.spec;
     let datacenters: Vec<&str> = spec.datacenters.iter().map(|name| &**name).collect();
     Ok(PolicyJson {
@@ -127,7 +127,7 @@ struct Owned(Arc<PolicyRow>);
 
 impl Serialize for Owned {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let shown = shown(&self.0, Shape::Whole).map_err(|_| serde::ser::Error::custom("no hash"))?;
+        let shown = shown(&self.0, Shape::Whole).map_err(serde::ser::Error::custom)?;
         shown.serialize(serializer)
     }
 }

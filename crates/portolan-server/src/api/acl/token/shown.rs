@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use crate::{
-    api::{acl::content_hash, reply::Refusal},
+    api::acl::content_hash,
     state::acl::{ANONYMOUS, ANONYMOUS_SECRET, TokenView},
 };
 
@@ -62,7 +62,7 @@ pub(super) struct TokenJson<'a> {
 }
 
 impl<'a> TokenJson<'a> {
-    pub(super) fn new(view: &'a TokenView, secret: &'a str) -> Result<Self, Refusal> {
+    pub(super) fn new(view: &'a TokenView, secret: &'a str) -> Result<Self, serde_json::Error> {
         let spec = &view.row.spec;
         let policies = view.policies.iter().map(|(id, name)| LinkJson { id, name }).collect();
         let services = spec.services.iter().map(|identity| ServiceJson {
@@ -114,6 +114,6 @@ impl Told {
 impl Serialize for Told {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let shown = TokenJson::new(&self.view, &self.secret);
-        shown.map_err(|_| serde::ser::Error::custom("no hash"))?.serialize(serializer)
+        shown.map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
