@@ -307,6 +307,8 @@ proptest! {
                 };
             }
         }
+        let rows = state.rows().into_iter().map(|(key, row)| (key, row.encode().unwrap()));
+        prop_assert_eq!(&rows.collect::<BTreeMap<_, _>>(), &disk, "all rows at once are those that were told");
         let rows = disk.iter().map(|(key, row)| (*key, Kept::decode(row).unwrap()));
         let Restored { state: mut again, misfits, .. } = State::restore(rows, state.last_index(), node("home"), start().1);
         prop_assert_eq!(misfits, vec![]);
