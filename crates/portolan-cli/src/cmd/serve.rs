@@ -16,6 +16,7 @@ use clap::Args as ClapArgs;
 use portolan_server::{Repair, Server, ServerConfig, faults::Faults};
 use tokio::task::spawn_blocking;
 
+use self::acl::AclArgs;
 use super::{
     faults::{FaultArgs, RULES},
     signal::Ending,
@@ -26,12 +27,15 @@ use crate::{
     output,
 };
 
+mod acl;
+
 const EXAMPLES: &str = "\
 Examples:
   portolan serve
   portolan serve --data-dir /var/lib/portolan
   portolan serve -dev
   portolan serve --http-addr 0.0.0.0:8500 --datacenter edge --node box-7
+  portolan serve --acl-default-policy deny
   portolan serve -dev --fault 'GET /v1/health/service/* empty-lower 0.05'
 
 What it acknowledged is on disk, and is back at the next start; --ephemeral and -dev keep it in memory, and forget it.
@@ -70,6 +74,8 @@ pub(crate) struct Args {
     #[arg(long)]
     enable_script_checks: bool,
     #[command(flatten)]
+    acl: AclArgs,
+    #[command(flatten)]
     faults: FaultArgs,
 }
 
@@ -98,9 +104,14 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     if args.faults.plan()?.is_some() {
         shell.hint("some answers are wrong on purpose: faults are asked for");
     }
-    if !is_private(addr.ip()) {
+    if args.acl.want_bootstrap() {
         shell.hint(&format!(
-            "whoever can reach {addr} can change the registry: it has no access rules in this version"
+            "the first token that may do everything, unless it was made: curl -X PUT http://{addr}/v1/acl/bootstrap"
+        ));
+    }
+    if !is_private(addr.ip()) && !args.acl.are_on() {
+        shell.hint(&format!(
+            "whoever can reach {addr} can change the registry: give --acl-default-policy deny for access rules"
         ));
     }
     let asked = async move {
@@ -131,6 +142,7 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
         })?;
         config = config.data_dir(Some(dir));
     }
+    config = args.acl.put_into(config)?;
     if let Some(name) = &args.datacenter {
         config = config.datacenter(name);
     }

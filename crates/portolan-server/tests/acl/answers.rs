@@ -112,11 +112,11 @@ fn without_chance(value: &mut Value) {
                     "ExpirationTime" if !field.as_str().is_some_and(|time| time.starts_with("2090")) => {
                         *field = Value::Null;
                     }
-                    // Those that the steps name are 3…, 0…; a secret is only told where it was given.
+                    // Those that the steps name begin so; a secret is only told where it was given.
                     "ID" | "AccessorID"
                         if !field
                             .as_str()
-                            .is_some_and(|id| id.starts_with("00") || id.starts_with("333")) =>
+                            .is_some_and(|id| id.starts_with("00000000-") || id.starts_with("33333333-")) =>
                     {
                         *field = Value::Null;
                     }
