@@ -69,7 +69,8 @@ pub struct ServerConfig {
     pub body_timeout: Duration,
     /// How long open requests may take to end when the registry stops. Up to 5 min; default 5 s.
     pub grace: Duration,
-    /// Whether callers need rights, by Consul's ACLs. Default no: whoever can connect may do everything.
+    /// Whether callers over HTTP need rights, by Consul's ACLs. Default no: whoever can connect may do everything. The
+    /// program that carries the registry ([`Embedded`](crate::Embedded)) needs none.
     pub acl_enabled: bool,
     /// What a caller may do where no rule says. Default [`DefaultPolicy::Deny`] (Consul's is to allow).
     pub acl_default_policy: DefaultPolicy,
