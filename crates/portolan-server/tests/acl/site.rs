@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use portolan_server::{DefaultPolicy, Secret, Server, ServerConfig};
 use reqwest::{Client, Method};
-use tokio::{sync::oneshot, task::JoinSet, time::timeout};
+use tokio::{
+    sync::oneshot,
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 
 use crate::{real::Consul, support::Failure};
 
@@ -65,7 +69,7 @@ impl Site {
     }
 
     pub(crate) async fn with(config: ServerConfig) -> Try<Self> {
-        let server = Server::bind(config).await?;
+        let server = timeout(PATIENCE, free(config)).await??;
         let addr = server.http_addr();
         let (stop, stopped) = oneshot::channel::<()>();
         let mut tasks = JoinSet::new();
@@ -133,6 +137,17 @@ impl Site {
         let token = serde_json::json!({ "AccessorID": accessor, "SecretID": secret, "Policies": policies });
         self.write("/v1/acl/token", &token.to_string()).await?;
         Ok(())
+    }
+}
+
+/// Binds it once its data directory is free: a Consul that another test is starting has all open files of this process,
+/// locks among them, until it is a program of its own.
+async fn free(config: ServerConfig) -> Try<Server> {
+    loop {
+        match Server::bind(config.clone()).await {
+            Err(error) if error.to_string().contains("is in use by process") => yield_now().await,
+            done => return Ok(done?),
+        }
     }
 }
 
