@@ -102,6 +102,15 @@ const STEPS: &[(&str, &str, &str)] = &[
     ("GET", "/v1/acl/token", ""),
 ];
 
+/// What 1.8 has not, or takes: the policy that reads everything, a long life, a policy's id that is none, the removal of
+/// what is not there.
+const LATER: &[(&str, &str)] = &[
+    ("GET", "/v1/acl/policy/name/builtin/global-read-only"),
+    ("PUT", "/v1/acl/token"),
+    ("GET", "/v1/acl/tokens?policy=abc"),
+    ("DELETE", NONE),
+];
+
 /// What is another one on each registry, and at each run.
 fn without_chance(value: &mut Value) {
     match value {
@@ -140,15 +149,17 @@ fn told(reply: &Reply) -> (u16, Value) {
 
 #[tokio::test]
 async fn tokens_and_policies_are_answered_for_as_by_a_real_consul() -> Try {
-    if real::minor()? < 21 {
-        // Its words are others; who may do what is compared in `table`.
-        return Ok(());
-    }
+    let minor = real::minor()?;
     let (embedded, real) = (Site::embedded().await?, Site::real().await?);
     for (method, path, body) in STEPS {
         let ours = told(&embedded.ask(method, path, body, Some(ROOT)).await?);
         let theirs = told(&real.ask(method, path, body, Some(ROOT)).await?);
-        assert_eq!(ours, theirs, "{method} {path} {body}\n  ours left, Consul right");
+        if minor >= 21 {
+            assert_eq!(ours, theirs, "{method} {path} {body}\n  ours left, Consul right");
+        } else if !LATER.contains(&(method, path)) {
+            // Its words are others.
+            assert_eq!(ours.0 == 200, theirs.0 == 200, "{method} {path} {body}: {ours:?} {theirs:?}");
+        }
     }
     embedded.stop().await?;
     real.stop().await
