@@ -34,13 +34,14 @@ mod definition;
 mod health;
 mod reply;
 mod status;
+mod upload;
 
 use {
     call::Call,
     reply::{Done, Outcome, Refusal},
 };
 
-use crate::core::Core;
+use crate::{config::Limits, core::Core};
 
 type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -61,6 +62,8 @@ struct Endpoint {
     method: Verb,
     path: &'static str,
     run: Run,
+    /// How large its body may be.
+    most: fn(&Limits) -> usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,15 +73,15 @@ enum Verb {
 }
 
 const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Now(run) }
+    Endpoint { method: Verb::Get, path, run: Run::Now(run), most: |limits| limits.max_body }
 }
 
 const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Wait(run) }
+    Endpoint { method: Verb::Get, path, run: Run::Wait(run), most: |limits| limits.max_body }
 }
 
 const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
-    Endpoint { method: Verb::Put, path, run: Run::Write(run) }
+    Endpoint { method: Verb::Put, path, run: Run::Write(run), most: |limits| limits.max_body }
 }
 
 /// Everything that is answered.
@@ -140,14 +143,15 @@ async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Respon
     let mut response = match permitted(endpoint, request.method()) {
         Some(refused) => refused,
         None => {
-            let done = match Call::read(&core, endpoint.path, request).await {
-                Ok(call) => match endpoint.run {
-                    Run::Now(run) => run(&core, &call),
-                    Run::Write(run) => written(&core, run(&core, &call)).await,
-                    Run::Wait(run) => run(core, call).await,
-                },
-                Err(refusal) => Err(refusal),
-            };
+            let done =
+                match Call::read(&core, endpoint.path, (endpoint.most)(&core.config.limits), request).await {
+                    Ok(call) => match endpoint.run {
+                        Run::Now(run) => run(&core, &call),
+                        Run::Write(run) => written(&core, run(&core, &call)).await,
+                        Run::Wait(run) => run(core, call).await,
+                    },
+                    Err(refusal) => Err(refusal),
+                };
             done.unwrap_or_else(Refusal::into_response)
         }
     };

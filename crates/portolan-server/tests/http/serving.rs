@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portolan::{Registry as _, ServiceName, registry::ServiceQuery};
-use portolan_server::{Server, ServerConfig};
+use portolan_server::{Limits, Server, ServerConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -70,7 +70,7 @@ async fn the_program_that_carries_it_sees_the_same_registry() -> Try {
 async fn one_http1_connection_carries_several_requests() -> Try {
     let registry = start().await?;
     let mut stream = TcpStream::connect(registry.addr).await?;
-    let ask = b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n";
+    let ask = b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for _ in 0..3 {
         stream.write_all(ask).await?;
         let mut answer = vec![0; 4096];
@@ -118,9 +118,9 @@ async fn http2_by_prior_knowledge_carries_many_waits_on_one_connection() -> Try 
 
 #[tokio::test]
 async fn one_connection_too_many_is_told_so() -> Try {
-    let registry = start_with(ServerConfig::default().max_connections(1)).await?;
+    let registry = start_with(ServerConfig::default().limits(Limits::default().max_connections(1))).await?;
     let mut first = TcpStream::connect(registry.addr).await?;
-    first.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+    first.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
     let mut byte = [0];
     timeout(PATIENCE, first.read_exact(&mut byte)).await??;
     let mut second = TcpStream::connect(registry.addr).await?;
@@ -134,7 +134,9 @@ async fn one_connection_too_many_is_told_so() -> Try {
 
 #[tokio::test]
 async fn a_head_that_never_ends_is_cut_off() -> Try {
-    let registry = start_with(ServerConfig::default().header_timeout(Duration::from_secs(1))).await?;
+    let second = Duration::from_secs(1);
+    let limits = Limits::default().header_timeout(second).idle_timeout(second);
+    let registry = start_with(ServerConfig::default().limits(limits)).await?;
     for start in ["GET /v1/status/leader HTTP/1.1\r\nX: ", "PR", ""] {
         let mut stream = TcpStream::connect(registry.addr).await?;
         stream.write_all(start.as_bytes()).await?;

@@ -17,7 +17,7 @@ use portolan::{
     ConsulConfig, Registry as _, ServiceName,
     registry::{CatalogQuery, Consistency, ServiceQuery, consul::Consul},
 };
-use portolan_server::{Server, ServerConfig};
+use portolan_server::{Limits, Server, ServerConfig};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -65,7 +65,9 @@ impl Drop for Node {
 
 /// The embedded registry, until killed.
 pub(crate) async fn be_the_registry(addr: SocketAddr) -> anyhow::Result<()> {
-    let server = Server::bind(ServerConfig::default().http_addr(addr)).await?;
+    // Crowds come from this one machine.
+    let limits = Limits::default().max_connections_per_address(None);
+    let server = Server::bind(ServerConfig::default().http_addr(addr).limits(limits)).await?;
     server.run(std::future::pending()).await;
     Ok(())
 }
