@@ -213,7 +213,7 @@ impl Connection {
         let (_, session) = stream.get_ref();
         let speaks = if session.alpn_protocol() == Some(b"h2") { Speaks::Http2 } else { Speaks::Http1 };
         let certified = session.server_name().map(Box::from);
-        self.serve(stream, speaks, certified).await;
+        Box::pin(self.serve(stream, speaks, certified)).await;
     }
 
     async fn serve<I>(self, stream: I, speaks: Speaks, certified: Option<Box<str>>)

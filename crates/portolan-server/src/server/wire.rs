@@ -40,7 +40,8 @@ pub(super) struct Pulse {
     /// Bytes came since the last request began.
     begun: AtomicBool,
     serving: AtomicUsize,
-    requests: AtomicUsize,
+    /// How often a request began or ended.
+    turns: AtomicUsize,
     many: AtomicBool,
 }
 
@@ -53,7 +54,7 @@ impl Pulse {
     pub(super) fn request(self: &Arc<Self>) -> Serving {
         self.begun.store(false, Ordering::Relaxed);
         self.serving.fetch_add(1, Ordering::Relaxed);
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.turns.fetch_add(1, Ordering::Relaxed);
         Serving(Arc::clone(self))
     }
 
@@ -66,6 +67,7 @@ impl Pulse {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.0.begun.store(false, Ordering::Relaxed);
+        self.0.turns.fetch_add(1, Ordering::Relaxed);
         self.0.serving.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -73,9 +75,9 @@ impl Drop for Serving {
 /// What the read timer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
-    /// The next request, after this many.
+    /// The next request, after so many turns.
     Request(usize),
-    /// The end of a head.
+    /// The end of a head, after so many turns.
     Head(usize),
 }
 
@@ -127,13 +129,10 @@ impl<S: Resettable + AsyncRead + Unpin> Wire<S> {
             return Poll::Pending;
         }
         loop {
-            let requests = self.pulse.requests.load(Ordering::Relaxed);
+            let turns = self.pulse.turns.load(Ordering::Relaxed);
             let begun = self.pulse.begun.load(Ordering::Relaxed);
-            let (awaited, limit) = if begun {
-                (Awaited::Head(requests), self.head)
-            } else {
-                (Awaited::Request(requests), self.idle)
-            };
+            let (awaited, limit) =
+                if begun { (Awaited::Head(turns), self.head) } else { (Awaited::Request(turns), self.idle) };
             let (armed, timer) = self.reading.get_or_insert_with(|| (awaited, Box::pin(sleep(limit))));
             if matches!(awaited, Awaited::Head(_)) && *armed != awaited {
                 *armed = awaited;
