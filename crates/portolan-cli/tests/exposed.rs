@@ -5,16 +5,17 @@ use std::{path::Path, process::Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
     process::Child,
     time::timeout,
 };
 
 #[path = "registries/both.rs"]
-#[expect(dead_code, reason = "only the command is used here")]
+#[expect(dead_code, reason = "no subcommand is run here")]
 mod both;
 
-use both::{DEADLINE, Outcome, portolan};
+use both::{DEADLINE, Outcome, Running, portolan};
 
 /// An authority in `ca.pem`, and the certificates that it signed, in `NAME.pem` and `NAME.key`.
 struct Authority {
@@ -154,5 +155,54 @@ async fn every_flag_in_the_packaging_is_one_of_serves() -> Outcome {
             assert!(known.contains(&&*flag), "{name}: `portolan serve` has no {flag}");
         }
     }
+    Ok(())
+}
+
+/// Status and body of what comes back for these bytes.
+async fn talk(registry: &Running, bytes: &[u8]) -> Outcome<(u16, String)> {
+    let mut stream = TcpStream::connect(registry.url.trim_start_matches("http://")).await?;
+    // What is refused early may not be taken to its end.
+    drop(timeout(DEADLINE, stream.write_all(bytes)).await?);
+    let mut answer = Vec::new();
+    drop(timeout(DEADLINE, stream.read_to_end(&mut answer)).await?);
+    let answer = String::from_utf8(answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no whole answer")?;
+    Ok((head.split(' ').nth(1).ok_or("no status")?.parse()?, body.to_owned()))
+}
+
+/// What each kind of too much comes to.
+async fn refusals(registry: &Running) -> Outcome<Vec<(&'static str, u16, String)>> {
+    let get = "GET /v1/status/leader HTTP/1.1\r\nConnection: close\r\n";
+    let large = format!("{get}Host: localhost\r\nX: {}\r\n\r\n", "x".repeat(2 << 20));
+    let crowd: String = (0..100_000).map(|number| format!("X-{number}: y\r\n")).collect();
+    let mut found = Vec::new();
+    for (what, bytes, told) in [
+        ("a large head", large, false),
+        ("many headers", format!("{get}Host: localhost\r\n{crowd}\r\n"), false),
+        ("no host", format!("{get}\r\n"), true),
+        ("a host that is none", format!("{get}Host: a b\r\n\r\n"), true),
+        ("two hosts", format!("{get}Host: localhost\r\nHost: localhost\r\n\r\n"), false),
+    ] {
+        let (status, body) = talk(registry, bytes.as_bytes()).await?;
+        found.push((what, status, if told { body } else { String::new() }));
+    }
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(registry.url.trim_start_matches("http://")).await?;
+        stream.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+        timeout(DEADLINE, stream.read_u8()).await??;
+        held.push(stream);
+    }
+    let (status, body) = talk(registry, b"").await?;
+    found.push(("one connection too many", status, body));
+    Ok(found)
+}
+
+#[tokio::test]
+async fn what_is_too_much_gets_consuls_answer() -> Outcome {
+    let ours = refusals(&Running::ours().await?).await?;
+    let statuses: Vec<_> = ours.iter().map(|(_, status, _)| *status).collect();
+    assert_eq!(statuses, [431, 431, 400, 400, 400, 429]);
+    assert_eq!(ours, refusals(&Running::consul().await?).await?);
     Ok(())
 }

@@ -148,7 +148,15 @@ impl Node {
     /// # Errors
     /// When it does not run, or the system does not tell.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        cpu::of(&self.child.as_ref().context("it does not run")?.id().to_string())
+        cpu::of(&self.pid()?.to_string())
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+        Ok(self.child.as_ref().context("it does not run")?.id())
     }
 
     /// A client of its own, past every proxy.
@@ -244,8 +252,7 @@ impl Node {
     /// # Errors
     /// When it does not run.
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let child = self.child.as_ref().context("it does not run")?;
-        let pid = Pid::from_raw(i32::try_from(child.id())?).context("no process id")?;
+        let pid = Pid::from_raw(i32::try_from(self.pid()?)?).context("no process id")?;
         Ok(kill_process(pid, signal)?)
     }
 
