@@ -10,7 +10,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use portolan::Error;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::{JoinSet, spawn_blocking},
     time::{Instant, sleep, timeout_at},
 };
@@ -34,6 +34,9 @@ use crate::{
 
 use self::{connection::Serving, exposed::Guarded};
 
+/// How many connections wait to be accepted, as far as the system allows; the handshake of one more would be tried again after
+/// a second. As Go's, by Linux's default.
+const BACKLOG: u32 = 4096;
 /// The pause after an accept that failed, for example because descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -68,11 +71,11 @@ impl Server {
     pub async fn bind(config: ServerConfig) -> Result<Self, Error> {
         config.validate()?;
         let hosts = Hosts::new(&config.node, &config.allowed_hosts)?;
-        let (listener, http_addr) = listen("http", config.http_addr).await?;
+        let (listener, http_addr) = listen("http", config.http_addr)?;
         let secure = match config.https.clone() {
             None => None,
             Some(https) => {
-                let (listener, addr) = listen("https", https.addr).await?;
+                let (listener, addr) = listen("https", https.addr)?;
                 Some(Secure { listener, addr, certificates: Certificates::open(https).await? })
             }
         };
@@ -167,7 +170,7 @@ impl Server {
 }
 
 /// Listens at `wanted`, which `what`, `http` or `https`, is for.
-async fn listen(what: &str, wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+fn listen(what: &str, wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     let cannot = |failed: io::Error| {
         let text = if failed.kind() == io::ErrorKind::AddrInUse {
             format!(
@@ -178,10 +181,16 @@ async fn listen(what: &str, wanted: SocketAddr) -> Result<(TcpListener, SocketAd
         };
         Error::config(text).caused_by(failed)
     };
-    // On unix, tokio sets SO_REUSEADDR: a registry that stopped can start again at once.
-    let listener = TcpListener::bind(wanted).await.map_err(cannot)?;
-    let addr = listener.local_addr().map_err(cannot)?;
-    Ok((listener, addr))
+    let open = || {
+        let socket = if wanted.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // On unix a registry that stopped can start again at once; elsewhere this would share the port.
+        socket.set_reuseaddr(cfg!(unix))?;
+        socket.bind(wanted)?;
+        let listener = socket.listen(BACKLOG)?;
+        let addr = listener.local_addr()?;
+        Ok((listener, addr))
+    };
+    open().map_err(cannot)
 }
 
 type Accepted<'a> = ((TcpStream, SocketAddr), Option<&'a Certificates>);

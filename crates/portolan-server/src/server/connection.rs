@@ -210,6 +210,7 @@ impl Connection {
             },
             () = self.core.stopping.cancelled() => return,
         };
+        self.pulse.shaken();
         let (_, session) = stream.get_ref();
         let speaks = if session.alpn_protocol() == Some(b"h2") { Speaks::Http2 } else { Speaks::Http1 };
         let certified = session.server_name().map(Box::from);

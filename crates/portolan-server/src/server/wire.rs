@@ -58,6 +58,11 @@ impl Pulse {
         Serving(Arc::clone(self))
     }
 
+    /// What came was the handshake of TLS: no request has begun.
+    pub(super) fn shaken(&self) {
+        self.begun.store(false, Ordering::Relaxed);
+    }
+
     /// It speaks HTTP/2.
     pub(super) fn carries_many(&self) {
         self.many.store(true, Ordering::Relaxed);

@@ -4,10 +4,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use portolan_server::{Limits, ServerConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -91,6 +95,28 @@ async fn a_head_with_too_many_or_too_large_headers_is_431() -> Try {
     }
     let few: String = (0..8).map(|n| format!("X-{n}: y\r\n")).collect();
     assert_eq!(talk(&registry, head("GET", "/v1/status/leader", &few).as_bytes()).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn over_http2_a_head_has_the_same_count_and_a_size_of_its_own() -> Try {
+    let registry = start().await?;
+    let stream = TcpStream::connect(registry.addr).await?;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        // It ends with the test.
+        drop(connection.await);
+    });
+    for (count, length, expected) in [(50, 10, 200), (101, 1, 431), (50, 1000, 431), (50, 10, 200)] {
+        let mut request = http::Request::get("http://localhost/v1/status/leader");
+        for number in 0..count {
+            request = request.header(format!("x-{number}"), "y".repeat(length));
+        }
+        let response = timeout(PATIENCE, sender.send_request(request.body(Empty::<Bytes>::new())?)).await??;
+        assert_eq!(response.status(), expected, "{count} headers of {length} bytes");
+    }
     Ok(())
 }
 

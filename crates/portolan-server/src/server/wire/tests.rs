@@ -36,6 +36,15 @@ async fn one_that_says_nothing_is_cut_when_it_was_idle_for_long_enough() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_says_nothing_after_its_handshake_is_idle() {
+    let (mut wire, mut theirs, pulse) = wire(64);
+    theirs.write_u8(b'x').await.unwrap();
+    wire.read_u8().await.unwrap();
+    pulse.shaken();
+    assert_eq!(cut_after(&mut wire).await.as_secs(), 100);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_head_that_drips_is_cut_however_often_a_byte_comes() {
     let (mut wire, mut theirs, _pulse) = wire(64);
     let from = Instant::now();
