@@ -30,10 +30,14 @@ async fn a_port_in_use_is_named_with_the_flag_that_changes_it() -> Try {
 
 #[tokio::test]
 async fn stopping_answers_those_who_wait_and_frees_the_port() -> Try {
-    let mut registry = start().await?;
+    // Longer than a test waits: what is only cut at its end does not pass.
+    let mut registry = start_with(ServerConfig::default().grace(PATIENCE * 3)).await?;
     let addr = registry.addr;
-    // A connection that says nothing must not hold the end up.
+    // A connection that says nothing must not hold the end up, nor one that has said all.
     let _silent = TcpStream::connect(addr).await?;
+    let mut idle = TcpStream::connect(addr).await?;
+    idle.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+    idle.read_u8().await?;
     let mut waiting = JoinSet::new();
     waiting.spawn(async move {
         let path = "/v1/health/service/x?index=1&wait=10m";

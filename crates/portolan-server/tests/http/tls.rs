@@ -108,7 +108,9 @@ async fn secured() -> Try<Secured> {
     authority.sign("client")?;
     let config = ServerConfig::default()
         .http_addr(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .https(Some(authority.https()));
+        .https(Some(authority.https()))
+        // Longer than a test waits: what is only cut at its end does not pass.
+        .grace(PATIENCE * 3);
     let server = Server::bind(config).await?;
     let https = server.https_addr().ok_or("no HTTPS")?;
     let certificates = server.certificates().ok_or("no certificates")?;
