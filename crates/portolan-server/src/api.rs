@@ -36,6 +36,7 @@ mod health;
 mod reply;
 mod rights;
 mod status;
+mod upload;
 mod visible;
 
 use {
@@ -43,7 +44,7 @@ use {
     reply::{Done, Outcome, Refusal},
 };
 
-use crate::core::Core;
+use crate::{config::Limits, core::Core};
 
 type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -64,6 +65,8 @@ struct Endpoint {
     method: Verb,
     path: &'static str,
     run: Run,
+    /// How large its body may be.
+    most: fn(&Limits) -> usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,19 +77,19 @@ enum Verb {
 }
 
 const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Now(run) }
+    Endpoint { method: Verb::Get, path, run: Run::Now(run), most: |limits| limits.max_body }
 }
 
 const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Wait(run) }
+    Endpoint { method: Verb::Get, path, run: Run::Wait(run), most: |limits| limits.max_body }
 }
 
 const fn delete(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
-    Endpoint { method: Verb::Delete, path, run: Run::Write(run) }
+    Endpoint { method: Verb::Delete, path, run: Run::Write(run), most: |limits| limits.max_body }
 }
 
 const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
-    Endpoint { method: Verb::Put, path, run: Run::Write(run) }
+    Endpoint { method: Verb::Put, path, run: Run::Write(run), most: |limits| limits.max_body }
 }
 
 /// Everything that is answered.
@@ -178,7 +181,8 @@ async fn run(core: Arc<Core>, endpoint: &Endpoint, request: Request) -> Outcome 
     if endpoint.path.starts_with(ABOUT_RULES) && !core.config.acl_enabled {
         return Err(Refusal::new(StatusCode::UNAUTHORIZED, "ACL support disabled"));
     }
-    let call = Call::read(&core, endpoint.path, request).await?;
+    let most = (endpoint.most)(&core.config.limits);
+    let call = Call::read(&core, endpoint.path, most, request).await?;
     let asked = call.asked();
     let done = match endpoint.run {
         Run::Now(run) => run(&core, &call),

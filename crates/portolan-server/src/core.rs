@@ -9,13 +9,13 @@ use std::{
     collections::BTreeSet,
     fmt,
     pin::pin,
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use portolan::registry::Block;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) config: ServerConfig,
     pub(crate) node_id: Text,
     pub(crate) bodies: Bodies,
+    /// Room for the bodies of requests, in KiB.
+    pub(crate) room: Arc<Semaphore>,
     /// Cancelled when the registry stops: open blocking queries are answered then.
     pub(crate) stopping: CancellationToken,
     /// `None`: everything is forgotten at the end.
@@ -154,9 +156,10 @@ impl Core {
         Self {
             node_id: state.home_id(),
             bodies: Bodies::default(),
+            room: Arc::new(Semaphore::new(config.limits.max_bodies >> 10)),
             stopping: CancellationToken::new(),
             disk,
-            hub: Hub::new(config.max_watchers),
+            hub: Hub::new(config.limits.max_watchers),
             clock: Notify::new(),
             probes: Notify::new(),
             inner: Inner { state, pending: Pending::new(bound), chance, probes: BTreeSet::new() }.into(),

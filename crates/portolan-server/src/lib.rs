@@ -9,7 +9,7 @@
 //!
 //! - [`Server`] binds a port and serves; [`Server::run`] ends within a deadline.
 //! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
-//! - [`ServerConfig`] has the settings of both.
+//! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
 //!
 //! Without [`ServerConfig::data_dir`] it starts empty, with its indexes at 1, as `consul agent -dev` does, and forgets
@@ -49,7 +49,7 @@ mod store;
 mod wait;
 
 pub use acl::{DefaultPolicy, secret::Secret};
-pub use config::ServerConfig;
+pub use config::{Https, Limits, ServerConfig};
 pub use embed::Embedded;
 pub use repair::Repair;
-pub use server::Server;
+pub use server::{Certificates, Server};

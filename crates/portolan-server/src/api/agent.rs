@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     Later,
-    call::Call,
+    call::{Call, fits},
     decode::object,
     definition,
     reply::{Done, Outcome, Refusal, body, empty, value},
@@ -151,6 +151,7 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
 
 pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     let (service, checks) = definition::service(&object(&call.body)?, core.config.scripts())?;
+    fits(core, [&*service.name, &*service.id].into_iter().chain(checks.iter().map(|check| &*check.id)))?;
     let rights = call.rights(core)?;
     rights.write_service(&service.name)?;
     if let Some(there) = replaced(core, &rights, &service.id) {

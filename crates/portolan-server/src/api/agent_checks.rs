@@ -6,7 +6,7 @@
 //! Never: takes a report for a check that is not a TTL check.
 
 use super::{
-    call::Call,
+    call::{Call, fits},
     check_definition::{Given, RawCheck},
     decode::{fields, object, text},
     reply::{Done, Outcome, Refusal, empty, value},
@@ -85,6 +85,7 @@ pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     if check.id.is_empty() {
         check.id = name;
     }
+    fits(core, [&*check.id])?;
     may_define(core, call, &check.id, service.as_ref())?;
     let written = core.apply(Command::RegisterCheck { check: Box::new(check), service })?;
     Ok(Done::new(written, empty()))

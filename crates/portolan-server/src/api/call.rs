@@ -8,14 +8,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{body::Body, extract::Request, response::Response};
+use axum::{extract::Request, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portolan::registry::{Block, Consistency};
-use tokio::time::timeout;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{bare, reply::Refusal, rights::Asked};
+use super::{bare, reply::Refusal, rights::Asked, upload};
 use crate::{acl::secret::Secret, core::Core, encode::Layout, state::Narrow};
 
 /// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
@@ -35,6 +34,8 @@ pub(super) struct Call {
     /// What the caller shows, where rights count.
     pub(super) token: Option<Secret>,
     asked: Asked,
+    /// The room that the body takes, until the request is answered.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// What a read of the catalogue asks for beside its name.
@@ -47,19 +48,20 @@ pub(super) struct Read {
 }
 
 impl Call {
-    pub(super) async fn read(core: &Core, own: &str, request: Request) -> Result<Self, Refusal> {
+    pub(super) async fn read(core: &Core, own: &str, most: usize, request: Request) -> Result<Self, Refusal> {
         let path = decode(request.uri().path(), Plus::IsPlus)
             .ok_or_else(|| Refusal::bad("invalid URL escape in the path"))?;
         let rest = path.strip_prefix(own).unwrap_or_default().to_owned();
         let params = parameters(request.uri().query().unwrap_or_default());
         let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let wants_text = accepts.is_some_and(|accepts| accepts.contains("text/plain"));
-        let shown = core.config.acl_enabled.then(|| token(&params, request.headers())).flatten();
-        let body = match *request.method() {
-            Method::PUT => body(core, request.into_body()).await?,
-            _ => Bytes::new(),
+        fits(core, [rest.as_str()])?;
+        let token = core.config.acl_enabled.then(|| token(&params, request.headers())).flatten();
+        let (body, _room) = match *request.method() {
+            Method::PUT => upload::read(core, most, request).await?,
+            _ => (Bytes::new(), None),
         };
-        let call = Self { path, rest, params, wants_text, body, token: shown, asked: Asked::default() };
+        let call = Self { path, rest, params, wants_text, body, token, asked: Asked::default(), _room };
         call.refuse_what_is_not_there()?;
         Ok(call)
     }
@@ -181,23 +183,18 @@ fn token(params: &BTreeMap<String, Vec<String>>, headers: &HeaderMap) -> Option<
     token.filter(given).map(Secret::new)
 }
 
-async fn body(core: &Core, body: Body) -> Result<Bytes, Refusal> {
-    let most = core.config.max_body;
-    let read = timeout(core.config.body_timeout, Limited::new(body, most).collect()).await;
-    match read {
-        Ok(Ok(read)) => Ok(read.to_bytes()),
-        Ok(Err(failed)) if failed.is::<LengthLimitError>() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("Request body too large, max size: {most} bytes"),
-        )),
-        Ok(Err(failed)) => Err(Refusal::bad(format!("Request body could not be read: {failed}"))),
-        Err(_) => Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!(
-                "Request body did not arrive within {}",
-                portolan::format_duration(core.config.body_timeout)
-            ),
-        )),
+/// Refuses names that are longer than one may be.
+pub(super) fn fits<'a>(core: &Core, names: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
+    let longest = core.config.limits.max_name;
+    match names.into_iter().find(|name| name.len() > longest) {
+        None => Ok(()),
+        Some(name) => {
+            let shown: String = name.chars().take(64).collect();
+            let bytes = name.len();
+            Err(Refusal::bad(format!(
+                "Invalid name: {shown:?}… has {bytes} bytes, more than max_name allows ({longest})"
+            )))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{
-    call::Call,
+    call::{Call, fits},
     decode::{Decoded, fields, list, map, object, pairs, text, truth},
     definition::{check_service, common_field},
     reply::{Done, Outcome, Refusal, value},
@@ -30,6 +30,9 @@ use crate::{
 pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     let (entry, datacenter) = entry(&object(&call.body)?)?;
     our_datacenter(core, &datacenter)?;
+    let service = entry.service.iter().flat_map(|service| [&*service.name, &*service.id]);
+    let checks = entry.checks.iter().map(|check| &*check.facts.id);
+    fits(core, [&*entry.node.name].into_iter().chain(service).chain(checks))?;
     may_register(core, &call.rights(core)?, &entry)?;
     let written = core.apply(Command::CatalogRegister(Box::new(entry)))?;
     Ok(Done::new(written, value(&true, call.layout())?))

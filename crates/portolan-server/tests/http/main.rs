@@ -7,5 +7,8 @@ mod blocking;
 mod catalog;
 mod checks;
 mod client;
+mod hosts;
+mod limits;
 mod runners;
 mod serving;
+mod tls;

@@ -24,6 +24,7 @@ mod cluster;
 mod cpu;
 mod crowd;
 mod down;
+mod exposed;
 mod killed;
 mod lasting;
 mod link;
@@ -57,6 +58,7 @@ const TRIALS: &[(&str, &str)] = &[
     ),
     ("killed", "kill -9 of a process: when its instances are critical, and when they are removed"),
     ("lasting", "kill -9 of `portolan serve` under 64 writers, 200 times: nothing acknowledged is lost"),
+    ("exposed", "`portolan serve` under idle, dripping and greedy clients: what others wait, and its memory"),
     (
         "rolling",
         "twenty instances under `portolan run` restarted in turn, 500 requests a second: how many fail",
@@ -250,6 +252,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "checks" => checks::trial(&setting).await,
         "down" => down::trial(&setting).await,
         "killed" => killed::trial(&setting).await,
+        "exposed" => exposed::trial(&setting).await,
         "lasting" => lasting::trial(&setting).await,
         "promises" => promises::trial(&setting).await,
         "rolling" => rolling::trial(&setting).await,
