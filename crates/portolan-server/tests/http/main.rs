@@ -7,6 +7,7 @@ mod blocking;
 mod catalog;
 mod checks;
 mod client;
+mod ephemeral;
 mod hosts;
 mod limits;
 mod runners;
