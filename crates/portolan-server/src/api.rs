@@ -13,14 +13,8 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::Request,
-    response::Response,
-    routing::{MethodRouter, any},
-};
-use http::{HeaderValue, Method, StatusCode, header};
+use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 mod agent;
 mod agent_checks;
@@ -32,6 +26,7 @@ mod check_definition;
 mod decode;
 mod definition;
 mod health;
+mod interface;
 mod reply;
 mod status;
 mod upload;
@@ -41,9 +36,13 @@ use {
     reply::{Done, Outcome, Refusal},
 };
 
+pub(crate) use interface::Interface;
+
 use crate::{config::Limits, core::Core};
 
 type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+const DEFAULT_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 
 /// How an endpoint does its work.
 #[derive(Clone, Copy)]
@@ -119,23 +118,6 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/status/peers", status::peers),
 ];
 
-/// The whole interface.
-pub(crate) fn router(core: &Arc<Core>) -> Router {
-    let mut router = Router::new();
-    for endpoint in ENDPOINTS {
-        router = router.route(endpoint.path, serve(core, *endpoint));
-        if endpoint.path.ends_with('/') {
-            router = router.route(&format!("{}{{*rest}}", endpoint.path), serve(core, *endpoint));
-        }
-    }
-    router.fallback(unknown)
-}
-
-fn serve(core: &Arc<Core>, endpoint: Endpoint) -> MethodRouter {
-    let core = Arc::clone(core);
-    any(move |request: Request| answer(Arc::clone(&core), endpoint, request))
-}
-
 async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
@@ -157,7 +139,7 @@ async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Respon
     };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
+    headers.insert(DEFAULT_POLICY, HeaderValue::from_static("allow"));
     response
 }
 
@@ -186,7 +168,7 @@ fn permitted(endpoint: Endpoint, method: &Method) -> Option<Response> {
     Some(response)
 }
 
-async fn unknown(request: Request) -> Response {
+fn unknown(request: &Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }

@@ -2,24 +2,25 @@
 //!
 //! In:  a name and what narrows the answer. Out: the answer with its index, when it is newer than the one known.
 //!
-//! Never: encodes the same answer twice for two who wait for it, as long as it is kept.
+//! Never: encodes, or compresses, the same answer twice for two who wait for it, as long as it is kept.
 //!
 //! Rules from Consul: agent/catalog_endpoint.go, agent/blockingquery/blockingquery.go. Proof: `tests/http.rs`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
 use super::{
     Later,
     call::{Call, Read},
-    reply::{Outcome, body, freshness, value},
+    reply::{Outcome, Refusal, body, freshness, gzipped, value},
 };
 use crate::{
     core::Core,
-    encode::{ById, CatalogServiceJson, Layout, NodeJson, ServiceJson, json},
+    encode::{ById, CatalogServiceJson, LEAST_GZIP, Layout, NodeJson, ServiceJson, gzip, json},
     state::{Key, Narrow, State, rows::Text},
 };
 
@@ -37,25 +38,22 @@ pub(super) async fn answer<T>(
 ) -> Outcome {
     core.wait(key, read.block).await?;
     let layout = call.layout();
-    let question = format!("{}?{:?}&{layout:?}", call.path, read.narrow);
+    let rows = |state: &State| look(state, &read.narrow);
+    let encode = |found: &T| encode(found, &core.config.datacenter, layout);
     // A node's meta moves the indexes of its services, but not those of the lists that it may narrow.
-    let keep = read.narrow.node_meta.is_empty();
-    let (index, found) = core.look(|state| {
-        let index = state.index(key);
-        let kept = if keep { core.bodies.get(&question, index) } else { None };
-        (index, kept.ok_or_else(|| look(state, &read.narrow)))
-    });
-    let bytes = match found {
-        Ok(kept) => kept,
-        Err(found) => {
-            let encoded = encode(&found, &core.config.datacenter, layout)?;
-            if keep {
-                core.bodies.keep(&question, index, &encoded);
-            }
-            encoded
+    let question = read.narrow.node_meta.is_empty().then(|| question(call, &read.narrow, layout));
+    let (index, plain) = match &question {
+        Some(question) => shared(core, question, key, rows, encode).await?,
+        None => {
+            let (index, found) = core.look(|state| (state.index(key), rows(state)));
+            (index, encode(&found)?)
         }
     };
-    let mut response = body(bytes);
+    let mut response = if call.takes_gzip && plain.len() >= LEAST_GZIP {
+        gzipped(compressed(core, question.as_deref(), index, plain).await?)
+    } else {
+        body(plain)
+    };
     let headers = response.headers_mut();
     freshness(headers, index, read.consistency);
     if read.cached {
@@ -64,6 +62,76 @@ pub(super) async fn answer<T>(
         headers.insert("age", HeaderValue::from_static("0"));
     }
     Ok(response)
+}
+
+/// What is asked, in words that no other question has.
+fn question(call: &Call, narrow: &Narrow, layout: Layout) -> String {
+    let mut text = String::with_capacity(call.path.len().saturating_add(4));
+    text.push_str(&call.path);
+    // No path has this in it.
+    text.push('\0');
+    text.push_str(if layout == Layout::Pretty { "y" } else { "" });
+    text.push_str(if narrow.passing { "p" } else { "" });
+    for tag in &narrow.tags {
+        let _infallible = write!(text, "\0{}:{tag}", tag.len());
+    }
+    text
+}
+
+/// The body of a question with its newest index: one that is there, or one that is encoded now, once for all who ask.
+async fn shared<T>(
+    core: &Core,
+    question: &str,
+    key: &Key,
+    rows: impl Fn(&State) -> T,
+    encode: impl Fn(&T) -> Result<Bytes, serde_json::Error>,
+) -> Outcome<(u64, Bytes)> {
+    let kept = |state: &State| {
+        let index = state.index(key);
+        core.bodies.get(question, index).map(|body| (index, body)).ok_or(index)
+    };
+    loop {
+        if let Ok(kept) = core.look(kept) {
+            return Ok(kept);
+        }
+        let _claim = match core.bodies.claim(question) {
+            Ok(claim) => claim,
+            Err(encoded) => {
+                encoded.await;
+                continue;
+            }
+        };
+        let (index, found) = match core.look(|state| kept(state).map_err(|index| (index, rows(state)))) {
+            Ok(kept) => return Ok(kept),
+            Err(found) => found,
+        };
+        let encoded = encode(&found)?;
+        core.bodies.keep(question, index, &encoded);
+        return Ok((index, encoded));
+    }
+}
+
+/// The same body compressed, once for all who ask for it so.
+async fn compressed(core: &Core, question: Option<&str>, index: u64, plain: Bytes) -> Outcome<Bytes> {
+    let failed = |why: String| Refusal::internal(format!("the answer could not be compressed: {why}"));
+    let Some(question) = question else { return gzip(&plain).map_err(|why| failed(why.to_string())) };
+    let question = format!("{question}\0gzip");
+    loop {
+        if let Some(kept) = core.bodies.get(&question, index) {
+            return Ok(kept);
+        }
+        match core.bodies.claim(&question) {
+            Ok(_claim) => {
+                // On a thread that may be busy: milliseconds for each megabyte.
+                let done =
+                    spawn_blocking(move || gzip(&plain)).await.map_err(|why| failed(why.to_string()))?;
+                let small = done.map_err(|why| failed(why.to_string()))?;
+                core.bodies.keep(&question, index, &small);
+                return Ok(small);
+            }
+            Err(encoded) => encoded.await,
+        }
+    }
 }
 
 pub(super) fn datacenters(core: &Core, call: &Call) -> Outcome {

@@ -8,6 +8,7 @@ mod catalog;
 mod checks;
 mod client;
 mod ephemeral;
+mod gzip;
 mod hosts;
 mod limits;
 mod runners;

@@ -13,6 +13,7 @@ pub(crate) fn used_by(process: u32) -> anyhow::Result<Duration> {
     let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
     // The name, in brackets, may hold anything: what counts comes after its end.
     let fields = text.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }

@@ -16,8 +16,7 @@ const CAPACITY: usize = 64 << 10;
 /// A request that every connection sends in the same words.
 pub(crate) fn request(method: &str, path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
     let token = token.map(|token| format!("X-Consul-Token: {token}\r\n")).unwrap_or_default();
-    let length =
-        if method == "GET" { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let length = if method == "GET" { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
     format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{token}{length}\r\n{body}").into_bytes()
 }
 

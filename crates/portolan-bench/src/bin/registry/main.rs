@@ -69,7 +69,8 @@ impl Bench {
     fn new(options: Options) -> anyhow::Result<Self> {
         let beside = || Some(std::env::current_exe().ok()?.with_file_name("portolan"));
         let command = options.command.clone().or_else(beside).filter(|path| path.is_file());
-        let command = command.context("--command: there is no `portolan`; run `cargo xtask bench registry`")?;
+        let command =
+            command.context("--command: there is no `portolan`; run `cargo xtask bench registry`")?;
         let peer = match &options.consul {
             Some(binary) => {
                 let said = std::process::Command::new(binary).arg("version").output()?;

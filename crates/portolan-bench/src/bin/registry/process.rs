@@ -33,10 +33,21 @@ const CONNECTIONS: u32 = 12_000;
 /// What runs.
 #[derive(Clone, Debug)]
 pub(crate) enum What {
-    Portolan { command: PathBuf, storage: Storage, flags: Vec<String>, token: Option<String> },
-    Consul { binary: PathBuf, storage: Storage, token: Option<String> },
+    Portolan {
+        command: PathBuf,
+        storage: Storage,
+        flags: Vec<String>,
+        token: Option<String>,
+    },
+    Consul {
+        binary: PathBuf,
+        storage: Storage,
+        token: Option<String>,
+    },
     /// A bare hyper server that answers everything with so many bytes.
-    Canned { bytes: usize },
+    Canned {
+        bytes: usize,
+    },
 }
 
 /// Whether what it holds is on disk.

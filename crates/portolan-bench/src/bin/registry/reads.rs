@@ -40,13 +40,11 @@ pub(crate) fn definition(service: &str, number: usize, port: usize) -> String {
 /// # Errors
 /// When one is refused.
 pub(crate) async fn fill(server: &Process, service: &str, instances: usize) -> anyhow::Result<()> {
-    let put = |number| {
-        server.request("PUT", "/v1/agent/service/register", &definition(service, number, 8080))
-    };
+    let put =
+        |number| server.request("PUT", "/v1/agent/service/register", &definition(service, number, 8080));
     let requests: Vec<_> = (0..instances).map(put).collect();
     let within = Duration::from_secs(600);
-    let load =
-        Load { connections: 32, requests: Arc::new(requests), most: instances, within, rate: None };
+    let load = Load { connections: 32, requests: Arc::new(requests), most: instances, within, rate: None };
     load::run(server.addr(), &load).await.map(drop)
 }
 

@@ -99,7 +99,10 @@ mod tests {
         assert!(Row::over("no Consul", 60.0, None, 0.05).is_none());
         let shown = table(&[row, share]);
         assert!(shown.contains("| write | **20.0 µs** | Consul | 1000 | 0.0200 | 25.0 | yes |"), "{shown}");
-        assert!(shown.contains("| write over Consul | **0.0600 ratio** | - | - | - | 0.0500 | NO |"), "{shown}");
+        assert!(
+            shown.contains("| write over Consul | **0.0600 ratio** | - | - | - | 0.0500 | NO |"),
+            "{shown}"
+        );
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
     }
 }

@@ -71,7 +71,9 @@ pub(crate) async fn rows(bench: &Bench, rows: &mut Vec<Row>) -> anyhow::Result<(
             ours.end(signal)?;
             times.push(ours.again().await?.as_secs_f64());
         }
-        rows.push(Row::new(format!("start with {many} instances, after {how}"), median(times), "s").at_most(0.1));
+        rows.push(
+            Row::new(format!("start with {many} instances, after {how}"), median(times), "s").at_most(0.1),
+        );
     }
     Ok(())
 }

@@ -140,12 +140,8 @@ pub(crate) async fn durable(bench: &Bench, rows: &mut Vec<Row>) -> anyhow::Resul
     for (name, share) in [("half", 0.5), ("99 %", 0.99)] {
         let theirs = theirs.as_ref().map(|theirs| theirs.quantile(share));
         rows.push(
-            Row::new(
-                format!("update, durable, {rate} a second: {name} within"),
-                cost.quantile(share),
-                "ms",
-            )
-            .beside(bench.peer(), theirs),
+            Row::new(format!("update, durable, {rate} a second: {name} within"), cost.quantile(share), "ms")
+                .beside(bench.peer(), theirs),
         );
     }
     Ok(())
@@ -158,10 +154,5 @@ fn both(bench: &Bench, rows: &mut Vec<Row>, what: &str, cost: &Cost, theirs: Opt
     rows.push(
         Row::new(format!("{what}, {CLIENTS} clients: time of each"), each, "µs").beside(bench.peer(), theirs),
     );
-    rows.extend(Row::over(
-        format!("{what}: time over Consul's ({times} times)"),
-        each,
-        theirs,
-        1.0 / times,
-    ));
+    rows.extend(Row::over(format!("{what}: time over Consul's ({times} times)"), each, theirs, 1.0 / times));
 }
