@@ -63,6 +63,7 @@ cargo xtask COMMAND
                       --file PATH   only this file (again for more); its share is shown, and does not count
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
                       --short       shorter outages, smaller crowds
+                      --minutes N   soak: so long
                       --row TEXT    embedded, consul, outage: only rows with TEXT in their name
                       --list        name the trials
   fuzz [TARGET]     run the fuzz targets, or one, guided by coverage

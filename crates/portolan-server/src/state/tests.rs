@@ -11,6 +11,7 @@ use super::{
 
 mod against_model;
 mod aliases;
+mod predicted;
 mod restored;
 
 const SECOND: Duration = Duration::from_secs(1);
