@@ -46,7 +46,7 @@ cargo xtask COMMAND
                       --no-fail     exit 0 also when a target is missed
   bench registry    the embedded registry beside a Consul and a bare server: a quarter of an hour
                       --quick       a tenth of everything; --no-fail as above
-                      --part P      memory, durable, reads, watchers, each, size, ephemeral (again for more)
+                      --part P      memory, durable, reads, watchers, each, size, ephemeral, deadlines (again)
                       --serve FLAG  a flag more for `portolan serve`; --token S: the token of every request
   sim               simulate the library through faults, and judge it by its laws (500 seeds)
                       --seeds N     so many runs; --from S: the first is this one

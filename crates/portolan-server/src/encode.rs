@@ -4,7 +4,7 @@
 //!
 //! [`Bodies`] keeps the last body of each question with its index. The index of a key moves with every change of what
 //! it covers, so an answer is the same as long as its index is. Of those who ask for the same body at once one encodes
-//! it, and the others wait for that.
+//! it, and the others wait for that, unless it is so small that to wait costs more.
 //!
 //! ```text
 //! look -- kept? --> answer
@@ -42,6 +42,10 @@ const KEPT_BYTES: usize = 64 << 20;
 const KEPT: usize = 8192;
 /// A smaller body is not compressed: little is saved. Consul compresses whatever it is asked for.
 pub(crate) const LEAST_GZIP: usize = 1024;
+
+/// From this size on, those who ask for the same body wait for the first of them. A smaller one is encoded sooner than a
+/// waiter is woken, and then at most by as many at once as there are threads.
+const WORTH_WAITING: usize = 64 << 10;
 
 /// How JSON is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +165,13 @@ impl Bodies {
         if cost(question, body) <= KEPT_BYTES / 2 {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).put(question, index, body.clone());
         }
+    }
+
+    /// Whether the body of `question` takes so long to encode, by what it was the last time, that it is to be claimed.
+    pub(crate) fn is_worth_waiting(&self, question: &str) -> bool {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = kept.newer.of.get(question).or_else(|| kept.older.of.get(question));
+        last.is_some_and(|(_, body)| body.len() >= WORTH_WAITING)
     }
 
     /// The right to encode the body of `question`; or, where somebody does that just now, the moment when it is done.

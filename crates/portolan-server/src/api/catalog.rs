@@ -94,7 +94,8 @@ async fn shared<T>(
         if let Ok(kept) = core.look(kept) {
             return Ok(kept);
         }
-        let _claim = match core.bodies.claim(question) {
+        let worth_it = core.bodies.is_worth_waiting(question);
+        let _claim = match worth_it.then(|| core.bodies.claim(question)).transpose() {
             Ok(claim) => claim,
             Err(encoded) => {
                 encoded.await;

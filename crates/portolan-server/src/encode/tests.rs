@@ -52,6 +52,15 @@ async fn one_encodes_and_all_who_ask_meanwhile_wait_for_that() {
 }
 
 #[test]
+fn only_for_what_was_big_the_others_wait() {
+    let bodies = Bodies::default();
+    bodies.keep("small", 1, &Bytes::from_static(b"[]"));
+    bodies.keep("big", 1, &Bytes::from(vec![0; WORTH_WAITING]));
+    let worth = ["small", "big", "new"].map(|question| bodies.is_worth_waiting(question));
+    assert_eq!(worth, [false, true, false]);
+}
+
+#[test]
 fn what_is_compressed_comes_back() {
     let body = b"{\"ServiceName\":\"web\"}".repeat(1000);
     let small = gzip(&body).unwrap();

@@ -37,7 +37,8 @@ struct Options {
     /// The command `portolan`. Default: the one beside this program.
     #[arg(long, value_name = "FILE")]
     command: Option<PathBuf>,
-    /// Measure only these parts: memory, durable, reads, watchers, each, size, ephemeral.
+    /// Measure only these parts: memory, durable, reads, watchers, each, size, ephemeral,
+    /// deadlines.
     #[arg(long, value_name = "PART")]
     part: Vec<String>,
     /// A tenth of everything: to see that it works, not to quote.
@@ -141,6 +142,9 @@ impl Bench {
         }
         if self.wants("ephemeral") {
             size::ephemeral(&mut rows).await?;
+        }
+        if self.wants("deadlines") {
+            size::deadlines(&mut rows);
         }
         Ok(rows)
     }

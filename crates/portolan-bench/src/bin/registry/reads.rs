@@ -45,7 +45,7 @@ pub(crate) async fn fill(server: &Process, service: &str, instances: usize) -> a
     let requests: Vec<_> = (0..instances).map(put).collect();
     let within = Duration::from_secs(600);
     let load = Load { connections: 32, requests: Arc::new(requests), most: instances, within, rate: None };
-    load::run(server.addr(), &load).await.map(drop)
+    load::run(server.addr(), &load).await.map(|_| ())
 }
 
 /// Microseconds of the server's processor time, and from one answer to the next.

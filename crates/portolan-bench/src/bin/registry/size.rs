@@ -1,8 +1,9 @@
-//! What ten thousand instances cost: to fetch, to hold, to start with; and how soon a registry in a test is ready.
+//! What ten thousand instances cost: to fetch, to hold, to start with; how soon a registry in a test is ready; what it
+//! costs to keep deadlines in order.
 //!
 //! In:  a registry and a Consul. Out: rows.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, hint::black_box, sync::Arc, time::Duration};
 
 use portolan_server::Server;
 use rustix::process::Signal;
@@ -96,4 +97,29 @@ pub(crate) async fn ephemeral(rows: &mut Vec<Row>) -> anyhow::Result<()> {
         Row::new("a registry in a test: from start to its first answer", median(times), "ms").at_most(5.0),
     );
     Ok(())
+}
+
+/// The rows of deadlines in an ordered set, as the registry keeps them: what each report of a TTL check, and each run of a
+/// check, does once. A timer wheel could save no more than this.
+pub(crate) fn deadlines(rows: &mut Vec<Row>) {
+    const MOVES: u32 = 200_000;
+    for many in [10_000_usize, 100_000] {
+        let begun = Instant::now().into_std();
+        let after = |micros: u32| begun + Duration::from_micros(micros.into());
+        let ids = (0..many).map(|number| Arc::<str>::from(format!("service:web-{number:06}")));
+        let mut checks: Vec<(std::time::Instant, Arc<str>)> = ids.map(|id| (begun, id)).collect();
+        let mut due: BTreeSet<_> = checks.iter().cloned().collect();
+        let timed = Instant::now();
+        for turn in 1..=MOVES {
+            // All in turn, in an order that no cache foresees.
+            let place = (turn as usize).wrapping_mul(7_919) % many;
+            let Some(check) = checks.get_mut(place) else { continue };
+            due.remove(check);
+            check.0 = after(turn);
+            due.insert((check.0, Arc::clone(&check.1)));
+        }
+        let each = timed.elapsed().as_secs_f64() * 1e6 / f64::from(MOVES);
+        rows.push(Row::new(format!("move a deadline among {many}"), each, "µs"));
+        black_box(due);
+    }
 }
