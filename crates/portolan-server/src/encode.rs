@@ -19,6 +19,7 @@
 use std::{
     collections::BTreeMap,
     io::Write as _,
+    pin::Pin,
     sync::{Arc, PoisonError},
 };
 
@@ -175,10 +176,10 @@ impl Bodies {
     }
 
     /// The right to encode the body of `question`; or, where somebody does that just now, the moment when it is done.
-    pub(crate) fn claim<'a>(&'a self, question: &'a str) -> Result<Claim<'a>, OwnedNotified> {
+    pub(crate) fn claim<'a>(&'a self, question: &'a str) -> Result<Claim<'a>, Pin<Box<OwnedNotified>>> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         match claims.get(question) {
-            Some(done) => Err(Arc::clone(done).notified_owned()),
+            Some(done) => Err(Box::pin(Arc::clone(done).notified_owned())),
             None => {
                 claims.insert(question.into(), Arc::default());
                 Ok(Claim { bodies: self, question })
