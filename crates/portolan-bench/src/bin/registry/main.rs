@@ -25,6 +25,9 @@ mod writes;
 
 use process::{Process, Storage, What};
 
+/// What can be measured, in this order.
+const PARTS: [&str; 8] = ["memory", "durable", "reads", "watchers", "each", "size", "ephemeral", "deadlines"];
+
 /// Measures the embedded registry.
 #[derive(Debug, Parser)]
 struct Options {
@@ -37,9 +40,8 @@ struct Options {
     /// The command `portolan`. Default: the one beside this program.
     #[arg(long, value_name = "FILE")]
     command: Option<PathBuf>,
-    /// Measure only these parts: memory, durable, reads, watchers, each, size, ephemeral,
-    /// deadlines.
-    #[arg(long, value_name = "PART")]
+    /// Measure only this part; again for more.
+    #[arg(long, value_name = "PART", value_parser = PARTS)]
     part: Vec<String>,
     /// A tenth of everything: to see that it works, not to quote.
     #[arg(long)]
@@ -121,32 +123,27 @@ impl Bench {
     }
 
     async fn run(&self) -> anyhow::Result<Vec<row::Row>> {
-        let mut rows = Vec::new();
-        if self.wants("memory") {
-            writes::in_memory(self, &mut rows).await?;
+        let mut all = Vec::new();
+        for part in PARTS {
+            if !self.wants(part) {
+                continue;
+            }
+            let mut rows = Vec::new();
+            match part {
+                "memory" => writes::in_memory(self, &mut rows).await?,
+                "durable" => writes::durable(self, &mut rows).await?,
+                "reads" => reads::rows(self, &mut rows).await?,
+                "watchers" => watchers::of_one(self, &mut rows).await?,
+                "each" => watchers::of_each(self, &mut rows).await?,
+                "size" => size::rows(self, &mut rows).await?,
+                "ephemeral" => size::ephemeral(&mut rows).await?,
+                _ => size::deadlines(&mut rows),
+            }
+            let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+            println!("### {part}\n\n{}\nload of the machine: {}\n", row::table(&rows), load.trim());
+            all.extend(rows);
         }
-        if self.wants("durable") {
-            writes::durable(self, &mut rows).await?;
-        }
-        if self.wants("reads") {
-            reads::rows(self, &mut rows).await?;
-        }
-        if self.wants("watchers") {
-            watchers::of_one(self, &mut rows).await?;
-        }
-        if self.wants("each") {
-            watchers::of_each(self, &mut rows).await?;
-        }
-        if self.wants("size") {
-            size::rows(self, &mut rows).await?;
-        }
-        if self.wants("ephemeral") {
-            size::ephemeral(&mut rows).await?;
-        }
-        if self.wants("deadlines") {
-            size::deadlines(&mut rows);
-        }
-        Ok(rows)
+        Ok(all)
     }
 }
 
@@ -159,8 +156,6 @@ fn main() -> anyhow::Result<()> {
     let json = options.json.clone();
     let bench = Bench::new(options)?;
     let rows = runtime.block_on(Box::pin(bench.run()))?;
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    println!("{}\nload of the machine at the end: {}", row::table(&rows), load.trim());
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(&rows)?;
         std::fs::write(&path, text + "\n").with_context(|| format!("--json {}", path.display()))?;

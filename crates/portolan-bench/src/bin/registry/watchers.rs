@@ -53,6 +53,8 @@ fn milliseconds(took: Duration) -> f64 {
 /// What the watchers of one server share.
 #[derive(Debug, Default)]
 struct Shared {
+    /// How many know an index to wait from.
+    ready: AtomicUsize,
     /// Counts the changes.
     round: AtomicUsize,
     /// How many saw the newest.
@@ -82,6 +84,13 @@ async fn crowd(
     }
     let mut writer = Connection::open(server.addr()).await?;
     let (mut times, mut each) = (Vec::new(), 0.0_f64);
+    // Whoever learns its first index only after a change has none to wait for.
+    let waiting = async {
+        while shared.ready.load(Ordering::SeqCst) < paths.len() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.context("not all were answered who are to wait")?;
     for round in 1..=rounds {
         sleep(SETTLE).await;
         each = (server.memory()?.now - before) / paths.len() as f64;
@@ -94,7 +103,7 @@ async fn crowd(
         tokio::select! {
             done = timeout(PATIENCE, all) => {
                 let saw = shared.saw.load(Ordering::SeqCst);
-                done.with_context(|| format!("a change reached {saw} of {expected} that wait"))??;
+                done.with_context(|| format!("{server:?}: a change reached {saw} of {expected} that wait"))??;
             }
             Some(ended) = watchers.join_next() => ended?.context("one who waits")?,
         }
@@ -113,6 +122,7 @@ async fn watch(
     expected: usize,
 ) -> anyhow::Result<()> {
     let mut index = connection.ask(&first).await?.index;
+    shared.ready.fetch_add(1, Ordering::SeqCst);
     let mut seen = 0;
     let template = String::from_utf8(first)?;
     loop {
