@@ -122,28 +122,35 @@ impl Bench {
         self.options.part.is_empty() || self.options.part.iter().any(|wanted| wanted == part)
     }
 
-    async fn run(&self) -> anyhow::Result<Vec<row::Row>> {
-        let mut all = Vec::new();
-        for part in PARTS {
-            if !self.wants(part) {
-                continue;
-            }
+    /// Measures each part; one that fails does not take the others with it.
+    async fn run(&self) -> (Vec<row::Row>, Vec<String>) {
+        let (mut all, mut failed) = (Vec::new(), Vec::new());
+        for part in PARTS.into_iter().filter(|part| self.wants(part)) {
             let mut rows = Vec::new();
-            match part {
-                "memory" => writes::in_memory(self, &mut rows).await?,
-                "durable" => writes::durable(self, &mut rows).await?,
-                "reads" => reads::rows(self, &mut rows).await?,
-                "watchers" => watchers::of_one(self, &mut rows).await?,
-                "each" => watchers::of_each(self, &mut rows).await?,
-                "size" => size::rows(self, &mut rows).await?,
-                "ephemeral" => size::ephemeral(&mut rows).await?,
-                _ => size::deadlines(&mut rows),
+            if let Err(error) = self.part(part, &mut rows).await {
+                failed.push(format!("{part}: {error:#}"));
             }
             let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
             println!("### {part}\n\n{}\nload of the machine: {}\n", row::table(&rows), load.trim());
             all.extend(rows);
         }
-        Ok(all)
+        (all, failed)
+    }
+
+    async fn part(&self, part: &str, rows: &mut Vec<row::Row>) -> anyhow::Result<()> {
+        match part {
+            "memory" => writes::in_memory(self, rows).await,
+            "durable" => writes::durable(self, rows).await,
+            "reads" => reads::rows(self, rows).await,
+            "watchers" => watchers::of_one(self, rows).await,
+            "each" => watchers::of_each(self, rows).await,
+            "size" => size::rows(self, rows).await,
+            "ephemeral" => size::ephemeral(rows).await,
+            _ => {
+                size::deadlines(rows);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -155,10 +162,11 @@ fn main() -> anyhow::Result<()> {
     }
     let json = options.json.clone();
     let bench = Bench::new(options)?;
-    let rows = runtime.block_on(Box::pin(bench.run()))?;
+    let (rows, failed) = runtime.block_on(Box::pin(bench.run()));
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(&rows)?;
         std::fs::write(&path, text + "\n").with_context(|| format!("--json {}", path.display()))?;
     }
+    anyhow::ensure!(failed.is_empty(), "not measured: {failed:#?}");
     Ok(())
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     Bench,
     http::Connection,
-    process::{Process, Storage},
+    process::{Process, Storage, What},
     reads::fill,
     row::{Row, median},
 };
@@ -61,20 +61,26 @@ pub(crate) async fn rows(bench: &Bench, rows: &mut Vec<Row>) -> anyhow::Result<(
             .beside(&format!("{} × 5 for a fifth", bench.peer()), theirs.map(|theirs| theirs.1))
             .at_most(3.0),
     );
+    let bare = Process::start(What::Canned { bytes }).await?;
+    let bare = fetched(&bare).await?.0;
+    let name = format!("fetch {many} instances: time over bare hyper's ({bare:.1} ms)");
+    // As the target is to the limit where both were set: 3 ms, and 2.
+    rows.extend(Row::over(name, fetch, Some(bare), 1.5));
     rows.push(
         Row::new(format!("memory of each of {many} instances with a TTL check"), held / 1024.0, "KiB")
             .beside(bench.peer(), theirs.map(|theirs| theirs.0 / 1024.0))
             .at_most(3.0),
     );
     for (how, signal) in [("SIGTERM", Signal::TERM), ("kill -9", Signal::KILL)] {
-        let mut times = Vec::new();
+        let (mut times, mut used) = (Vec::new(), Vec::new());
         for _ in 0..bench.rounds() {
             ours.end(signal)?;
             times.push(ours.again().await?.as_secs_f64());
+            used.push(ours.cpu()?.as_secs_f64());
         }
-        rows.push(
-            Row::new(format!("start with {many} instances, after {how}"), median(times), "s").at_most(0.1),
-        );
+        let what = format!("start with {many} instances, after {how}");
+        rows.push(Row::new(what.clone(), median(times), "s").at_most(0.1));
+        rows.push(Row::new(format!("{what}: processor time"), median(used), "s"));
     }
     Ok(())
 }
