@@ -103,6 +103,6 @@ mod tests {
             shown.contains("| write over Consul | **0.0600 ratio** | - | - | - | 0.0500 | NO |"),
             "{shown}"
         );
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]).total_cmp(&2.0), std::cmp::Ordering::Equal);
     }
 }

@@ -99,7 +99,10 @@ async fn crowd(
         shared.round.store(round, Ordering::SeqCst);
         let put = server.request("PUT", "/v1/agent/service/register", &definition(service, 0, 9000 + round));
         let begun = Instant::now();
-        let all = async { tokio::try_join!(writer.ask(&put), async { Ok(shared.done.notified().await) }) };
+        let all = async {
+            let (asked, ()) = tokio::join!(writer.ask(&put), shared.done.notified());
+            asked
+        };
         tokio::select! {
             done = timeout(PATIENCE, all) => {
                 let saw = shared.saw.load(Ordering::SeqCst);

@@ -42,6 +42,8 @@ const RATE: u32 = 50;
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 /// How far memory may be from what it was at the first look.
 const FLAT: f64 = 1.05;
+/// From so many minutes on memory is judged: by the first look all caches are full then. Of less it is shown only.
+const WARM: u32 = 30;
 /// When memory is looked at, in parts of the whole.
 const LOOKS: [(u32, u32); 3] = [(1, 6), (1, 2), (1, 1)];
 
@@ -103,14 +105,11 @@ pub(crate) async fn trial(setting: &Setting) -> anyhow::Result<Table> {
         let memory = node.memory()? as f64;
         let ratio = memory / *first.get_or_insert(memory);
         furthest = if (ratio - 1.0).abs() > (furthest - 1.0).abs() { ratio } else { furthest };
+        let cpu = node.cpu()?.as_secs_f64() / begun.elapsed().as_secs_f64();
         let slowest = known.iter().map(|known| known.slowest.swap(0, Ordering::SeqCst)).max().unwrap_or(0);
-        table.row([
-            time(begun.elapsed()),
-            count.to_string(),
-            format!("{:.1}", memory / f64::from(1 << 20)),
-            format!("{:.3}", node.cpu()?.as_secs_f64() / begun.elapsed().as_secs_f64()),
-            time(Duration::from_micros(slowest)),
-        ]);
+        let (after, slowest) = (time(begun.elapsed()), time(Duration::from_micros(slowest)));
+        let memory = format!("{:.1}", memory / f64::from(1 << 20));
+        table.row([after, count.to_string(), memory, format!("{cpu:.3}"), slowest]);
     }
     sleep(SEEN_WITHIN).await;
     missed += overdue(&mut open, &known);
@@ -121,10 +120,8 @@ pub(crate) async fn trial(setting: &Setting) -> anyhow::Result<Table> {
     ));
     table.must(missed == 0, format!("{missed} changes were not seen within {}", time(SEEN_WITHIN)));
     table.must(count as u64 >= due * 95 / 100, format!("only {count} of {due} changes were made"));
-    table.must(
-        (1.0 / FLAT..=FLAT).contains(&furthest),
-        format!("memory became {furthest:.3} times what it was"),
-    );
+    let flat = (1.0 / FLAT..=FLAT).contains(&furthest);
+    table.must(flat || minutes < WARM, format!("memory became {furthest:.3} times what it was"));
     Ok(table)
 }
 
