@@ -113,7 +113,8 @@ impl Process {
         Ok(match &self.what {
             What::Portolan { command, storage, flags, .. } => {
                 let mut run = Command::new(command);
-                run.args(["serve", "--http-addr", &addr]).args(flags);
+                run.args(["serve", "--http-addr", &addr, "--limit", "max_connections_per_address=off"]);
+                run.args(flags);
                 match storage {
                     Storage::Memory => run.arg("--ephemeral"),
                     Storage::Disk => run.arg("--data-dir").arg(self.files.path().join("data")),

@@ -206,7 +206,7 @@ impl Node {
             Kind::Kept(binary) => {
                 let mut command = Command::new(binary);
                 command.args(["serve", "--http-addr", &self.http.to_string(), "--data-dir"]);
-                command.arg(self.file("data"));
+                command.arg(self.file("data")).args(["--limit", "max_connections_per_address=off"]);
                 command
             }
             Kind::Consul { binary, config } => {
