@@ -112,6 +112,9 @@ const LAST_CONTACT: HeaderName = HeaderName::from_static("x-consul-lastcontact")
 const CONSISTENCY: HeaderName = HeaderName::from_static("x-consul-effective-consistency");
 const BACKEND: HeaderName = HeaderName::from_static("x-consul-query-backend");
 
+/// How many headers an answer of the catalogue has at most.
+const HEADERS: usize = 12;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A write that was carried out.
@@ -124,6 +127,8 @@ pub(super) fn empty() -> Response {
 /// A body that was encoded already.
 pub(super) fn body(bytes: Bytes) -> Response {
     let mut response = Response::new(Body::from(bytes));
+    // For all that an answer of the catalogue has: the map need not grow.
+    response.headers_mut().reserve(HEADERS);
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
 }
@@ -147,8 +152,6 @@ pub(super) fn freshness(headers: &mut HeaderMap, index: u64, consistency: Consis
         Consistency::Stale => "stale",
         Consistency::Consistent => "consistent",
     };
-    // With those that every answer has: grown once.
-    headers.reserve(10);
     headers.insert(INDEX, HeaderValue::from(index));
     headers.insert(KNOWN_LEADER, HeaderValue::from_static("true"));
     headers.insert(LAST_CONTACT, HeaderValue::from_static("0"));
