@@ -16,6 +16,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
+mod acl;
 mod agent;
 mod agent_checks;
 mod agent_health;
@@ -28,8 +29,10 @@ mod definition;
 mod health;
 mod interface;
 mod reply;
+mod rights;
 mod status;
 mod upload;
+mod visible;
 
 use {
     call::Call,
@@ -69,6 +72,7 @@ struct Endpoint {
 enum Verb {
     Get,
     Put,
+    Delete,
 }
 
 const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
@@ -77,6 +81,10 @@ const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
 
 const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoint {
     Endpoint { method: Verb::Get, path, run: Run::Wait(run), most: |limits| limits.max_body }
+}
+
+const fn delete(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
+    Endpoint { method: Verb::Delete, path, run: Run::Write(run), most: |limits| limits.max_body }
 }
 
 const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
@@ -116,31 +124,58 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/health/state/", health::state),
     get("/v1/status/leader", status::leader),
     get("/v1/status/peers", status::peers),
+    put("/v1/acl/bootstrap", acl::token::bootstrap),
+    watch("/v1/acl/policies", acl::policy::list),
+    put("/v1/acl/policy", acl::policy::create),
+    watch("/v1/acl/policy/name/", acl::policy::by_name),
+    watch("/v1/acl/policy/", acl::policy::by_id),
+    put("/v1/acl/policy/", acl::policy::update),
+    delete("/v1/acl/policy/", acl::policy::remove),
+    watch("/v1/acl/tokens", acl::token::list),
+    put("/v1/acl/token", acl::token::create),
+    watch("/v1/acl/token/self", acl::token::own),
+    watch("/v1/acl/token/", acl::token::by_accessor),
+    put("/v1/acl/token/", acl::token::update),
+    delete("/v1/acl/token/", acl::token::remove),
 ];
 
-async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Response {
+/// The endpoints about rules, which are not there where there are none.
+const ABOUT_RULES: &str = "/v1/acl/";
+
+/// `of_path`: the endpoints of one path, which differ in their method.
+async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }
-    let mut response = match permitted(endpoint, request.method()) {
-        Some(refused) => refused,
-        None => {
-            let done =
-                match Call::read(&core, endpoint.path, (endpoint.most)(&core.config.limits), request).await {
-                    Ok(call) => match endpoint.run {
-                        Run::Now(run) => run(&core, &call),
-                        Run::Write(run) => written(&core, run(&core, &call)).await,
-                        Run::Wait(run) => run(core, call).await,
-                    },
-                    Err(refusal) => Err(refusal),
-                };
-            done.unwrap_or_else(Refusal::into_response)
-        }
+    let default_policy = core.config.shown_default_policy();
+    let mut response = match of_path.iter().find(|endpoint| endpoint.method.is(request.method())) {
+        Some(endpoint) => run(core, endpoint, request).await.unwrap_or_else(Refusal::into_response),
+        None => other_method(of_path, request.method()),
     };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    headers.insert(DEFAULT_POLICY, HeaderValue::from_static("allow"));
+    headers.insert(DEFAULT_POLICY, HeaderValue::from_static(default_policy));
     response
+}
+
+async fn run(core: Arc<Core>, endpoint: &Endpoint, request: Request) -> Outcome {
+    if endpoint.path.starts_with(ABOUT_RULES) && !core.config.acl_enabled {
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "ACL support disabled"));
+    }
+    let most = (endpoint.most)(&core.config.limits);
+    let call = Call::read(&core, endpoint.path, most, request).await?;
+    let asked = call.asked();
+    let done = match endpoint.run {
+        Run::Now(run) => run(&core, &call),
+        Run::Write(run) => written(&core, run(&core, &call)).await,
+        Run::Wait(run) => run(core, call).await,
+    };
+    // One that forgot to ask tells nobody anything; a test goes through all of them.
+    if done.is_ok() && !asked.yet() {
+        tracing::error!(endpoint = endpoint.path, "an endpoint asked for no right; please report this bug");
+        return Err(Refusal::internal("this endpoint asked for no right; please report this bug"));
+    }
+    done
 }
 
 /// What was done is told once it is on disk.
@@ -150,22 +185,34 @@ async fn written(core: &Core, done: Outcome<Done>) -> Outcome {
     Ok(response)
 }
 
-/// The answer to a method that the endpoint does not have, and to `OPTIONS`.
-fn permitted(endpoint: Endpoint, method: &Method) -> Option<Response> {
-    let (wanted, allow) = match endpoint.method {
-        Verb::Get => (Method::GET, "OPTIONS,GET"),
-        Verb::Put => (Method::PUT, "OPTIONS,PUT"),
-    };
-    if *method == wanted {
-        return None;
+impl Verb {
+    fn is(self, method: &Method) -> bool {
+        method.as_str() == self.as_str()
     }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// The answer to a method that the path does not have, and to `OPTIONS`.
+fn other_method(of_path: &[Endpoint], method: &Method) -> Response {
     let mut response = if *method == Method::OPTIONS {
         reply::empty()
     } else {
         Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed")).into_response()
     };
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-    Some(response)
+    let allow = of_path
+        .iter()
+        .fold("OPTIONS".to_owned(), |allow, endpoint| format!("{allow},{}", endpoint.method.as_str()));
+    if let Ok(allow) = HeaderValue::try_from(allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
 }
 
 fn unknown(request: &Request) -> Response {
@@ -182,3 +229,6 @@ fn bare(status: StatusCode) -> Response {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,13 @@ mod limits;
 pub(crate) use hosts::Hosts;
 pub use {https::Https, limits::Limits};
 
-use crate::faults::Faults;
+use crate::{
+    acl::{
+        DefaultPolicy,
+        secret::{Secret, is_uuid},
+    },
+    faults::Faults,
+};
 
 /// What a script check is refused with, in Consul's words.
 pub(crate) const NO_SCRIPTS: &str = "Scripts are disabled on this agent from remote calls; to enable, configure \
@@ -67,6 +73,13 @@ pub struct ServerConfig {
     pub check_tls: Option<Tls>,
     /// How long open requests may take to end when the registry stops. Up to 5 min; default 5 s.
     pub grace: Duration,
+    /// Whether callers over HTTP need rights, by Consul's ACLs. Default no: whoever can connect may do everything. The
+    /// program that carries the registry ([`Embedded`](crate::Embedded)) needs none.
+    pub acl_enabled: bool,
+    /// What a caller may do where no rule says. Default [`DefaultPolicy::Deny`] (Consul's is to allow).
+    pub acl_default_policy: DefaultPolicy,
+    /// A token that may do everything, there from the start. `None`, the default: it is made by `PUT /v1/acl/bootstrap`.
+    pub acl_initial_management: Option<Secret>,
     /// What goes wrong on purpose, over HTTP. `None`, the default: nothing.
     pub faults: Option<Faults>,
 }
@@ -87,6 +100,9 @@ impl Default for ServerConfig {
             enable_script_checks: false,
             check_tls: None,
             grace: Duration::from_secs(5),
+            acl_enabled: false,
+            acl_default_policy: DefaultPolicy::Deny,
+            acl_initial_management: None,
             faults: None,
         }
     }
@@ -184,6 +200,27 @@ impl ServerConfig {
         self
     }
 
+    /// Whether callers need rights, by Consul's ACLs.
+    #[must_use]
+    pub fn acl_enabled(mut self, enabled: bool) -> Self {
+        self.acl_enabled = enabled;
+        self
+    }
+
+    /// What a caller may do where no rule says.
+    #[must_use]
+    pub fn acl_default_policy(mut self, policy: DefaultPolicy) -> Self {
+        self.acl_default_policy = policy;
+        self
+    }
+
+    /// A token that may do everything, there from the start.
+    #[must_use]
+    pub fn acl_initial_management(mut self, secret: Option<Secret>) -> Self {
+        self.acl_initial_management = secret;
+        self
+    }
+
     /// What goes wrong on purpose, over HTTP: for tests of what reads from the registry.
     #[must_use]
     pub fn faults(mut self, faults: Option<Faults>) -> Self {
@@ -216,6 +253,11 @@ impl ServerConfig {
         self.limits.validate()?;
         limits::in_range("max_checks", self.max_checks, 1..=65_536)?;
         limits::lasts("grace", self.grace, Duration::ZERO..=Duration::from_secs(300))?;
+        if self.acl_initial_management.as_ref().is_some_and(|secret| !is_uuid(secret.reveal())) {
+            return Err(Error::config(
+                "acl_initial_management: it is not a UUID, whose 122 random bits nobody guesses; make one with uuidgen",
+            ));
+        }
         if self.enable_script_checks && !cfg!(unix) {
             return Err(Error::config(
                 "enable_script_checks: script checks are run on unix systems only, where a program is ended with all \
@@ -223,6 +265,14 @@ impl ServerConfig {
             ));
         }
         Ok(())
+    }
+
+    /// The default as the header tells it.
+    pub(crate) fn shown_default_policy(&self) -> &'static str {
+        match self.acl_default_policy {
+            DefaultPolicy::Deny if self.acl_enabled => "deny",
+            DefaultPolicy::Deny | DefaultPolicy::Allow => "allow",
+        }
     }
 
     pub(crate) fn scripts(&self) -> Scripts {
@@ -261,6 +311,10 @@ mod tests {
                 "allowed_hosts: \"http://a\" is no host name",
             ),
             (config().grace(Duration::from_secs(301)), "grace: 5m1s"),
+            (
+                config().acl_initial_management(Some(Secret::new("root"))),
+                "acl_initial_management: it is not a UUID",
+            ),
         ] {
             let error = config.validate().unwrap_err();
             assert!(error.to_string().starts_with(says), "{error}");

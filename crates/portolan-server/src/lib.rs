@@ -30,6 +30,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example()).unwrap();
 //! ```
 
+mod acl;
 mod api;
 mod chance;
 mod check;
@@ -41,12 +42,15 @@ mod embed;
 mod encode;
 mod ephemeral;
 pub mod faults;
+#[doc(hidden)]
+pub mod inside;
 mod repair;
 mod server;
 mod state;
 mod store;
 mod wait;
 
+pub use acl::{DefaultPolicy, secret::Secret};
 pub use config::{Https, Limits, ServerConfig};
 pub use embed::Embedded;
 pub use ephemeral::{Ephemeral, Running};

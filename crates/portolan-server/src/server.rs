@@ -108,8 +108,9 @@ impl Server {
     pub fn exposed(&self) -> Vec<String> {
         let asks = self.core.config.https.as_ref().is_some_and(|https| https.client_ca.is_some());
         let certificates = if asks { Guarded::By } else { Guarded::Nothing };
-        // The registry has no access rules that could stand in for certificates.
-        exposed::warnings(self.http_addr, self.https_addr(), certificates, Guarded::Nothing)
+        let denies = self.core.config.shown_default_policy() == "deny";
+        let tokens = if denies { Guarded::By } else { Guarded::Nothing };
+        exposed::warnings(self.http_addr, self.https_addr(), certificates, tokens)
     }
 
     /// The same registry without the network, for the program that carries it. Checks run only while the server does, and

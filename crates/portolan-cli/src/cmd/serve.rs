@@ -11,10 +11,12 @@ use clap::Args as ClapArgs;
 use portolan_server::{Certificates, Repair, Server, ServerConfig, faults::Faults};
 use tokio::task::spawn_blocking;
 
+mod acl;
 mod door;
 #[cfg(unix)]
 mod files;
 
+use self::acl::AclArgs;
 use super::{
     faults::{FaultArgs, RULES},
     signal::{Ending, Hangup},
@@ -32,6 +34,7 @@ Examples:
   portolan serve -dev
   portolan serve --https-addr 0.0.0.0:8501 --tls-cert registry.pem --tls-key registry.key --tls-client-ca ca.pem
   portolan serve --http-addr 0.0.0.0:8500 --datacenter edge --node box-7 --allow-host registry.example
+  portolan serve --acl-default-policy deny
   portolan serve -dev --fault 'GET /v1/health/service/* empty-lower 0.05'
 
 What it acknowledged is on disk, and is back at the next start; --ephemeral and -dev keep it in memory, and forget it.
@@ -70,6 +73,8 @@ pub(crate) struct Args {
     /// Accept script checks. Whoever can register can then run any program as this user.
     #[arg(long)]
     enable_script_checks: bool,
+    #[command(flatten)]
+    acl: AclArgs,
     #[command(flatten)]
     door: door::DoorArgs,
     #[command(flatten)]
@@ -110,6 +115,11 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     if args.faults.plan()?.is_some() {
         shell.hint("some answers are wrong on purpose: faults are asked for");
     }
+    if args.acl.want_bootstrap() {
+        shell.hint(&format!(
+            "the first token that may do everything, unless it was made: curl -X PUT http://{addr}/v1/acl/bootstrap"
+        ));
+    }
     server.exposed().iter().for_each(|warning| shell.hint(warning));
     let renewed = renew(hangup, certificates);
     let asked = async move {
@@ -145,6 +155,7 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
         })?;
         config = config.data_dir(Some(dir));
     }
+    config = args.acl.put_into(config)?;
     if let Some(name) = &args.datacenter {
         config = config.datacenter(name);
     }

@@ -14,8 +14,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use portolan::registry::{Block, Consistency};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{bare, reply::Refusal, upload};
-use crate::{core::Core, encode::Layout, state::Narrow};
+use super::{bare, reply::Refusal, rights::Asked, upload};
+use crate::{acl::secret::Secret, core::Core, encode::Layout, state::Narrow};
 
 /// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
@@ -36,6 +36,9 @@ pub(super) struct Call {
     /// `Accept-Encoding: gzip`.
     pub(super) takes_gzip: bool,
     pub(super) body: Bytes,
+    /// What the caller shows, where rights count.
+    pub(super) token: Option<Secret>,
+    asked: Asked,
     /// The room that the body takes, until the request is answered.
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -59,13 +62,20 @@ impl Call {
         let wants_text = text(headers, header::ACCEPT).is_some_and(|accepts| accepts.contains("text/plain"));
         let takes_gzip = text(headers, header::ACCEPT_ENCODING).is_some_and(takes_gzip);
         fits(core, [rest.as_str()])?;
+        let token = core.config.acl_enabled.then(|| token(&params, request.headers())).flatten();
         let (body, _room) = match *request.method() {
             Method::PUT => upload::read(core, most, request).await?,
             _ => (Bytes::new(), None),
         };
-        let call = Self { path, rest, params, wants_text, takes_gzip, body, _room };
+        let asked = Asked::default();
+        let call = Self { path, rest, params, wants_text, takes_gzip, body, token, asked, _room };
         call.refuse_what_is_not_there()?;
         Ok(call)
+    }
+
+    /// Whether the caller's rights were asked for.
+    pub(super) fn asked(&self) -> Asked {
+        self.asked.clone()
     }
 
     fn refuse_what_is_not_there(&self) -> Result<(), Refusal> {
@@ -168,6 +178,24 @@ impl Call {
             }
         }
     }
+}
+
+/// The token that a request shows: as a parameter, in Consul's header, or as a bearer (Consul: agent/http.go
+/// `parseTokenInternal`).
+fn token(params: &Params, headers: &HeaderMap) -> Option<Secret> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let param = params
+        .iter()
+        .find(|(name, _)| name == "token")
+        .and_then(|(_, values)| values.first())
+        .map(String::as_str);
+    let bearer = || {
+        let (scheme, token) = header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    };
+    let given = |text: &&str| !text.is_empty();
+    let token = param.filter(given).or_else(|| header("x-consul-token").filter(given)).or_else(bearer);
+    token.filter(given).map(Secret::new)
 }
 
 /// Refuses names that are longer than one may be.

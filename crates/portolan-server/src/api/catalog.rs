@@ -2,11 +2,16 @@
 //!
 //! In:  a name and what narrows the answer. Out: the answer with its index, when it is newer than the one known.
 //!
-//! Never: encodes, or compresses, the same answer twice for two who wait for it, as long as it is kept.
+//! Never: encodes, or compresses, the same answer twice for two who wait for it, as long as it is kept; tells a caller what
+//! it may not see.
 //!
 //! Rules from Consul: agent/catalog_endpoint.go, agent/blockingquery/blockingquery.go. Proof: `tests/http.rs`.
 
-use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -17,11 +22,13 @@ use super::{
     Later,
     call::{Call, Read},
     reply::{Outcome, Refusal, body, freshness, gzipped, value},
+    rights::Rights,
+    visible::Visible,
 };
 use crate::{
     core::Core,
     encode::{ById, CatalogServiceJson, LEAST_GZIP, Layout, NodeJson, ServiceJson, gzip, json},
-    state::{Key, Narrow, State, rows::Text},
+    state::{Key, Narrow, State},
 };
 
 /// Encodes what was found, with the name of the datacenter.
@@ -35,25 +42,40 @@ pub(super) async fn answer<T>(
     key: &Key,
     look: impl Fn(&State, &Narrow) -> T,
     encode: Encode<T>,
-) -> Outcome {
-    core.wait(key, read.block).await?;
+) -> Outcome
+where
+    T: Visible,
+{
+    let mut rights = call.rights(core)?;
+    if read.block.is_some() {
+        core.wait(key, read.block).await?;
+        // Whoever has waited may have lost them meanwhile.
+        rights = call.rights(core)?;
+    }
     let layout = call.layout();
     let rows = |state: &State| look(state, &read.narrow);
-    let encode = |found: &T| encode(found, &core.config.datacenter, layout);
+    let encode = |mut found: T| {
+        let hidden = !rights.sees_all() && found.leave_visible(&rights);
+        Ok((encode(&found, &core.config.datacenter, layout)?, hidden))
+    };
     // A node's meta moves the indexes of its services, but not those of the lists that it may narrow.
-    let question = read.narrow.node_meta.is_empty().then(|| question(call, &read.narrow, layout));
-    let (index, plain) = match &question {
+    let question =
+        read.narrow.node_meta.is_empty().then(|| Question::new(call, &read.narrow, layout, &rights));
+    let (index, plain, hidden) = match &question {
         Some(question) => shared(core, question, key, rows, encode).await?,
         None => {
             let (index, found) = core.look(|state| (state.index(key), rows(state)));
-            (index, encode(&found)?)
+            let (plain, hidden) = encode(found)?;
+            (index, plain, hidden)
         }
     };
     let mut response = if call.takes_gzip && plain.len() >= LEAST_GZIP {
-        gzipped(compressed(core, question.as_deref(), index, plain).await?)
+        let question = question.as_ref().map(|question| question.words(hidden));
+        gzipped(compressed(core, question, index, plain).await?)
     } else {
         body(plain)
     };
+    rights.tell(hidden, &mut response);
     let headers = response.headers_mut();
     freshness(headers, index, read.consistency);
     if read.cached {
@@ -65,37 +87,58 @@ pub(super) async fn answer<T>(
 }
 
 /// What is asked, in words that no other question has.
-fn question(call: &Call, narrow: &Narrow, layout: Layout) -> String {
-    let mut text = String::with_capacity(call.path.len().saturating_add(4));
-    text.push_str(&call.path);
-    // No path has this in it.
-    text.push('\0');
-    text.push_str(if layout == Layout::Pretty { "y" } else { "" });
-    text.push_str(if narrow.passing { "p" } else { "" });
-    for tag in &narrow.tags {
-        let _infallible = write!(text, "\0{}:{tag}", tag.len());
-    }
-    text
+struct Question {
+    whole: String,
+    /// Under which the answer is kept where something was left out of it; `None`: this caller sees all.
+    less: Option<String>,
 }
 
-/// The body of a question with its newest index: one that is there, or one that is encoded now, once for all who ask.
+impl Question {
+    fn new(call: &Call, narrow: &Narrow, layout: Layout, rights: &Rights) -> Self {
+        let mut whole = String::with_capacity(call.path.len().saturating_add(4));
+        whole.push_str(&call.path);
+        // No path has this in it.
+        whole.push('\0');
+        whole.push_str(if layout == Layout::Pretty { "y" } else { "" });
+        whole.push_str(if narrow.passing { "p" } else { "" });
+        for tag in &narrow.tags {
+            let _infallible = write!(whole, "\0{}:{tag}", tag.len());
+        }
+        let in_part = rights.name();
+        if let Some(name) = &in_part {
+            let _infallible = write!(whole, "\0@{name}");
+        }
+        let less = in_part.map(|_| format!("{whole}\0!"));
+        Self { whole, less }
+    }
+
+    fn words(&self, hidden: bool) -> &str {
+        self.less.as_deref().filter(|_| hidden).unwrap_or(&self.whole)
+    }
+}
+
+/// The body of a question with its newest index, and whether something was left out: one that is there, or one that is
+/// encoded now, once for all who ask.
 async fn shared<T>(
     core: &Core,
-    question: &str,
+    question: &Question,
     key: &Key,
     rows: impl Fn(&State) -> T,
-    encode: impl Fn(&T) -> Result<Bytes, serde_json::Error>,
-) -> Outcome<(u64, Bytes)> {
+    encode: impl Fn(T) -> Outcome<(Bytes, bool)>,
+) -> Outcome<(u64, Bytes, bool)> {
     let kept = |state: &State| {
         let index = state.index(key);
-        core.bodies.get(question, index).map(|body| (index, body)).ok_or(index)
+        let get = |words: &str| core.bodies.get(words, index);
+        let whole = get(&question.whole).map(|body| (index, body, false));
+        whole.or_else(|| Some((index, get(question.less.as_deref()?)?, true))).ok_or(index)
     };
     loop {
         if let Ok(kept) = core.look(kept) {
             return Ok(kept);
         }
-        let worth_it = core.bodies.is_worth_waiting(question);
-        let _claim = match worth_it.then(|| core.bodies.claim(question)).transpose() {
+        let last = [Some(&question.whole), question.less.as_ref()];
+        let worth_it = last.into_iter().flatten().any(|words| core.bodies.is_worth_waiting(words));
+        let _claim = match worth_it.then(|| core.bodies.claim(&question.whole)).transpose() {
             Ok(claim) => claim,
             Err(encoded) => {
                 encoded.await;
@@ -106,9 +149,9 @@ async fn shared<T>(
             Ok(kept) => return Ok(kept),
             Err(found) => found,
         };
-        let encoded = encode(&found)?;
-        core.bodies.keep(question, index, &encoded);
-        return Ok((index, encoded));
+        let (encoded, hidden) = encode(found)?;
+        core.bodies.keep(question.words(hidden), index, &encoded);
+        return Ok((index, encoded, hidden));
     }
 }
 
@@ -136,6 +179,7 @@ async fn compressed(core: &Core, question: Option<&str>, index: u64, plain: Byte
 }
 
 pub(super) fn datacenters(core: &Core, call: &Call) -> Outcome {
+    call.for_anyone();
     value(&[&core.config.datacenter], call.layout())
 }
 
@@ -153,9 +197,12 @@ pub(super) fn nodes(core: Arc<Core>, call: Call) -> Later {
 pub(super) fn services(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         let read = call.read_options(&core)?;
-        answer(&core, &call, &read, &Key::Services, State::service_names, |names, _, layout| {
-            let tags = |of: &BTreeSet<Text>| of.iter().map(|tag| tag.to_string()).collect::<Vec<_>>();
-            json(&ById(names.iter().map(|(name, of)| (&**name, tags(of))).collect()), layout)
+        answer(&core, &call, &read, &Key::Services, State::instances_of_all, |found, _, layout| {
+            let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+            for (_, row) in found {
+                names.entry(&row.spec.name).or_default().extend(row.spec.tags.iter().map(|tag| &**tag));
+            }
+            json(&ById(names.into_iter().collect()), layout)
         })
         .await
     })

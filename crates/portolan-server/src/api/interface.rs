@@ -10,7 +10,7 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    future::{Future, Ready, ready},
+    future::Future,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -28,16 +28,30 @@ use crate::core::Core;
 #[derive(Clone)]
 pub(crate) struct Interface {
     core: Arc<Core>,
-    endpoints: Arc<BTreeMap<&'static str, Endpoint>>,
+    /// The endpoints of each path, which differ in their method.
+    endpoints: Arc<BTreeMap<&'static str, &'static [Endpoint]>>,
 }
 
 impl Interface {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
-        let endpoints = ENDPOINTS.iter().map(|endpoint| (endpoint.path, *endpoint)).collect();
+        let of_path = ENDPOINTS.chunk_by(|one, other| one.path == other.path);
+        let endpoints = of_path.filter_map(|of_path| Some((of_path.first()?.path, of_path))).collect();
         Self { core: Arc::clone(core), endpoints: Arc::new(endpoints) }
     }
 
-    fn endpoint(&self, path: &str) -> Option<Endpoint> {
+    /// The answer to a request.
+    pub(super) fn ask(&self, request: Request<Body>) -> impl Future<Output = Response> + Send + use<> {
+        let of_path = self.endpoints(request.uri().path());
+        let core = Arc::clone(&self.core);
+        async move {
+            match of_path {
+                Some(of_path) => answer(core, of_path, request).await,
+                None => unknown(&request),
+            }
+        }
+    }
+
+    fn endpoints(&self, path: &str) -> Option<&'static [Endpoint]> {
         let mut path = path;
         loop {
             if let Some(found) = self.endpoints.get(path) {
@@ -62,12 +76,8 @@ impl Service<Request<Incoming>> for Interface {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         // Most have none, and then it need not be kept on the heap.
         let request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
-        let Some(endpoint) = self.endpoint(request.uri().path()) else {
-            let answered: Ready<Result<Response, Infallible>> = ready(Ok(unknown(&request)));
-            return Box::pin(answered);
-        };
-        let core = Arc::clone(&self.core);
-        Box::pin(async move { Ok(answer(core, endpoint, request).await) })
+        let answered = self.ask(request);
+        Box::pin(async move { Ok(answered.await) })
     }
 }
 
@@ -93,7 +103,7 @@ mod tests {
             ("", None),
             ("*", None),
         ] {
-            assert_eq!(interface.endpoint(path).map(|endpoint| endpoint.path), found, "{path}");
+            assert_eq!(interface.endpoints(path).map(|of_path| of_path[0].path), found, "{path}");
         }
     }
 }

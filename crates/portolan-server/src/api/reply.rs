@@ -14,7 +14,7 @@ use crate::{
     core::NotDone,
     durable::{NotKept, Written},
     encode::{Layout, json},
-    state::Refused,
+    state::{Refused, acl::AclRefused},
     wait::Full,
 };
 
@@ -56,6 +56,14 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 
+    /// The same with another beginning, where it has this one.
+    pub(super) fn reworded(mut self, begin: &str, other: &str) -> Self {
+        if let Some(rest) = self.text.strip_prefix(begin) {
+            self.text = format!("{other}{rest}");
+        }
+        self
+    }
+
     pub(super) fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.text));
         *response.status_mut() = self.status;
@@ -71,7 +79,11 @@ impl From<Refused> for Refusal {
             Refused::UnknownService(_) | Refused::UnknownCheck(_) | Refused::NoSuchService(_) => {
                 StatusCode::NOT_FOUND
             }
-            Refused::NotTtl(_) | Refused::OrphanCheck { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Refused::Acl(AclRefused::Bootstrapped(_)) => StatusCode::FORBIDDEN,
+            Refused::Acl(AclRefused::NoTokenToRemove | AclRefused::NoPolicyToRemove) => StatusCode::NOT_FOUND,
+            Refused::NotTtl(_) | Refused::OrphanCheck { .. } | Refused::Acl(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         Self::new(status, refused.to_string())
     }

@@ -38,7 +38,7 @@ pub(super) fn warnings(
     {
         open.push(format!(
             "whoever can reach https://{https} can read and change the registry: name who signs the certificates of those who \
-             may, with --tls-client-ca"
+             may, with --tls-client-ca, or have them show tokens, with --acl-default-policy deny"
         ));
     }
     open

@@ -20,6 +20,7 @@ use std::{
 
 use super::{
     Changes, Held, Node, State,
+    acl::Acls,
     checks::Live,
     index::Indexes,
     kept::{Kept, RowKey},
@@ -58,6 +59,7 @@ struct Sorted {
     nodes: Vec<(RowKey, Arc<NodeRow>, bool)>,
     services: Vec<(RowKey, RowKey, Arc<ServiceRow>)>,
     checks: Vec<Check>,
+    acls: Vec<(RowKey, Kept)>,
     last_key: u64,
     last_index: u64,
 }
@@ -78,6 +80,9 @@ impl Sorted {
                     sorted.services.push((key, node, row));
                 }
                 Kept::Check { node, row, spec } => sorted.checks.push((key, node, row, spec)),
+                acl @ (Kept::Policy(_) | Kept::Token(_) | Kept::Bootstrapped { .. }) => {
+                    sorted.acls.push((key, acl));
+                }
             }
         }
         sorted
@@ -115,6 +120,11 @@ impl State {
         for (key, node, mut row, spec) in sorted.checks {
             state.place_check(key, names.get(&node), &mut row, spec, now).unwrap_or_else(|why| {
                 misfits.push(Misfit { key, what: Kept::Check { node, row, spec: None }.describe(), why });
+            });
+        }
+        for (key, kept) in sorted.acls {
+            state.place_acl(key, &kept).unwrap_or_else(|why| {
+                misfits.push(Misfit { key, what: kept.describe(), why });
             });
         }
         let mut tx = state.index.begin(now);
@@ -215,6 +225,15 @@ impl State {
         Ok(())
     }
 
+    fn place_acl(&mut self, key: RowKey, kept: &Kept) -> Result<(), &'static str> {
+        match kept {
+            Kept::Policy(row) => self.place_policy(key, row),
+            Kept::Token(row) => self.place_token(key, row),
+            Kept::Bootstrapped { at } => self.place_bootstrap(key, *at),
+            Kept::Node { .. } | Kept::Service { .. } | Kept::Check { .. } => Ok(()),
+        }
+    }
+
     /// A state with nothing in it, not even its own node.
     pub(super) fn bare(home: Text) -> Self {
         Self {
@@ -226,6 +245,7 @@ impl State {
             deadlines: BTreeSet::new(),
             generations: 0,
             index: Indexes::default(),
+            acls: Acls::default(),
         }
     }
 }

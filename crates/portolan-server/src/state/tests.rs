@@ -9,6 +9,7 @@ use super::{
     *,
 };
 
+mod acls;
 mod against_model;
 mod aliases;
 mod predicted;
