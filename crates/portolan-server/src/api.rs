@@ -13,14 +13,8 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::Request,
-    response::Response,
-    routing::{MethodRouter, any},
-};
-use http::{HeaderValue, Method, StatusCode, header};
+use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 mod acl;
 mod agent;
@@ -33,6 +27,7 @@ mod check_definition;
 mod decode;
 mod definition;
 mod health;
+mod interface;
 mod reply;
 mod rights;
 mod status;
@@ -44,9 +39,13 @@ use {
     reply::{Done, Outcome, Refusal},
 };
 
+pub(crate) use interface::Interface;
+
 use crate::{config::Limits, core::Core};
 
 type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+const DEFAULT_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 
 /// How an endpoint does its work.
 #[derive(Clone, Copy)]
@@ -143,25 +142,7 @@ const ENDPOINTS: &[Endpoint] = &[
 /// The endpoints about rules, which are not there where there are none.
 const ABOUT_RULES: &str = "/v1/acl/";
 
-/// The whole interface.
-pub(crate) fn router(core: &Arc<Core>) -> Router {
-    let mut router = Router::new();
-    for of_path in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
-        let Some(Endpoint { path, .. }) = of_path.first() else { continue };
-        router = router.route(path, serve(core, of_path));
-        if path.ends_with('/') {
-            router = router.route(&format!("{path}{{*rest}}"), serve(core, of_path));
-        }
-    }
-    router.fallback(unknown)
-}
-
 /// `of_path`: the endpoints of one path, which differ in their method.
-fn serve(core: &Arc<Core>, of_path: &'static [Endpoint]) -> MethodRouter {
-    let core = Arc::clone(core);
-    any(move |request: Request| answer(Arc::clone(&core), of_path, request))
-}
-
 async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
@@ -173,7 +154,7 @@ async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request)
     };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(default_policy));
+    headers.insert(DEFAULT_POLICY, HeaderValue::from_static(default_policy));
     response
 }
 
@@ -234,7 +215,7 @@ fn other_method(of_path: &[Endpoint], method: &Method) -> Response {
     response
 }
 
-async fn unknown(request: Request) -> Response {
+fn unknown(request: &Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }

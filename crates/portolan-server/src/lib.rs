@@ -8,6 +8,7 @@
 //! ```
 //!
 //! - [`Server`] binds a port and serves; [`Server::run`] ends within a deadline.
+//! - [`Server::ephemeral`] is one in a test: a line, a free port, gone with its handle.
 //! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
 //! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
@@ -39,6 +40,7 @@ mod core;
 mod durable;
 mod embed;
 mod encode;
+mod ephemeral;
 pub mod faults;
 #[doc(hidden)]
 pub mod inside;
@@ -51,5 +53,6 @@ mod wait;
 pub use acl::{DefaultPolicy, secret::Secret};
 pub use config::{Https, Limits, ServerConfig};
 pub use embed::Embedded;
+pub use ephemeral::{Ephemeral, Running};
 pub use repair::Repair;
 pub use server::{Certificates, Server};

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use http_body_util::BodyExt;
-use tower::ServiceExt;
 
 use super::*;
 use crate::{DefaultPolicy, Secret, ServerConfig};
@@ -67,7 +66,7 @@ fn core() -> Arc<Core> {
 }
 
 async fn ask(
-    router: &Router,
+    router: &Interface,
     method: &str,
     path: &str,
     body: &str,
@@ -78,15 +77,15 @@ async fn ask(
         request = request.header("X-Consul-Token", token);
     }
     let request = request.body(Body::from(body.to_owned())).unwrap();
-    let Ok(response) = router.clone().oneshot(request).await;
+    let response = router.ask(request).await;
     let (parts, body) = response.into_parts();
     (parts.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
 }
 
 /// Something of each kind that the samples are about.
-async fn filled() -> (Router, Arc<Core>) {
+async fn filled() -> (Interface, Arc<Core>) {
     let core = core();
-    let router = router(&core);
+    let router = Interface::new(&core);
     let token = format!(r#"{{"AccessorID":"{ACCESSOR}","SecretID":"{SECRET}"}}"#);
     for (path, body) in [
         ("/v1/agent/service/register", r#"{"ID":"w1","Name":"web","Check":{"CheckID":"c1","TTL":"1m"}}"#),
@@ -159,7 +158,7 @@ async fn an_endpoint_that_forgot_to_ask_tells_nothing() {
 #[tokio::test]
 async fn without_rules_the_endpoints_about_them_are_not_there() {
     let core = Arc::new(Core::new(ServerConfig::default()));
-    let router = router(&core);
+    let router = Interface::new(&core);
     let mut seen = BTreeSet::new();
     for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path.starts_with(ABOUT_RULES)) {
         let (status, said) = ask(&router, endpoint.method.as_str(), endpoint.path, "", Some(ROOT)).await;
