@@ -32,6 +32,7 @@ mod check_definition;
 mod decode;
 mod definition;
 mod health;
+mod own;
 mod reply;
 mod status;
 
@@ -40,7 +41,7 @@ use {
     reply::{Done, Outcome, Refusal},
 };
 
-use crate::core::Core;
+use crate::{core::Core, faults};
 
 type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -67,6 +68,7 @@ struct Endpoint {
 enum Verb {
     Get,
     Put,
+    Delete,
 }
 
 const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
@@ -114,32 +116,42 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/health/state/", health::state),
     get("/v1/status/leader", status::leader),
     get("/v1/status/peers", status::peers),
+    get("/v1/portolan/backup", own::backup),
+    Endpoint { method: Verb::Put, path: RESTORE, run: Run::Wait(own::restore) },
+    get(faults::ENDPOINT, own::show_faults),
+    Endpoint { method: Verb::Put, path: faults::ENDPOINT, run: Run::Now(own::set_faults) },
+    Endpoint { method: Verb::Delete, path: faults::ENDPOINT, run: Run::Now(own::clear_faults) },
 ];
+
+/// Where bodies may be as long as a backup.
+const RESTORE: &str = "/v1/portolan/restore";
 
 /// The whole interface.
 pub(crate) fn router(core: &Arc<Core>) -> Router {
     let mut router = Router::new();
-    for endpoint in ENDPOINTS {
-        router = router.route(endpoint.path, serve(core, *endpoint));
-        if endpoint.path.ends_with('/') {
-            router = router.route(&format!("{}{{*rest}}", endpoint.path), serve(core, *endpoint));
+    for of_path in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
+        let Some(Endpoint { path, .. }) = of_path.first() else { continue };
+        router = router.route(path, serve(core, of_path));
+        if path.ends_with('/') {
+            router = router.route(&format!("{path}{{*rest}}"), serve(core, of_path));
         }
     }
     router.fallback(unknown)
 }
 
-fn serve(core: &Arc<Core>, endpoint: Endpoint) -> MethodRouter {
+/// `of_path`: the endpoints of one path, which differ in their method.
+fn serve(core: &Arc<Core>, of_path: &'static [Endpoint]) -> MethodRouter {
     let core = Arc::clone(core);
-    any(move |request: Request| answer(Arc::clone(&core), endpoint, request))
+    any(move |request: Request| answer(Arc::clone(&core), of_path, request))
 }
 
-async fn answer(core: Arc<Core>, endpoint: Endpoint, request: Request) -> Response {
+async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }
-    let mut response = match permitted(endpoint, request.method()) {
-        Some(refused) => refused,
-        None => {
+    let mut response = match of_path.iter().find(|endpoint| endpoint.method.is(request.method())) {
+        None => other_method(of_path, request.method()),
+        Some(endpoint) => {
             let done = match Call::read(&core, endpoint.path, request).await {
                 Ok(call) => match endpoint.run {
                     Run::Now(run) => run(&core, &call),
@@ -164,22 +176,34 @@ async fn written(core: &Core, done: Outcome<Done>) -> Outcome {
     Ok(response)
 }
 
-/// The answer to a method that the endpoint does not have, and to `OPTIONS`.
-fn permitted(endpoint: Endpoint, method: &Method) -> Option<Response> {
-    let (wanted, allow) = match endpoint.method {
-        Verb::Get => (Method::GET, "OPTIONS,GET"),
-        Verb::Put => (Method::PUT, "OPTIONS,PUT"),
-    };
-    if *method == wanted {
-        return None;
+impl Verb {
+    fn is(self, method: &Method) -> bool {
+        method.as_str() == self.as_str()
     }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// The answer to a method that the path does not have, and to `OPTIONS`.
+fn other_method(of_path: &[Endpoint], method: &Method) -> Response {
     let mut response = if *method == Method::OPTIONS {
         reply::empty()
     } else {
         Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("method {method} not allowed")).into_response()
     };
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-    Some(response)
+    let allow = of_path
+        .iter()
+        .fold("OPTIONS".to_owned(), |allow, endpoint| format!("{allow},{}", endpoint.method.as_str()));
+    if let Ok(allow) = HeaderValue::try_from(allow) {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
 }
 
 async fn unknown(request: Request) -> Response {

@@ -65,6 +65,8 @@ pub struct ServerConfig {
     pub grace: Duration,
     /// What goes wrong on purpose, over HTTP. `None`, the default: nothing.
     pub faults: Option<Faults>,
+    /// Whether whoever can connect may show and change the faults at `/v1/portolan/faults`. Default no.
+    pub faults_endpoint: bool,
 }
 
 impl Default for ServerConfig {
@@ -86,6 +88,7 @@ impl Default for ServerConfig {
             body_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(5),
             faults: None,
+            faults_endpoint: false,
         }
     }
 }
@@ -200,6 +203,16 @@ impl ServerConfig {
     #[must_use]
     pub fn faults(mut self, faults: Option<Faults>) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// Whether whoever can connect may show and change the faults at `/v1/portolan/faults`.
+    #[must_use]
+    pub fn faults_endpoint(mut self, open: bool) -> Self {
+        self.faults_endpoint = open;
+        if open {
+            self.faults.get_or_insert_default();
+        }
         self
     }
 

@@ -27,6 +27,8 @@ use crate::{
     wait::{Full, Hub},
 };
 
+mod restore;
+
 /// The longest wait of a blocking query. Consul: agent/consul/config.go `MaxQueryTime`.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 

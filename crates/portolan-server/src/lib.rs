@@ -30,6 +30,7 @@
 //! ```
 
 mod api;
+pub mod backup;
 mod chance;
 mod check;
 mod complete;

@@ -15,8 +15,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use portolan::registry::{Block, Consistency};
 use tokio::time::timeout;
 
-use super::{bare, reply::Refusal};
-use crate::{core::Core, encode::Layout, state::Narrow};
+use super::{RESTORE, bare, reply::Refusal};
+use crate::{backup::LARGEST, core::Core, encode::Layout, state::Narrow};
 
 /// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
@@ -52,7 +52,7 @@ impl Call {
         let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let wants_text = accepts.is_some_and(|accepts| accepts.contains("text/plain"));
         let body = match *request.method() {
-            Method::PUT => body(core, request.into_body()).await?,
+            Method::PUT => body(core, own, request.into_body()).await?,
             _ => Bytes::new(),
         };
         let call = Self { path, rest, params, wants_text, body };
@@ -158,8 +158,8 @@ impl Call {
     }
 }
 
-async fn body(core: &Core, body: Body) -> Result<Bytes, Refusal> {
-    let most = core.config.max_body;
+async fn body(core: &Core, own: &str, body: Body) -> Result<Bytes, Refusal> {
+    let most = if own == RESTORE { LARGEST } else { core.config.max_body };
     let read = timeout(core.config.body_timeout, Limited::new(body, most).collect()).await;
     match read {
         Ok(Ok(read)) => Ok(read.to_bytes()),
