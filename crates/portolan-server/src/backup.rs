@@ -12,7 +12,7 @@
 //!
 //! Never: takes a part for the whole; knows of services; holds more than one block beside the rows.
 //!
-//! Proof: `backup/tests.rs`: any byte changed, any length cut; `tests/durable/backup.rs`, over sockets.
+//! Proof: `backup/tests.rs`: any byte changed, any length cut; `portolan-cli`, `tests/backup.rs`, over processes.
 
 use std::{fmt, io};
 

@@ -4,7 +4,7 @@
 //!
 //! Never: takes a backup on before all of it was found right; shows or changes faults unless that was asked for at the start.
 //!
-//! Proof: `tests/durable/backup.rs`, `tests/faults/endpoint.rs`.
+//! Proof: `portolan-cli`, `tests/backup.rs`; `tests/faults/endpoint.rs`.
 
 use std::sync::Arc;
 

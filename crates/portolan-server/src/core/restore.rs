@@ -8,7 +8,7 @@
 //!
 //! Never: shows an index whose bound is not on disk; changes anything where a row has no place, or the disk is broken.
 //!
-//! Proof: `durable/tests.rs`, `tests/durable/backup.rs`.
+//! Proof: `durable/tests.rs`; `portolan-cli`, `tests/backup.rs`.
 
 use tokio::time::Instant;
 
