@@ -40,6 +40,8 @@ mod durable;
 mod embed;
 mod encode;
 pub mod faults;
+#[doc(hidden)]
+pub mod inside;
 mod repair;
 mod server;
 mod state;

@@ -39,8 +39,8 @@ Examples:
   portolan backup --force today.backup
   portolan backup - | gzip > portolan.backup.gz
 
-It speaks to a registry that runs (`portolan serve`), which goes on meanwhile. The file is read again and checked before it
-gets its name. A backup holds what the registry keeps, so keep it as safe as the registry.";
+It speaks to a registry that runs (`portolan serve`), which goes on meanwhile. The file is read again and checked before
+it gets its name. A backup holds all that the registry keeps, so keep it as safe as the registry.";
 
 const RESTORE_EXAMPLES: &str = "\
 Examples:
@@ -48,8 +48,9 @@ Examples:
   gunzip < portolan.backup.gz | portolan restore -
   portolan restore /var/backups/portolan.backup --data-dir /var/lib/portolan
 
-What the backup holds takes the place of everything that the registry has. Without --data-dir it speaks to a registry that
-runs: whoever watches is told, and indexes only go up. With --data-dir no registry may run there; the old file is kept.";
+What the backup holds takes the place of everything that the registry has. Without --data-dir it speaks to a registry
+that runs: whoever watches is told, and indexes only go up. With --data-dir no registry may run there; the old file is
+kept.";
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = BACKUP_EXAMPLES)]
