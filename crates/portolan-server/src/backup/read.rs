@@ -81,6 +81,9 @@ enum Stage {
     Ended,
 }
 
+/// Keys and bytes, in order.
+pub(super) type Rows = Vec<(u64, Vec<u8>)>;
+
 /// Checks a backup that comes in pieces.
 #[derive(Debug)]
 pub struct Checker {
@@ -93,7 +96,7 @@ pub struct Checker {
     last_key: Option<u64>,
     summary: Summary,
     keeps: bool,
-    rows: Vec<(u64, Vec<u8>)>,
+    rows: Rows,
 }
 
 impl Default for Checker {
@@ -161,7 +164,7 @@ impl Checker {
         self.into_rows().map(|(summary, _)| summary)
     }
 
-    pub(crate) fn into_rows(self) -> Result<(Summary, Vec<(u64, Vec<u8>)>), Wrong> {
+    pub(crate) fn into_rows(self) -> Result<(Summary, Rows), Wrong> {
         let bytes = self.at.saturating_add(wide(self.waiting.len()));
         match self.stage {
             Stage::Ended => Ok((Summary { bytes, ..self.summary }, self.rows)),

@@ -44,7 +44,7 @@ fn written(state: &State) -> Vec<u8> {
     all
 }
 
-fn read(bytes: &[u8], piece: usize) -> Result<(Summary, Vec<(u64, Vec<u8>)>), Wrong> {
+fn read(bytes: &[u8], piece: usize) -> Result<(Summary, read::Rows), Wrong> {
     let mut checker = Checker::keeping();
     bytes.chunks(piece).try_for_each(|piece| checker.push(piece))?;
     checker.into_rows()
