@@ -13,15 +13,10 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::Request,
-    response::Response,
-    routing::{MethodRouter, any},
-};
-use http::{HeaderValue, Method, StatusCode, header};
+use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
+mod acl;
 mod agent;
 mod agent_checks;
 mod agent_health;
@@ -32,18 +27,26 @@ mod check_definition;
 mod decode;
 mod definition;
 mod health;
+mod interface;
 mod own;
 mod reply;
+mod rights;
 mod status;
+mod upload;
+mod visible;
 
 use {
     call::Call,
     reply::{Done, Outcome, Refusal},
 };
 
-use crate::{core::Core, faults};
+pub(crate) use interface::Interface;
+
+use crate::{config::Limits, core::Core, faults};
 
 type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+const DEFAULT_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 
 /// How an endpoint does its work.
 #[derive(Clone, Copy)]
@@ -62,6 +65,8 @@ struct Endpoint {
     method: Verb,
     path: &'static str,
     run: Run,
+    /// How large its body may be.
+    most: fn(&Limits) -> usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,15 +77,23 @@ enum Verb {
 }
 
 const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Now(run) }
+    Endpoint { method: Verb::Get, path, run: Run::Now(run), most: |limits| limits.max_body }
 }
 
 const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Wait(run) }
+    Endpoint { method: Verb::Get, path, run: Run::Wait(run), most: |limits| limits.max_body }
+}
+
+const fn delete(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
+    Endpoint { method: Verb::Delete, path, run: Run::Write(run), most: |limits| limits.max_body }
 }
 
 const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
-    Endpoint { method: Verb::Put, path, run: Run::Write(run) }
+    Endpoint { method: Verb::Put, path, run: Run::Write(run), most: |limits| limits.max_body }
+}
+
+const fn own(method: Verb, path: &'static str, run: Run, most: fn(&Limits) -> usize) -> Endpoint {
+    Endpoint { method, path, run, most }
 }
 
 /// Everything that is answered.
@@ -116,57 +129,63 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/health/state/", health::state),
     get("/v1/status/leader", status::leader),
     get("/v1/status/peers", status::peers),
+    put("/v1/acl/bootstrap", acl::token::bootstrap),
+    watch("/v1/acl/policies", acl::policy::list),
+    put("/v1/acl/policy", acl::policy::create),
+    watch("/v1/acl/policy/name/", acl::policy::by_name),
+    watch("/v1/acl/policy/", acl::policy::by_id),
+    put("/v1/acl/policy/", acl::policy::update),
+    delete("/v1/acl/policy/", acl::policy::remove),
+    watch("/v1/acl/tokens", acl::token::list),
+    put("/v1/acl/token", acl::token::create),
+    watch("/v1/acl/token/self", acl::token::own),
+    watch("/v1/acl/token/", acl::token::by_accessor),
+    put("/v1/acl/token/", acl::token::update),
+    delete("/v1/acl/token/", acl::token::remove),
     get("/v1/portolan/backup", own::backup),
-    Endpoint { method: Verb::Put, path: RESTORE, run: Run::Wait(own::restore) },
+    own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), |limits| limits.max_bodies / 2),
     get(faults::ENDPOINT, own::show_faults),
-    Endpoint { method: Verb::Put, path: faults::ENDPOINT, run: Run::Now(own::set_faults) },
-    Endpoint { method: Verb::Delete, path: faults::ENDPOINT, run: Run::Now(own::clear_faults) },
+    own(Verb::Put, faults::ENDPOINT, Run::Now(own::set_faults), |limits| limits.max_body),
+    own(Verb::Delete, faults::ENDPOINT, Run::Now(own::clear_faults), |limits| limits.max_body),
 ];
 
-/// Where bodies may be as long as a backup.
-const RESTORE: &str = "/v1/portolan/restore";
-
-/// The whole interface.
-pub(crate) fn router(core: &Arc<Core>) -> Router {
-    let mut router = Router::new();
-    for of_path in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
-        let Some(Endpoint { path, .. }) = of_path.first() else { continue };
-        router = router.route(path, serve(core, of_path));
-        if path.ends_with('/') {
-            router = router.route(&format!("{path}{{*rest}}"), serve(core, of_path));
-        }
-    }
-    router.fallback(unknown)
-}
+/// The endpoints about rules, which are not there where there are none.
+const ABOUT_RULES: &str = "/v1/acl/";
 
 /// `of_path`: the endpoints of one path, which differ in their method.
-fn serve(core: &Arc<Core>, of_path: &'static [Endpoint]) -> MethodRouter {
-    let core = Arc::clone(core);
-    any(move |request: Request| answer(Arc::clone(&core), of_path, request))
-}
-
 async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }
+    let default_policy = core.config.shown_default_policy();
     let mut response = match of_path.iter().find(|endpoint| endpoint.method.is(request.method())) {
+        Some(endpoint) => run(core, endpoint, request).await.unwrap_or_else(Refusal::into_response),
         None => other_method(of_path, request.method()),
-        Some(endpoint) => {
-            let done = match Call::read(&core, endpoint.path, request).await {
-                Ok(call) => match endpoint.run {
-                    Run::Now(run) => run(&core, &call),
-                    Run::Write(run) => written(&core, run(&core, &call)).await,
-                    Run::Wait(run) => run(core, call).await,
-                },
-                Err(refusal) => Err(refusal),
-            };
-            done.unwrap_or_else(Refusal::into_response)
-        }
     };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    headers.insert("x-consul-default-acl-policy", HeaderValue::from_static("allow"));
+    headers.insert(DEFAULT_POLICY, HeaderValue::from_static(default_policy));
     response
+}
+
+async fn run(core: Arc<Core>, endpoint: &Endpoint, request: Request) -> Outcome {
+    if endpoint.path.starts_with(ABOUT_RULES) && !core.config.acl_enabled {
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "ACL support disabled"));
+    }
+    let most = (endpoint.most)(&core.config.limits);
+    let call = Call::read(&core, endpoint.path, most, request).await?;
+    let asked = call.asked();
+    let done = match endpoint.run {
+        Run::Now(run) => run(&core, &call),
+        Run::Write(run) => written(&core, run(&core, &call)).await,
+        Run::Wait(run) => run(core, call).await,
+    };
+    // One that forgot to ask tells nobody anything; a test goes through all of them.
+    if done.is_ok() && !asked.yet() {
+        tracing::error!(endpoint = endpoint.path, "an endpoint asked for no right; please report this bug");
+        return Err(Refusal::internal("this endpoint asked for no right; please report this bug"));
+    }
+    done
 }
 
 /// What was done is told once it is on disk.
@@ -206,7 +225,7 @@ fn other_method(of_path: &[Endpoint], method: &Method) -> Response {
     response
 }
 
-async fn unknown(request: Request) -> Response {
+fn unknown(request: &Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }
@@ -220,3 +239,6 @@ fn bare(status: StatusCode) -> Response {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,20 @@ use std::{
 
 use portolan::{Error, registry::consul::Tls};
 
-use crate::faults::Faults;
+mod hosts;
+mod https;
+mod limits;
+
+pub(crate) use hosts::Hosts;
+pub use {https::Https, limits::Limits};
+
+use crate::{
+    acl::{
+        DefaultPolicy,
+        secret::{Secret, is_uuid},
+    },
+    faults::Faults,
+};
 
 /// What a script check is refused with, in Consul's words.
 pub(crate) const NO_SCRIPTS: &str = "Scripts are disabled on this agent from remote calls; to enable, configure \
@@ -32,6 +45,14 @@ pub(crate) enum Scripts {
 pub struct ServerConfig {
     /// Where to listen for HTTP. Default `127.0.0.1:8500`; port 0 takes any free one.
     pub http_addr: SocketAddr,
+    /// Where to listen for HTTPS, and with which certificates. `None`, the default: nowhere.
+    pub https: Option<Https>,
+    /// The host names, beside those that are always its own, under which the registry may be asked, and whose web pages may
+    /// ask it: a name, `*.` before a domain for all in it, or `*` for any. Its own are IP addresses, `localhost`, and the
+    /// node's name; over HTTPS also the name for which the client verified the certificate. Default: no others.
+    pub allowed_hosts: Vec<String>,
+    /// What clients may take: connections, sizes, times.
+    pub limits: Limits,
     /// Where what must last is kept: one process at a time. `None`, the default: in memory only, and forgotten at the end.
     pub data_dir: Option<PathBuf>,
     /// The datacenter's name: lower case letters, digits, `-` and `_`. Default `dc1`.
@@ -43,12 +64,6 @@ pub struct ServerConfig {
     pub advertise: Option<IpAddr>,
     /// What chance is drawn from: jitter of waits and of check runs, the node's id. `None`: new each time.
     pub seed: Option<u64>,
-    /// The largest body of a request, in bytes. 1 KiB to 1 GiB; default 4 MiB.
-    pub max_body: usize,
-    /// How many connections are held at once; more get a 429. 1 to 1,000,000; default 16,384.
-    pub max_connections: usize,
-    /// How many blocking queries wait at once; more get a 429. 1 to 10,000,000; default 262,144.
-    pub max_watchers: usize,
     /// How many health checks run at once; others wait for a place. 1 to 65,536; default 256.
     pub max_checks: usize,
     /// Whether script checks are accepted. Default no: whoever may register could run any program as this user. On unix
@@ -56,13 +71,15 @@ pub struct ServerConfig {
     pub enable_script_checks: bool,
     /// What checks over TLS trust. `None`, the default: the system's root certificates.
     pub check_tls: Option<Tls>,
-    /// How long a client may take for a request's head, and be idle between two. 1 s to 1 h; default 2 min,
-    /// more than HTTP clients keep idle connections for: they close first, and no request meets a closing one.
-    pub header_timeout: Duration,
-    /// How long a client may take for a request's body. 1 s to 1 h; default 30 s.
-    pub body_timeout: Duration,
     /// How long open requests may take to end when the registry stops. Up to 5 min; default 5 s.
     pub grace: Duration,
+    /// Whether callers over HTTP need rights, by Consul's ACLs. Default no: whoever can connect may do everything. The
+    /// program that carries the registry ([`Embedded`](crate::Embedded)) needs none.
+    pub acl_enabled: bool,
+    /// What a caller may do where no rule says. Default [`DefaultPolicy::Deny`] (Consul's is to allow).
+    pub acl_default_policy: DefaultPolicy,
+    /// A token that may do everything, there from the start. `None`, the default: it is made by `PUT /v1/acl/bootstrap`.
+    pub acl_initial_management: Option<Secret>,
     /// What goes wrong on purpose, over HTTP. `None`, the default: nothing.
     pub faults: Option<Faults>,
     /// Whether whoever can connect may show and change the faults at `/v1/portolan/faults`. Default no.
@@ -73,20 +90,21 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8500)),
+            https: None,
+            allowed_hosts: Vec::new(),
+            limits: Limits::default(),
             data_dir: None,
             datacenter: "dc1".to_owned(),
             node: "portolan".to_owned(),
             advertise: None,
             seed: None,
-            max_body: 4 << 20,
-            max_connections: 16_384,
-            max_watchers: 262_144,
             max_checks: 256,
             enable_script_checks: false,
             check_tls: None,
-            header_timeout: Duration::from_secs(120),
-            body_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(5),
+            acl_enabled: false,
+            acl_default_policy: DefaultPolicy::Deny,
+            acl_initial_management: None,
             faults: None,
             faults_endpoint: false,
         }
@@ -98,6 +116,27 @@ impl ServerConfig {
     #[must_use]
     pub fn http_addr(mut self, addr: SocketAddr) -> Self {
         self.http_addr = addr;
+        self
+    }
+
+    /// Where to listen for HTTPS; `None`: nowhere.
+    #[must_use]
+    pub fn https(mut self, https: Option<Https>) -> Self {
+        self.https = https;
+        self
+    }
+
+    /// Under which host names, beside its own, the registry may be asked.
+    #[must_use]
+    pub fn allowed_hosts(mut self, names: Vec<String>) -> Self {
+        self.allowed_hosts = names;
+        self
+    }
+
+    /// What clients may take.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -136,27 +175,6 @@ impl ServerConfig {
         self
     }
 
-    /// The largest body of a request, in bytes.
-    #[must_use]
-    pub fn max_body(mut self, bytes: usize) -> Self {
-        self.max_body = bytes;
-        self
-    }
-
-    /// How many connections are held at once.
-    #[must_use]
-    pub fn max_connections(mut self, most: usize) -> Self {
-        self.max_connections = most;
-        self
-    }
-
-    /// How many blocking queries wait at once.
-    #[must_use]
-    pub fn max_watchers(mut self, most: usize) -> Self {
-        self.max_watchers = most;
-        self
-    }
-
     /// How many health checks run at once.
     #[must_use]
     pub fn max_checks(mut self, most: usize) -> Self {
@@ -178,24 +196,31 @@ impl ServerConfig {
         self
     }
 
-    /// How long a client may take for a request's head, and be idle between two.
-    #[must_use]
-    pub fn header_timeout(mut self, limit: Duration) -> Self {
-        self.header_timeout = limit;
-        self
-    }
-
-    /// How long a client may take for a request's body.
-    #[must_use]
-    pub fn body_timeout(mut self, limit: Duration) -> Self {
-        self.body_timeout = limit;
-        self
-    }
-
     /// How long open requests may take to end when the registry stops.
     #[must_use]
     pub fn grace(mut self, limit: Duration) -> Self {
         self.grace = limit;
+        self
+    }
+
+    /// Whether callers need rights, by Consul's ACLs.
+    #[must_use]
+    pub fn acl_enabled(mut self, enabled: bool) -> Self {
+        self.acl_enabled = enabled;
+        self
+    }
+
+    /// What a caller may do where no rule says.
+    #[must_use]
+    pub fn acl_default_policy(mut self, policy: DefaultPolicy) -> Self {
+        self.acl_default_policy = policy;
+        self
+    }
+
+    /// A token that may do everything, there from the start.
+    #[must_use]
+    pub fn acl_initial_management(mut self, secret: Option<Secret>) -> Self {
+        self.acl_initial_management = secret;
         self
     }
 
@@ -237,35 +262,30 @@ impl ServerConfig {
         portolan::ServiceName::new(&self.node).map_err(|cause| {
             Error::config("node: this cannot be a node's name; use, say, the host's").caused_by(cause)
         })?;
-        for (name, found, most) in [
-            ("max_body", self.max_body, 1 << 30),
-            ("max_connections", self.max_connections, 1_000_000),
-            ("max_watchers", self.max_watchers, 10_000_000),
-            ("max_checks", self.max_checks, 65_536),
-        ] {
-            let least = if name == "max_body" { 1024 } else { 1 };
-            if !(least..=most).contains(&found) {
-                return Err(Error::config(format!("{name}: {found} is out of range; use {least} to {most}")));
-            }
+        Hosts::new(&self.node, &self.allowed_hosts)?;
+        self.limits.validate()?;
+        limits::in_range("max_checks", self.max_checks, 1..=65_536)?;
+        limits::lasts("grace", self.grace, Duration::ZERO..=Duration::from_secs(300))?;
+        if self.acl_initial_management.as_ref().is_some_and(|secret| !is_uuid(secret.reveal())) {
+            return Err(Error::config(
+                "acl_initial_management: it is not a UUID, whose 122 random bits nobody guesses; make one with uuidgen",
+            ));
         }
-        let hour = Duration::from_secs(3600);
         if self.enable_script_checks && !cfg!(unix) {
             return Err(Error::config(
                 "enable_script_checks: script checks are run on unix systems only, where a program is ended with all \
                  that it started; leave it off",
             ));
         }
-        for (name, found, least, most) in [
-            ("header_timeout", self.header_timeout, Duration::from_secs(1), hour),
-            ("body_timeout", self.body_timeout, Duration::from_secs(1), hour),
-            ("grace", self.grace, Duration::ZERO, Duration::from_secs(300)),
-        ] {
-            if !(least..=most).contains(&found) {
-                let [found, least, most] = [found, least, most].map(portolan::format_duration);
-                return Err(Error::config(format!("{name}: {found} is out of range; use {least} to {most}")));
-            }
-        }
         Ok(())
+    }
+
+    /// The default as the header tells it.
+    pub(crate) fn shown_default_policy(&self) -> &'static str {
+        match self.acl_default_policy {
+            DefaultPolicy::Deny if self.acl_enabled => "deny",
+            DefaultPolicy::Deny | DefaultPolicy::Allow => "allow",
+        }
     }
 
     pub(crate) fn scripts(&self) -> Scripts {
@@ -297,10 +317,17 @@ mod tests {
             (config().datacenter(""), "datacenter: \"\" is no name"),
             (config().datacenter("DC 1"), "datacenter: \"DC 1\""),
             (config().node("a/b"), "node: "),
-            (config().max_body(0), "max_body: 0 is out of range; use 1024 to"),
-            (config().max_watchers(0), "max_watchers: 0"),
-            (config().header_timeout(Duration::ZERO), "header_timeout: 0s is out of range; use 1s to 1h0m0s"),
+            (config().max_checks(0), "max_checks: 0 is out of range; use 1 to"),
+            (config().limits(Limits::default().max_body(0)), "max_body: 0 is out of range; use 1024 to"),
+            (
+                config().allowed_hosts(vec!["http://a".to_owned()]),
+                "allowed_hosts: \"http://a\" is no host name",
+            ),
             (config().grace(Duration::from_secs(301)), "grace: 5m1s"),
+            (
+                config().acl_initial_management(Some(Secret::new("root"))),
+                "acl_initial_management: it is not a UUID",
+            ),
         ] {
             let error = config.validate().unwrap_err();
             assert!(error.to_string().starts_with(says), "{error}");

@@ -5,22 +5,30 @@
 //!
 //! Never: encodes, writes or waits while it holds the state; each hold is one command, or one copy of shared rows.
 
-use std::{collections::BTreeSet, fmt, pin::pin, sync::PoisonError, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    pin::pin,
+    sync::{Arc, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use portolan::registry::Block;
 use tokio::{
-    sync::Notify,
+    sync::{Notify, Semaphore},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    acl::stamp::Stamp,
     chance::Chance,
     config::ServerConfig,
     durable::{Disk, NotKept, Pending, Started, Written, start},
     encode::Bodies,
     state::{
         Changes, Command, Key, Refused, State,
+        acl::{AclCommand, rows::TokenSpec},
         rows::{NodeSpec, Text},
     },
     store::{Place, Trouble},
@@ -43,6 +51,8 @@ pub(crate) struct Core {
     pub(crate) config: ServerConfig,
     pub(crate) node_id: Text,
     pub(crate) bodies: Bodies,
+    /// Room for the bodies of requests, in KiB.
+    pub(crate) room: Arc<Semaphore>,
     /// Cancelled when the registry stops: open blocking queries are answered then.
     pub(crate) stopping: CancellationToken,
     /// `None`: everything is forgotten at the end.
@@ -108,7 +118,7 @@ impl Core {
         let mut chance = Chance::new(config.seed_or_new());
         let home = home(&config, chance.uuid().into());
         let state = State::new(home, Instant::now().into_std());
-        Self::of(config, chance, Started { state, disk: None, bound: u64::MAX })
+        Self::of(config, chance, Started { state, disk: None, bound: u64::MAX }).with_acls()
     }
 
     /// A registry as it is on disk, or a new one there. It blocks. `config` has been checked.
@@ -119,7 +129,32 @@ impl Core {
         let mut chance = Chance::new(config.seed_or_new());
         let home = home(&config, chance.uuid().into());
         let started = start(place, home, Instant::now().into_std())?;
-        Ok(Self::of(config, chance, started))
+        Ok(Self::of(config, chance, started).with_acls())
+    }
+
+    /// Puts in what a registry with rules has always, where rules are asked for. Until it is on disk, each start does it.
+    fn with_acls(self) -> Self {
+        self.start_acls();
+        self
+    }
+
+    fn start_acls(&self) {
+        if !self.config.acl_enabled {
+            return;
+        }
+        let now = calendar();
+        let accessor = self.with(|inner| inner.chance.uuid());
+        let initial = self.config.acl_initial_management.as_ref();
+        let start = AclCommand::Start {
+            otherwise: self.config.acl_default_policy,
+            datacenter: self.config.datacenter.as_str().into(),
+            initial: initial.map(|secret| Box::new(TokenSpec::management(secret, &accessor, now))),
+            now,
+        };
+        // Without it nobody has any right, so a failure opens nothing.
+        if let Err(why) = self.apply(Command::Acl(start)) {
+            tracing::error!(%why, "the rules could not be put in: every caller is refused");
+        }
     }
 
     fn of(config: ServerConfig, chance: Chance, started: Started) -> Self {
@@ -127,9 +162,10 @@ impl Core {
         Self {
             node_id: state.home_id(),
             bodies: Bodies::default(),
+            room: Arc::new(Semaphore::new(config.limits.max_bodies >> 10)),
             stopping: CancellationToken::new(),
             disk,
-            hub: Hub::new(config.max_watchers),
+            hub: Hub::new(config.limits.max_watchers),
             clock: Notify::new(),
             probes: Notify::new(),
             inner: Inner { state, pending: Pending::new(bound), chance, probes: BTreeSet::new() }.into(),
@@ -307,6 +343,12 @@ impl Core {
             }
         }
     }
+}
+
+/// The time by the calendar: tokens are made and end by it.
+#[expect(clippy::disallowed_methods, reason = "the shell reads the clock, for a state that does not")]
+pub(crate) fn calendar() -> Stamp {
+    Stamp::of(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Whether the clock has to be told. One that waits for a deadline which is later by now finds that out by itself, so the

@@ -92,7 +92,7 @@ impl Embedded {
                     | Refused::NoSuchService(_)
                     | Refused::NotTtl(_),
                 ) => Kind::NotFound,
-                NotDone::Refused(Refused::OrphanCheck { .. }) => Kind::Rejected,
+                NotDone::Refused(Refused::OrphanCheck { .. } | Refused::Acl(_)) => Kind::Rejected,
                 NotDone::NotKept(_) => Kind::Unavailable,
             };
             self.failed(kind, why)

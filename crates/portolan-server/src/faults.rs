@@ -35,7 +35,6 @@ mod proxy;
 mod rule;
 
 pub(crate) use injure::{Broken, answer};
-pub(crate) use line::Line;
 pub use {
     plan::Plan,
     proxy::{Counts, Proxy},

@@ -1,17 +1,34 @@
-//! Rows as they are kept, for fuzz targets. No part of the interface: it may change at any time.
+//! What the fuzz targets need of what is private here. No part of the interface: it changes without notice.
 //!
-//! In:  any bytes in the place of rows. Out: what a registry makes of them.
-//!
-//! Never: does anything that a start or a restore does not do.
+//! In:  rules and names; any bytes in the place of rows or of a backup. Out: what they come to. Never: is used by anything but `fuzz/`.
 
 use std::time::Instant;
 
 use crate::{
+    acl::{Access, DefaultPolicy, Resource, authorizer::Authorizer, policy},
     backup::{Checker, decoded, misplaced},
     config::ServerConfig,
     core::home,
     state::{Kept, Restored, RowKey, State},
 };
+
+/// What rules, as a policy has them, allow on each kind of thing of one name: to read, to list, to write. Empty where the
+/// same policy twice is not that policy, which is a bug.
+///
+/// # Errors
+/// What is wrong with the rules.
+pub fn allowed(rules: &str, name: &str) -> Result<Vec<[bool; 3]>, String> {
+    let rules = policy::parse(rules).map_err(|bad| bad.to_string())?;
+    let once = Authorizer::new([&rules], DefaultPolicy::Deny);
+    let twice = Authorizer::new([&rules, &rules], DefaultPolicy::Deny);
+    if once != twice {
+        return Ok(Vec::new());
+    }
+    let of = |resource| {
+        [Access::Read, Access::List, Access::Write].map(|access| once.allows(resource, name, access))
+    };
+    Ok(Resource::ALL.map(of).into())
+}
 
 /// A state that begins with these rows, and one that takes them on while it lives: either refuses them, or both have the same.
 ///

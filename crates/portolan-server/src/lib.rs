@@ -8,8 +8,9 @@
 //! ```
 //!
 //! - [`Server`] binds a port and serves; [`Server::run`] ends within a deadline.
+//! - [`Server::ephemeral`] is one in a test: a line, a free port, gone with its handle.
 //! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
-//! - [`ServerConfig`] has the settings of both.
+//! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
 //!
 //! Without [`ServerConfig::data_dir`] it starts empty, with its indexes at 1, as `consul agent -dev` does, and forgets
@@ -29,6 +30,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example()).unwrap();
 //! ```
 
+mod acl;
 mod api;
 pub mod backup;
 mod chance;
@@ -39,6 +41,7 @@ mod core;
 mod durable;
 mod embed;
 mod encode;
+mod ephemeral;
 pub mod faults;
 #[doc(hidden)]
 pub mod inside;
@@ -48,7 +51,9 @@ mod state;
 mod store;
 mod wait;
 
-pub use config::ServerConfig;
+pub use acl::{DefaultPolicy, secret::Secret};
+pub use config::{Https, Limits, ServerConfig};
 pub use embed::Embedded;
+pub use ephemeral::{Ephemeral, Running};
 pub use repair::Repair;
-pub use server::Server;
+pub use server::{Certificates, Server};

@@ -19,6 +19,7 @@ use std::{
     time::Instant,
 };
 
+pub(crate) mod acl;
 mod alias;
 mod catalog;
 mod checks;
@@ -30,6 +31,7 @@ mod restore;
 pub(crate) mod rows;
 
 use {
+    acl::{AclCommand, AclRefused, Acls},
     alias::Followed,
     checks::Live,
     index::{Indexes, Tx},
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     CatalogRegister(Box<CatalogEntry>),
     /// Takes a node, or one instance or check on it, out of the catalogue.
     CatalogDeregister { node: Text, service: Option<Text>, check: Option<Text> },
+    /// Changes who may do what.
+    Acl(AclCommand),
 }
 
 /// What happens to the checks of an instance that its new definition does not name.
@@ -109,6 +113,7 @@ pub(crate) enum Refused {
         check: Text,
         service: Text,
     },
+    Acl(AclRefused),
 }
 
 impl fmt::Display for Refused {
@@ -127,6 +132,7 @@ impl fmt::Display for Refused {
             Self::OrphanCheck { check, service } => {
                 write!(f, "Unknown service ID '{service}' for check ID '{check}'")
             }
+            Self::Acl(why) => why.fmt(f),
         }
     }
 }
@@ -161,6 +167,7 @@ pub(crate) struct State {
     deadlines: BTreeSet<(Instant, Text)>,
     generations: u64,
     index: Indexes,
+    acls: Acls,
 }
 
 impl State {
@@ -220,6 +227,7 @@ impl State {
                 self.catalog_deregister(&node, service.as_deref(), check.as_deref(), tx);
                 Ok(())
             }
+            Command::Acl(command) => self.change_acls(command, tx).map_err(Refused::Acl),
         }
     }
 

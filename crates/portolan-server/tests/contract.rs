@@ -24,7 +24,7 @@ mod versions;
 use std::sync::Arc;
 
 use portolan::registry::consul::{Consul, ConsulConfig, Http2};
-use portolan_server::{Embedded, Server, ServerConfig};
+use portolan_server::{Embedded, Secret, Server, ServerConfig};
 use tokio::task::JoinSet;
 
 /// A server on a free port; it ends when the set is dropped.
@@ -51,6 +51,19 @@ async fn every_rule_holds_over_http2() -> suite::Outcome {
 #[tokio::test]
 async fn every_rule_holds_in_the_same_process() -> suite::Outcome {
     all::run_all(Arc::new(Embedded::start(ServerConfig::default())?)).await
+}
+
+/// Whoever may do everything finds everything as it is without rules.
+#[tokio::test]
+async fn every_rule_holds_with_access_rules() -> suite::Outcome {
+    let token = "11111111-1111-4111-8111-111111111111";
+    let config = ServerConfig::default().http_addr(([127, 0, 0, 1], 0).into());
+    let config = config.acl_enabled(true).acl_initial_management(Some(Secret::new(token)));
+    let server = Server::bind(config).await?;
+    let config = ConsulConfig::default().address(format!("http://{}", server.http_addr()))?.token(token)?;
+    let mut task = JoinSet::new();
+    task.spawn(server.run(std::future::pending()));
+    all::run_all(Arc::new(Consul::new(config))).await
 }
 
 #[tokio::test]

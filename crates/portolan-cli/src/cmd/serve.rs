@@ -4,21 +4,22 @@
 //!
 //! Never: ignores a flag that it cannot honour; says that it listens before it does; drops anything before it said so.
 
-use std::{
-    ffi::OsString,
-    io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::{ffi::OsString, io, net::SocketAddr, path::PathBuf};
 
 use anyhow::anyhow;
 use clap::Args as ClapArgs;
-use portolan_server::{Repair, Server, ServerConfig, faults::Faults};
+use portolan_server::{Certificates, Repair, Server, ServerConfig, faults::Faults};
 use tokio::task::spawn_blocking;
 
+mod acl;
+mod door;
+#[cfg(unix)]
+mod files;
+
+use self::acl::AclArgs;
 use super::{
     faults::{FaultArgs, RULES},
-    signal::Ending,
+    signal::{Ending, Hangup},
 };
 use crate::{
     config::Shell,
@@ -31,16 +32,19 @@ Examples:
   portolan serve
   portolan serve --data-dir /var/lib/portolan
   portolan serve -dev
-  portolan serve --http-addr 0.0.0.0:8500 --datacenter edge --node box-7
+  portolan serve --https-addr 0.0.0.0:8501 --tls-cert registry.pem --tls-key registry.key --tls-client-ca ca.pem
+  portolan serve --http-addr 0.0.0.0:8500 --datacenter edge --node box-7 --allow-host registry.example
+  portolan serve --acl-default-policy deny
   portolan serve -dev --fault 'GET /v1/health/service/* empty-lower 0.05'
 
 What it acknowledged is on disk, and is back at the next start; --ephemeral and -dev keep it in memory, and forget it.
 
 It speaks Consul's HTTP interface, so what speaks to Consul can speak to it: set CONSUL_HTTP_ADDR to its address.
+It is asked under its own names: addresses, localhost, --node, and what its certificate is for; see --allow-host for others.
 Ctrl-C and SIGTERM stop it, and it ends with 0.";
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = format!("{EXAMPLES}\n\n{RULES}"))]
+#[command(after_help = format!("{EXAMPLES}\n\n{}\n\n{RULES}", door::LIMITS))]
 pub(crate) struct Args {
     /// Where to listen for HTTP; port 0 takes any free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8500", value_parser = address)]
@@ -70,6 +74,10 @@ pub(crate) struct Args {
     #[arg(long)]
     enable_script_checks: bool,
     #[command(flatten)]
+    acl: AclArgs,
+    #[command(flatten)]
+    door: door::DoorArgs,
+    #[command(flatten)]
     faults: FaultArgs,
     /// Whoever can connect may show and change the faults: GET, PUT and DELETE at `/v1/portolan/faults`.
     #[arg(long, help_heading = "Faults")]
@@ -83,32 +91,48 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, Usage> {
 }
 
 pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
-    let config = configured(&args)?;
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "files are counted on unix only"))]
+    let mut config = configured(&args)?;
+    #[cfg(unix)]
+    {
+        config.limits = files::granted(config.limits, shell);
+    }
     if args.repair {
         repair(config.clone(), shell).await?;
     }
     let (kept, faults) = (config.data_dir.clone(), config.faults.clone());
     let mut ending = Ending::listen()?;
     let (datacenter, node) = (config.datacenter.clone(), config.node.clone());
-    let server = Server::bind(config).await.map_err(|error| in_use(error, args.http_addr))?;
+    let server = Server::bind(config).await.map_err(|error| in_use(error, &args))?;
     let addr = server.http_addr();
-    output::print(&format!(
-        "portolan serves HTTP at http://{addr} (datacenter {datacenter}, node {node})\n"
-    ))?;
+    let mut told = format!("portolan serves HTTP at http://{addr} (datacenter {datacenter}, node {node})\n");
+    if let Some(addr) = server.https_addr() {
+        told.push_str(&format!("portolan serves HTTPS at https://{addr}\n"));
+    }
+    let certificates = server.certificates();
+    let hangup = if certificates.is_some() { Hangup::listen()? } else { Hangup::ignored() };
+    output::print(&told)?;
     if let Some(dir) = kept {
         shell.hint(&format!("what is registered is kept in {}", dir.display()));
     }
     if faults.as_ref().is_some_and(|faults| !faults.plan().is_empty()) {
         shell.hint("some answers are wrong on purpose: faults are asked for");
     }
-    if !is_private(addr.ip()) {
+    if args.acl.want_bootstrap() {
         shell.hint(&format!(
-            "whoever can reach {addr} can change the registry: it has no access rules in this version"
+            "the first token that may do everything, unless it was made: curl -X PUT http://{addr}/v1/acl/bootstrap"
         ));
     }
+    server.exposed().iter().for_each(|warning| shell.hint(warning));
+    let renewed = renew(hangup, certificates);
     let asked = async move {
-        if let Err(error) = ending.asked().await {
-            tracing::error!(error = format!("{error:#}"), "no signal can be received any more: stopping");
+        tokio::select! {
+            ended = ending.asked() => {
+                if let Err(error) = ended {
+                    tracing::error!(error = format!("{error:#}"), "no signal can be received any more: stopping");
+                }
+            }
+            () = renewed => {}
         }
     };
     tokio::select! {
@@ -137,12 +161,14 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
         })?;
         config = config.data_dir(Some(dir));
     }
+    config = args.acl.put_into(config)?;
     if let Some(name) = &args.datacenter {
         config = config.datacenter(name);
     }
     if let Some(name) = &args.node {
         config = config.node(name);
     }
+    config = args.door.apply(config)?;
     if let Some(plan) = args.faults.plan()? {
         config = config.faults(Some(Faults::new(plan)));
     }
@@ -170,19 +196,32 @@ async fn repair(config: ServerConfig, shell: &Shell) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_private(ip: IpAddr) -> bool {
-    ip.is_loopback() && ip != IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+/// Has the certificates read again at each SIGHUP; what is wrong with them is in the log.
+async fn renew(mut hangup: Hangup, certificates: Option<Certificates>) {
+    loop {
+        hangup.came().await;
+        if let Some(certificates) = &certificates
+            && certificates.reload().await.is_err()
+        {
+            tracing::warn!("mend the files and send SIGHUP again");
+        }
+    }
 }
 
 /// A port that is taken is said to be, with the flag that changes it.
-fn in_use(error: portolan::Error, addr: SocketAddr) -> anyhow::Error {
+fn in_use(error: portolan::Error, args: &Args) -> anyhow::Error {
+    let https = error.to_string().starts_with("https_addr");
+    let (addr, flag) = match args.door.https_addr.filter(|_| https) {
+        Some(addr) => (addr, "--https-addr"),
+        None => (args.http_addr, "--http-addr"),
+    };
     let error = anyhow::Error::new(error);
     let taken = error.chain().any(|cause| {
         cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
     });
     if taken {
         return anyhow!(
-            "port {} at {} is in use; stop what listens there, or give another with --http-addr",
+            "port {} at {} is in use; stop what listens there, or give another with {flag}",
             addr.port(),
             addr.ip()
         );

@@ -12,19 +12,25 @@ use serde_json::json;
 
 use super::{
     Later,
-    call::Call,
+    call::{Call, fits},
     decode::object,
     definition,
     reply::{Done, Outcome, Refusal, body, empty, value},
+    rights::Rights,
 };
 use crate::{
+    acl::{Access, Resource},
     core::{Core, INTERFACE_VERSION},
     encode::{AgentServiceJson, ById, Layout, json as encode},
-    state::{Command, Key, OtherChecks, SERVER_PORT, rows::Text},
+    state::{
+        Command, Key, OtherChecks, Refused, SERVER_PORT,
+        rows::{ServiceRow, Text},
+    },
 };
 
 pub(super) fn about(core: &Core, call: &Call) -> Outcome {
     let config = &core.config;
+    call.rights(core)?.require(Resource::Agent, &config.node, Access::Read)?;
     let member = member(core);
     value(
         &json!({
@@ -56,7 +62,7 @@ fn member(core: &Core) -> serde_json::Value {
         "Addr": config.node_address().to_string(),
         "Port": 8301,
         "Tags": {
-            "acls": "0",
+            "acls": if config.acl_enabled { "1" } else { "0" },
             "build": format!("{INTERFACE_VERSION}:portolan"),
             "dc": config.datacenter,
             "id": &*core.node_id,
@@ -76,16 +82,26 @@ fn member(core: &Core) -> serde_json::Value {
 }
 
 pub(super) fn members(core: &Core, call: &Call) -> Outcome {
-    value(&[member(core)], call.layout())
+    let rights = call.rights(core)?;
+    let seen = rights.see_node(&core.config.node);
+    let members: Vec<_> = seen.then(|| member(core)).into_iter().collect();
+    let mut response = value(&members, call.layout())?;
+    rights.tell(!seen, &mut response);
+    Ok(response)
 }
 
 pub(super) fn services(core: &Core, call: &Call) -> Outcome {
+    let rights = call.rights(core)?;
     let rows = core.look(|state| state.agent_services());
-    let shown = rows
+    let shown: Vec<_> = rows
         .iter()
+        .filter(|row| rights.see_service(&row.spec.name))
         .map(|row| (&*row.spec.id, AgentServiceJson::new(&row.spec, &core.config.datacenter)))
         .collect();
-    value(&ById(shown), call.layout())
+    let hidden = shown.len() < rows.len();
+    let mut response = value(&ById(shown), call.layout())?;
+    rights.tell(hidden, &mut response);
+    Ok(response)
 }
 
 /// What changes when anything of an instance does. FNV-1a, 64 bits: opaque to clients, and not for security.
@@ -100,7 +116,14 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         let id = call.rest.as_str();
         let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("unknown service ID: {id}"));
+        let may_see =
+            |row: &ServiceRow| call.rights(&core)?.require(Resource::Service, &row.spec.name, Access::Read);
+        // A token that is not there is refused before what it asks for is looked for.
+        call.rights(&core)?;
         let mut current = core.look(|state| state.agent_service(id));
+        if let Some(row) = &current {
+            may_see(row)?;
+        }
         if let (Some(row), Some(known)) = (&current, call.param("hash")) {
             let wait = call.wait()?;
             let content =
@@ -115,6 +138,7 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
             }
         }
         let row = current.ok_or_else(unknown)?;
+        may_see(&row)?;
         let shown = || AgentServiceJson::new(&row.spec, &core.config.datacenter);
         let hash = hash(&encode(&shown(), Layout::Compact)?);
         let mut response = body(encode(&shown().hashed(&hash), call.layout())?);
@@ -127,6 +151,12 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
 
 pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     let (service, checks) = definition::service(&object(&call.body)?, core.config.scripts())?;
+    fits(core, [&*service.name, &*service.id].into_iter().chain(checks.iter().map(|check| &*check.id)))?;
+    let rights = call.rights(core)?;
+    rights.write_service(&service.name)?;
+    if let Some(there) = replaced(core, &rights, &service.id) {
+        rights.write_service(&there.spec.name)?;
+    }
     let others = match call.param("replace-existing-checks") {
         Some("" | "true") => OtherChecks::Remove,
         _ => OtherChecks::Keep,
@@ -135,7 +165,23 @@ pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     Ok(Done::new(written, empty()))
 }
 
+/// The instance that a change is about, where rights count.
+fn replaced(core: &Core, rights: &Rights, id: &str) -> Option<Arc<ServiceRow>> {
+    if matches!(rights, Rights::All) { None } else { core.look(|state| state.agent_service(id)) }
+}
+
+/// Refuses the change of an instance that the caller may not write; one that is not there is left to the command.
+fn may_change(core: &Core, call: &Call, id: &str) -> Outcome<()> {
+    let rights = call.rights(core)?;
+    match replaced(core, &rights, id) {
+        Some(there) => rights.write_service(&there.spec.name),
+        None if matches!(rights, Rights::All) => Ok(()),
+        None => Err(Refused::UnknownService(id.into()).into()),
+    }
+}
+
 pub(super) fn deregister(core: &Core, call: &Call) -> Outcome<Done> {
+    may_change(core, call, &call.rest)?;
     let written = core.apply(Command::DeregisterService { id: call.rest.as_str().into() })?;
     Ok(Done::new(written, empty()))
 }
@@ -153,6 +199,10 @@ fn maintenance(core: &Core, call: &Call, service: Option<Text>) -> Outcome<Done>
     let enable = call.param("enable").ok_or_else(|| Refusal::bad("Missing value for enable"))?;
     let enable =
         Call::flag(enable).ok_or_else(|| Refusal::bad(format!("Invalid value for enable: {enable:?}")))?;
+    match &service {
+        Some(id) => may_change(core, call, id)?,
+        None => call.rights(core)?.write_node(&core.config.node)?,
+    }
     let reason = enable.then(|| call.param("reason").unwrap_or_default().into());
     let written = core.apply(Command::Maintenance { service, reason })?;
     Ok(Done::new(written, empty()))

@@ -6,21 +6,74 @@
 //! Never: takes a report for a check that is not a TTL check.
 
 use super::{
-    call::Call,
+    call::{Call, fits},
     check_definition::{Given, RawCheck},
     decode::{fields, object, text},
     reply::{Done, Outcome, Refusal, empty, value},
+    rights::Rights,
 };
 use crate::{
     core::Core,
     encode::{ById, CheckJson},
-    state::{Command, cut, rows::Health},
+    state::{
+        AgentCheck, Command, Refused, cut,
+        rows::{Health, Text},
+    },
 };
 
 pub(super) fn checks(core: &Core, call: &Call) -> Outcome {
+    let rights = call.rights(core)?;
     let checks = core.look(|state| state.agent_checks());
-    let shown = checks.iter().map(|check| (&*check.row.facts.id, CheckJson::of_agent(check))).collect();
-    value(&ById(shown), call.layout())
+    let seen = |check: &&AgentCheck| match &check.row.facts.of {
+        Some(of) => rights.see_service(&of.name),
+        None => rights.see_node(&core.config.node),
+    };
+    let shown = checks.iter().filter(seen).map(|check| (&*check.row.facts.id, CheckJson::of_agent(check)));
+    let shown: Vec<_> = shown.collect();
+    let hidden = shown.len() < checks.len();
+    let mut response = value(&ById(shown), call.layout())?;
+    rights.tell(hidden, &mut response);
+    Ok(response)
+}
+
+/// The check that a change is about, where rights count: the service that it speaks for, if any.
+fn written(core: &Core, rights: &Rights, id: &str) -> Option<Option<Text>> {
+    if matches!(rights, Rights::All) {
+        return None;
+    }
+    let check = core.look(|state| state.agent_check_row(id))?;
+    Some(check.facts.of.as_ref().map(|of| Text::clone(&of.name)))
+}
+
+/// Refuses the change of a check that the caller may not write.
+fn may_change(core: &Core, call: &Call) -> Outcome<()> {
+    let rights = call.rights(core)?;
+    match written(core, &rights, &call.rest) {
+        Some(service) => rights.write_check(service.as_ref(), &core.config.node),
+        None if matches!(rights, Rights::All) => Ok(()),
+        None => Err(Refused::UnknownCheck(call.rest.as_str().into()).into()),
+    }
+}
+
+/// The same for one that is defined: for what it is to speak for, and for what stands under its id.
+fn may_define(core: &Core, call: &Call, id: &str, service: Option<&Text>) -> Outcome<()> {
+    let rights = call.rights(core)?;
+    if matches!(rights, Rights::All) {
+        return Ok(());
+    }
+    let of = match service {
+        Some(id) => {
+            let row = core.look(|state| state.agent_service(id));
+            let row = row.ok_or_else(|| Refused::NoSuchService(Text::clone(id)))?;
+            Some(Text::clone(&row.spec.name))
+        }
+        None => None,
+    };
+    rights.write_check(of.as_ref(), &core.config.node)?;
+    match written(core, &rights, id) {
+        Some(service) => rights.write_check(service.as_ref(), &core.config.node),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
@@ -32,11 +85,14 @@ pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     if check.id.is_empty() {
         check.id = name;
     }
+    fits(core, [&*check.id])?;
+    may_define(core, call, &check.id, service.as_ref())?;
     let written = core.apply(Command::RegisterCheck { check: Box::new(check), service })?;
     Ok(Done::new(written, empty()))
 }
 
 pub(super) fn deregister(core: &Core, call: &Call) -> Outcome<Done> {
+    may_change(core, call)?;
     let written = core.apply(Command::DeregisterCheck { id: call.rest.as_str().into() })?;
     Ok(Done::new(written, empty()))
 }
@@ -58,6 +114,7 @@ fn noted(core: &Core, call: &Call, status: Health) -> Outcome<Done> {
 }
 
 fn report(core: &Core, call: &Call, status: Health, output: &str) -> Outcome<Done> {
+    may_change(core, call)?;
     let check = call.rest.as_str().into();
     let written = core.apply(Command::Report { check, status, output: cut(output) })?;
     Ok(Done::new(written, empty()))

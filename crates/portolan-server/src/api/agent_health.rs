@@ -15,6 +15,7 @@ use super::{
     reply::{Outcome, Refusal, value},
 };
 use crate::{
+    acl::{Access, Resource},
     core::Core,
     encode::{AgentServiceJson, HealthCheckJson},
     state::{
@@ -74,6 +75,7 @@ fn info<'a>(row: &'a ServiceRow, checks: &'a [AgentCheck], datacenter: &'a str) 
 
 pub(super) fn by_id(core: &Core, call: &Call) -> Outcome {
     let id = call.name("Missing serviceID")?;
+    let rights = call.rights(core)?;
     let found = core.look(|state| {
         Some((state.agent_service(id)?, state.checks_of_agent_service(id, CheckScope::WithNode)))
     });
@@ -82,12 +84,14 @@ pub(super) fn by_id(core: &Core, call: &Call) -> Outcome {
         let nothing = InfoJson { aggregated_status: "critical", service: None, checks: None };
         return answer(call, StatusCode::NOT_FOUND, &reason, &nothing);
     };
+    rights.require(Resource::Service, &row.spec.name, Access::Read)?;
     let sum = Sum::of(&checks);
     answer(call, sum.code(), sum.word(), &info(&row, &checks, &core.config.datacenter))
 }
 
 pub(super) fn by_name(core: &Core, call: &Call) -> Outcome {
     let name = call.name("Missing service Name")?;
+    call.rights(core)?.require(Resource::Service, name, Access::Read)?;
     let found: Vec<_> = core.look(|state| {
         let named = state.agent_services().into_iter().filter(|row| *row.spec.name == *name);
         named

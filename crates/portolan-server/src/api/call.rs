@@ -6,20 +6,22 @@
 //!
 //! Rules from Consul: agent/http.go `parseWait`, `parseConsistency`, `parseDC`; Go: net/http `cleanPath`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use axum::{body::Body, extract::Request, response::Response};
+use axum::{extract::Request, response::Response};
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, Uri, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use portolan::registry::{Block, Consistency};
-use tokio::time::timeout;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{RESTORE, bare, reply::Refusal};
-use crate::{backup::LARGEST, core::Core, encode::Layout, state::Narrow};
+use super::{bare, reply::Refusal, rights::Asked, upload};
+use crate::{acl::secret::Secret, core::Core, encode::Layout, state::Narrow};
 
 /// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
+
+/// Parameters by name, few and so in a list, each with all its values.
+type Params = Vec<(String, Vec<String>)>;
 
 /// A request.
 #[derive(Debug)]
@@ -28,10 +30,17 @@ pub(super) struct Call {
     pub(super) path: String,
     /// What follows the endpoint's own path, decoded.
     pub(super) rest: String,
-    params: BTreeMap<String, Vec<String>>,
+    params: Params,
     /// `Accept: text/plain`.
     pub(super) wants_text: bool,
+    /// `Accept-Encoding: gzip`.
+    pub(super) takes_gzip: bool,
     pub(super) body: Bytes,
+    /// What the caller shows, where rights count.
+    pub(super) token: Option<Secret>,
+    asked: Asked,
+    /// The room that the body takes, until the request is answered.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 /// What a read of the catalogue asks for beside its name.
@@ -44,20 +53,29 @@ pub(super) struct Read {
 }
 
 impl Call {
-    pub(super) async fn read(core: &Core, own: &str, request: Request) -> Result<Self, Refusal> {
+    pub(super) async fn read(core: &Core, own: &str, most: usize, request: Request) -> Result<Self, Refusal> {
         let path = decode(request.uri().path(), Plus::IsPlus)
             .ok_or_else(|| Refusal::bad("invalid URL escape in the path"))?;
         let rest = path.strip_prefix(own).unwrap_or_default().to_owned();
         let params = parameters(request.uri().query().unwrap_or_default());
-        let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let wants_text = accepts.is_some_and(|accepts| accepts.contains("text/plain"));
-        let body = match *request.method() {
-            Method::PUT => body(core, own, request.into_body()).await?,
-            _ => Bytes::new(),
+        let headers = request.headers();
+        let wants_text = text(headers, header::ACCEPT).is_some_and(|accepts| accepts.contains("text/plain"));
+        let takes_gzip = text(headers, header::ACCEPT_ENCODING).is_some_and(takes_gzip);
+        fits(core, [rest.as_str()])?;
+        let token = core.config.acl_enabled.then(|| token(&params, request.headers())).flatten();
+        let (body, _room) = match *request.method() {
+            Method::PUT => upload::read(core, most, request).await?,
+            _ => (Bytes::new(), None),
         };
-        let call = Self { path, rest, params, wants_text, body };
+        let asked = Asked::default();
+        let call = Self { path, rest, params, wants_text, takes_gzip, body, token, asked, _room };
         call.refuse_what_is_not_there()?;
         Ok(call)
+    }
+
+    /// Whether the caller's rights were asked for.
+    pub(super) fn asked(&self) -> Asked {
+        self.asked.clone()
     }
 
     fn refuse_what_is_not_there(&self) -> Result<(), Refusal> {
@@ -79,16 +97,20 @@ impl Call {
 
     /// The first value of a parameter; empty where it is only named.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
-        self.params.get(name)?.first().map(String::as_str)
+        self.values(name)?.first().map(String::as_str)
     }
 
     /// All values of a parameter.
     pub(super) fn all(&self, name: &str) -> &[String] {
-        self.params.get(name).map_or(&[], Vec::as_slice)
+        self.values(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn values(&self, name: &str) -> Option<&Vec<String>> {
+        self.params.iter().find(|(known, _)| known == name).map(|(_, values)| values)
     }
 
     pub(super) fn layout(&self) -> Layout {
-        if self.params.contains_key("pretty") { Layout::Pretty } else { Layout::Compact }
+        if self.values("pretty").is_some() { Layout::Pretty } else { Layout::Compact }
     }
 
     /// What follows the endpoint's path, which must not be empty.
@@ -116,7 +138,7 @@ impl Call {
 
     /// What every read of the catalogue understands.
     pub(super) fn read_options(&self, core: &Core) -> Result<Read, Refusal> {
-        let has = |name: &str| self.params.contains_key(name);
+        let has = |name: &str| self.values(name).is_some();
         let conflict = |one: &str| {
             Refusal::bad(format!("Cannot specify ?{one} with ?consistent, conflicting semantics."))
         };
@@ -158,28 +180,57 @@ impl Call {
     }
 }
 
-async fn body(core: &Core, own: &str, body: Body) -> Result<Bytes, Refusal> {
-    let most = if own == RESTORE { LARGEST } else { core.config.max_body };
-    let read = timeout(core.config.body_timeout, Limited::new(body, most).collect()).await;
-    match read {
-        Ok(Ok(read)) => Ok(read.to_bytes()),
-        Ok(Err(failed)) if failed.is::<LengthLimitError>() => Err(Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("Request body too large, max size: {most} bytes"),
-        )),
-        Ok(Err(failed)) => Err(Refusal::bad(format!("Request body could not be read: {failed}"))),
-        Err(_) => Err(Refusal::new(
-            StatusCode::REQUEST_TIMEOUT,
-            format!(
-                "Request body did not arrive within {}",
-                portolan::format_duration(core.config.body_timeout)
-            ),
-        )),
+/// The token that a request shows: as a parameter, in Consul's header, or as a bearer (Consul: agent/http.go
+/// `parseTokenInternal`).
+fn token(params: &Params, headers: &HeaderMap) -> Option<Secret> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let param = params
+        .iter()
+        .find(|(name, _)| name == "token")
+        .and_then(|(_, values)| values.first())
+        .map(String::as_str);
+    let bearer = || {
+        let (scheme, token) = header("authorization")?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    };
+    let given = |text: &&str| !text.is_empty();
+    let token = param.filter(given).or_else(|| header("x-consul-token").filter(given)).or_else(bearer);
+    token.filter(given).map(Secret::new)
+}
+
+/// Refuses names that are longer than one may be.
+pub(super) fn fits<'a>(core: &Core, names: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
+    let longest = core.config.limits.max_name;
+    match names.into_iter().find(|name| name.len() > longest) {
+        None => Ok(()),
+        Some(name) => {
+            let shown: String = name.chars().take(64).collect();
+            let bytes = name.len();
+            Err(Refusal::bad(format!(
+                "Invalid name: {shown:?}… has {bytes} bytes, more than max_name allows ({longest})"
+            )))
+        }
     }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whether `Accept-Encoding` names gzip, and does not refuse it. As in Consul, `*` is not enough.
+fn takes_gzip(accepts: &str) -> bool {
+    accepts.split(',').any(|one| {
+        let (name, weight) = one.split_once(';').unwrap_or((one, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
+    })
 }
 
 /// The answer to a path that is not as it should be: 307 to the cleaned one (301 before 1.21), 400 where it cannot be printed.
 pub(super) fn misplaced(uri: &Uri) -> Option<Response> {
+    if is_plain(uri.path()) {
+        return None;
+    }
     let Some(path) = decode(uri.path(), Plus::IsPlus) else {
         return Some(bare(StatusCode::BAD_REQUEST));
     };
@@ -203,6 +254,13 @@ pub(super) fn misplaced(uri: &Uri) -> Option<Response> {
         }
         Err(_) => Some(bare(StatusCode::BAD_REQUEST)),
     }
+}
+
+/// Whether a path is as it should be at first sight, which nearly all are: nothing to decode, nothing to clean.
+fn is_plain(path: &str) -> bool {
+    let Some(parts) = path.strip_prefix('/') else { return false };
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+    path.bytes().all(plain) && parts.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// A path without `//`, `.` and `..`; a `/` at its end stays.
@@ -263,12 +321,15 @@ fn decode(text: &str, plus: Plus) -> Option<String> {
 }
 
 /// The parameters of a query; one that cannot be decoded is left out, as Go does.
-fn parameters(query: &str) -> BTreeMap<String, Vec<String>> {
-    let mut params: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn parameters(query: &str) -> Params {
+    let mut params = Params::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if let (Some(name), Some(value)) = (decode(name, Plus::IsSpace), decode(value, Plus::IsSpace)) {
-            params.entry(name).or_default().push(value);
+            match params.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value),
+                None => params.push((name, vec![value])),
+            }
         }
     }
     params
@@ -289,15 +350,31 @@ mod tests {
             ("/", "/"),
         ] {
             assert_eq!(cleaned(path), clean, "{path}");
+            assert!(!is_plain(path) || path == clean, "{path}");
         }
     }
 
     #[test]
     fn parameters_repeat_and_decode() {
-        let params = parameters("tag=a&tag=b%20c&passing&x=1+2&bad=%zz&&%=1");
-        assert_eq!(params["tag"], ["a", "b c"]);
-        assert_eq!(params["passing"], [""]);
-        assert_eq!(params["x"], ["1 2"]);
-        assert!(!params.contains_key("bad"));
+        let params = parameters("tag=a&passing&tag=b%20c&x=1+2&bad=%zz&&%=1");
+        let shown: Vec<_> = params.iter().map(|(name, values)| (&**name, values.join("|"))).collect();
+        assert_eq!(shown, [("tag", "a|b c".to_owned()), ("passing", String::new()), ("x", "1 2".to_owned())]);
+    }
+
+    #[test]
+    fn gzip_is_taken_where_it_is_named_and_not_refused() {
+        for (accepts, taken) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("gzip; q=0", false),
+            ("gzip;q=0.000", false),
+            ("identity", false),
+            ("*", false),
+            ("x-gzip", false),
+            ("gzip;q=nonsense", false),
+            ("", false),
+        ] {
+            assert_eq!(takes_gzip(accepts), taken, "{accepts:?}");
+        }
     }
 }

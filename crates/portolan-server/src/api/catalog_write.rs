@@ -6,28 +6,99 @@
 //! missing is a 500 there, since the servers find it.
 //! Never: touches what the agent itself answers for.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{
-    call::Call,
+    call::{Call, fits},
     decode::{Decoded, fields, list, map, object, pairs, text, truth},
     definition::{check_service, common_field},
     reply::{Done, Outcome, Refusal, value},
+    rights::Rights,
 };
 use crate::{
+    acl::{Access, Resource, secret::is_uuid},
     complete::{addressable, check_meta},
     core::Core,
     state::{
-        CatalogCheck, CatalogEntry, Command, cut,
-        rows::{CheckFacts, Health, NodeSpec, ServiceSpec, Text},
+        CatalogCheck, CatalogEntry, Command, Narrow, cut,
+        rows::{CheckFacts, Health, NodeRow, NodeSpec, ServiceSpec, Text},
     },
 };
 
 pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     let (entry, datacenter) = entry(&object(&call.body)?)?;
     our_datacenter(core, &datacenter)?;
+    let service = entry.service.iter().flat_map(|service| [&*service.name, &*service.id]);
+    let checks = entry.checks.iter().map(|check| &*check.facts.id);
+    fits(core, [&*entry.node.name].into_iter().chain(service).chain(checks))?;
+    may_register(core, &call.rights(core)?, &entry)?;
     let written = core.apply(Command::CatalogRegister(Box::new(entry)))?;
     Ok(Done::new(written, value(&true, call.layout())?))
+}
+
+/// Refuses what the caller may not write (Consul: agent/consul/catalog_endpoint.go `servicePreApply`,
+/// `vetRegisterWithACL`): the service, a node that is new or other than it was, the service whose place it takes, and
+/// each check.
+fn may_register(core: &Core, rights: &Rights, entry: &CatalogEntry) -> Decoded<()> {
+    if matches!(rights, Rights::All) {
+        return Ok(());
+    }
+    let name = &entry.node.name;
+    let there = core.look(|state| state.node(name));
+    let is_same = |(node, _): &(Arc<NodeRow>, _)| entry.skip_node_update || node.spec == entry.node;
+    if let Some(service) = &entry.service {
+        rights.write_service(&service.name)?;
+    }
+    if !there.as_ref().is_some_and(is_same) {
+        rights.write_node(name)?;
+    }
+    let service_there = |id: &str| {
+        let rows = there.iter().flat_map(|(_, services)| services);
+        rows.map(|row| &row.spec).find(|spec| *spec.id == *id)
+    };
+    if let Some(other) = entry.service.as_ref().and_then(|service| service_there(&service.id)) {
+        rights.write_service(&other.name)?;
+    }
+    for check in &entry.checks {
+        let Some(id) = &check.service else {
+            rights.write_node(name)?;
+            continue;
+        };
+        let own = entry.service.as_ref().filter(|service| service.id == *id);
+        // One that speaks for nothing is refused by the command.
+        if let Some(service) = own.or_else(|| service_there(id)) {
+            rights.write_service(&service.name)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same for a removal (`vetDeregisterWithACL`): who may write the node may remove all that is on it.
+fn may_deregister(
+    core: &Core,
+    rights: &Rights,
+    node: &str,
+    service: Option<&str>,
+    check: Option<&str>,
+) -> Decoded<()> {
+    if rights.allow(Resource::Node, node, Access::Write) {
+        return Ok(());
+    }
+    let unknown = |what: &str, id: &str| Refusal::internal(format!("Unknown {what} '{id}'"));
+    if let Some(id) = service {
+        let there = core.look(|state| state.node(node));
+        let mut rows = there.iter().flat_map(|(_, services)| services);
+        let row = rows.find(|row| *row.spec.id == *id).ok_or_else(|| unknown("service", id))?;
+        return rights.write_service(&row.spec.name);
+    }
+    if let Some(id) = check {
+        let checks = core.look(|state| state.node_checks(node, &Narrow::default()));
+        let row = checks.iter().find(|row| *row.facts.id == *id).ok_or_else(|| unknown("check", id))?;
+        return rights.write_check(row.facts.of.as_ref().map(|of| &of.name), node);
+    }
+    rights.write_node(node)
 }
 
 fn our_datacenter(core: &Core, datacenter: &str) -> Decoded<()> {
@@ -92,16 +163,6 @@ fn sound(entry: &CatalogEntry) -> Decoded<()> {
         addressable("check ID", &check.facts.id).map_err(Refusal::internal)?;
     }
     Ok(())
-}
-
-fn is_uuid(text: &str) -> bool {
-    let lengths = [8, 4, 4, 4, 12];
-    let parts: Vec<&str> = text.split('-').collect();
-    parts.len() == lengths.len()
-        && parts
-            .iter()
-            .zip(lengths)
-            .all(|(part, length)| part.len() == length && part.bytes().all(|c| c.is_ascii_hexdigit()))
 }
 
 fn service(given: &Map<String, Value>) -> Decoded<ServiceSpec> {
@@ -187,8 +248,10 @@ pub(super) fn deregister(core: &Core, call: &Call) -> Outcome<Done> {
     if node.is_empty() {
         return Err(Refusal::internal("Must provide node"));
     }
+    let rights = call.rights(core)?;
     let given = |text: Text| Some(text).filter(|text| !text.is_empty());
-    let written =
-        core.apply(Command::CatalogDeregister { node, service: given(service), check: given(check) })?;
+    let (service, check) = (given(service), given(check));
+    may_deregister(core, &rights, &node, service.as_deref(), check.as_deref())?;
+    let written = core.apply(Command::CatalogDeregister { node, service, check })?;
     Ok(Done::new(written, value(&true, call.layout())?))
 }

@@ -20,6 +20,11 @@ fn failed(why: impl std::fmt::Display) -> Refusal {
     Refusal::bad(format!("Request decode failed: {why}"))
 }
 
+/// The same, where Consul begins its word otherwise.
+pub(super) fn object_of(begin: &str, body: &[u8]) -> Decoded<Map<String, Value>> {
+    object(body).map_err(|refusal| refusal.reworded("Request decode failed", begin))
+}
+
 /// The object in a body. What follows it is not looked at, as in Consul.
 pub(super) fn object(body: &[u8]) -> Decoded<Map<String, Value>> {
     if body.iter().all(u8::is_ascii_whitespace) {

@@ -18,6 +18,7 @@ use super::{
     reply::{Outcome, Refusal, value},
 };
 use crate::{
+    acl::{Access, Resource},
     backup::{Checker, NotRestored, Writing, decoded},
     core::Core,
     faults::{Faults, Plan},
@@ -32,15 +33,15 @@ struct RestoredJson {
     index: u64,
 }
 
-/// Whoever reads a backup sees everything, and whoever restores one or plants faults changes everything: the one place where
-/// that is allowed, for all endpoints of this file.
-fn permitted(_: &Core, _: &Call) -> Result<(), Refusal> {
-    Ok(())
+/// Whoever reads a backup sees all there is, and whoever restores one puts in what he likes, tokens too. So it takes the right
+/// to write those, as a snapshot does in Consul (acl/policy_authorizer.go `Snapshot`).
+fn may_see_and_replace_all(core: &Core, call: &Call) -> Result<(), Refusal> {
+    call.rights(core)?.require(Resource::Acl, "", Access::Write)
 }
 
 /// `GET /v1/portolan/backup`.
 pub(super) fn backup(core: &Core, call: &Call) -> Outcome {
-    permitted(core, call)?;
+    may_see_and_replace_all(core, call)?;
     let writing = core.look(Writing::of);
     let mut response = Response::new(Body::new(writing));
     let kind = HeaderValue::from_static("application/octet-stream");
@@ -51,7 +52,7 @@ pub(super) fn backup(core: &Core, call: &Call) -> Outcome {
 /// `PUT /v1/portolan/restore`.
 pub(super) fn restore(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
-        permitted(&core, &call)?;
+        may_see_and_replace_all(&core, &call)?;
         let mut checker = Checker::keeping();
         checker.push(&call.body).map_err(NotRestored::from)?;
         let (summary, rows) = checker.into_rows().map_err(NotRestored::from)?;
@@ -74,7 +75,7 @@ impl From<NotRestored> for Refusal {
 
 /// The faults that may be changed by whoever can connect.
 fn faults<'a>(core: &'a Core, call: &Call) -> Result<&'a Faults, Refusal> {
-    permitted(core, call)?;
+    call.rights(core)?.require(Resource::Operator, "", Access::Write)?;
     let faults = core.config.faults.as_ref().filter(|_| core.config.faults_endpoint);
     faults.ok_or_else(|| {
         let off = "faults cannot be changed over HTTP here; start the registry with --faults-endpoint";

@@ -14,11 +14,13 @@ fn address(core: &Core) -> String {
 }
 
 pub(super) fn leader(core: &Core, call: &Call) -> Outcome {
+    call.for_anyone();
     call.check_datacenter(core)?;
     value(&address(core), call.layout())
 }
 
 pub(super) fn peers(core: &Core, call: &Call) -> Outcome {
+    call.for_anyone();
     call.check_datacenter(core)?;
     value(&[address(core)], call.layout())
 }

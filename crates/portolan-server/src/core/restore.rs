@@ -51,6 +51,8 @@ impl Core {
             Ok((self.hand_over(pending, &mut changes), changes))
         })?;
         self.announce(&changes, true);
+        // The backup may be from a registry without rules.
+        self.start_acls();
         Ok(self.kept(written).await?)
     }
 }

@@ -41,6 +41,10 @@ pub(crate) enum Key {
     Service(Text),
     /// One instance as the agent knows it. It has no index: its watchers compare hashes.
     AgentService(Text),
+    /// All tokens.
+    Tokens,
+    /// All policies.
+    Policies,
 }
 
 /// What a command changed: whom to wake, which probes to look at again, and what must last.
@@ -48,7 +52,7 @@ pub(crate) enum Key {
 pub(crate) struct Changes {
     /// The keys that have a new index.
     pub(crate) keys: BTreeSet<Key>,
-    /// Checks of the agent that came, went or were defined anew.
+    /// Checks that the agent runs, or ran, which came, went or were defined anew.
     pub(crate) probes: BTreeSet<Text>,
     /// The rows that are other than they were, each once; `None`: it is gone.
     pub(crate) rows: Vec<(RowKey, Option<Kept>)>,
@@ -154,7 +158,9 @@ impl Indexes {
         let index = known.unwrap_or(match key {
             Key::Service(_) => self.services_extinct,
             Key::Node(_) | Key::NodeChecks(_) => self.nodes_extinct,
-            Key::Nodes | Key::Services | Key::Checks | Key::AgentService(_) => 0,
+            Key::Nodes | Key::Services | Key::Checks | Key::AgentService(_) | Key::Tokens | Key::Policies => {
+                0
+            }
         });
         index.max(self.floor).max(1)
     }

@@ -8,7 +8,7 @@
 //! Never: keeps what another row has already (a check's service name and tags); takes bytes with anything left over.
 //!
 //! The form is postcard's of the types in `rows.rs`: [`FORMAT`] counts its changes.
-//! Proof: `state/tests/restored.rs`; `kept/tests.rs` holds the bytes of format 1.
+//! Proof: `state/tests/restored.rs`; `kept/tests.rs` holds the bytes of formats 1 and 2.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::{fmt, sync::Arc};
@@ -17,12 +17,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     State,
+    acl::rows::{PolicyRow, TokenRow},
     index::Tx,
     rows::{CheckRow, CheckSpec, NodeRow, ServiceRow, Text},
 };
 
 /// The form of the rows. A change of any type that is kept is a new one.
-pub(crate) const FORMAT: u64 = 1;
+///
+/// Format 2 has policies and tokens besides; the rows of format 1 are the same in it, so they are read as they are.
+pub(crate) const FORMAT: u64 = 2;
 
 /// What a row is kept under.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +49,12 @@ pub(crate) enum Kept {
         /// What the agent runs; `None`: nobody runs it.
         spec: Option<Arc<CheckSpec>>,
     },
+    Policy(Arc<PolicyRow>),
+    Token(Arc<TokenRow>),
+    /// The first token that may do everything was given out, at that index.
+    Bootstrapped {
+        at: u64,
+    },
 }
 
 /// Where a row stands in the state, if it is still there.
@@ -55,6 +64,11 @@ pub(super) enum Place {
     /// Node and id.
     Service(Text, Text),
     Check(Text, Text),
+    /// By id.
+    Policy(Text),
+    /// By accessor.
+    Token(Text),
+    Bootstrapped,
 }
 
 /// Bytes that are no row.
@@ -94,6 +108,9 @@ impl Kept {
             Self::Node { row, .. } => row.modify,
             Self::Service { row, .. } => row.modify,
             Self::Check { row, .. } => row.modify,
+            Self::Policy(row) => row.modify,
+            Self::Token(row) => row.modify,
+            Self::Bootstrapped { at } => *at,
         }
     }
 
@@ -106,6 +123,9 @@ impl Kept {
                 Some(of) => format!("check {:?} of instance {:?}", &*row.facts.id, &*of.id),
                 None => format!("check {:?}", &*row.facts.id),
             },
+            Self::Policy(row) => format!("policy {:?}", &*row.spec.name),
+            Self::Token(row) => format!("token with accessor {:?}", &*row.spec.accessor),
+            Self::Bootstrapped { .. } => "the mark that the rules were bootstrapped".to_owned(),
         }
     }
 }
@@ -128,6 +148,9 @@ impl State {
                 Some((row.key, Kept::Service { node: on.row.key, row }))
             }
             Place::Check(node, id) => self.kept_check(node, Arc::clone(self.check(node, id)?)),
+            Place::Policy(id) => self.kept_policy(id),
+            Place::Token(accessor) => self.kept_token(accessor),
+            Place::Bootstrapped => self.kept_bootstrap(),
         };
         // Another row may stand there by now.
         kept.filter(|(there, _)| *there == key).map(|(_, kept)| kept)
@@ -155,6 +178,7 @@ impl State {
             let checks = on.checks.values().chain(on.services.values().flat_map(|held| held.checks.values()));
             rows.extend(checks.filter_map(|row| self.kept_check(name, Arc::clone(row))));
         }
+        rows.extend(self.kept_acls());
         rows.sort_by_key(|(key, _)| *key);
         rows
     }

@@ -118,6 +118,13 @@ impl State {
         names
     }
 
+    /// The instances of all services with their nodes.
+    pub(crate) fn instances_of_all(&self, narrow: &Narrow) -> Vec<(Arc<NodeRow>, Arc<ServiceRow>)> {
+        let nodes = self.nodes.values().filter(|node| narrow.node(&node.row));
+        let of = |node: &Node, held: &Held| (Arc::clone(&node.row), Arc::clone(&held.row));
+        nodes.flat_map(|node| node.services.values().map(move |held| of(node, held))).collect()
+    }
+
     /// All nodes.
     pub(crate) fn node_rows(&self, narrow: &Narrow) -> Vec<Arc<NodeRow>> {
         self.nodes.values().map(|node| &node.row).filter(|row| narrow.node(row)).map(Arc::clone).collect()
@@ -177,6 +184,12 @@ impl State {
     fn agent_check(&self, id: &Text) -> Option<AgentCheck> {
         let output = Text::clone(&self.live.get(id)?.output);
         Some(AgentCheck { row: Arc::clone(self.check(&self.home, id)?), output })
+    }
+
+    /// One of the agent's own checks, as the catalogue has it.
+    pub(crate) fn agent_check_row(&self, id: &str) -> Option<Arc<CheckRow>> {
+        let (id, _) = self.live.get_key_value(id)?;
+        self.check(&self.home, id).map(Arc::clone)
     }
 
     /// The ids of all checks of the agent.

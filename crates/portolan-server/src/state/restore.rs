@@ -20,6 +20,7 @@ use std::{
 
 use super::{
     Changes, Held, Node, State,
+    acl::Acls,
     checks::Live,
     index::Indexes,
     kept::{Kept, RowKey},
@@ -58,6 +59,7 @@ struct Sorted {
     nodes: Vec<(RowKey, Arc<NodeRow>, bool)>,
     services: Vec<(RowKey, RowKey, Arc<ServiceRow>)>,
     checks: Vec<Check>,
+    acls: Vec<(RowKey, Kept)>,
     last_key: u64,
     last_index: u64,
 }
@@ -70,8 +72,17 @@ impl Sorted {
             sorted.last_index = sorted.last_index.max(kept.modify());
             match kept {
                 Kept::Node { row, home } => sorted.nodes.push((key, row, home)),
-                Kept::Service { node, row } => sorted.services.push((key, node, row)),
+                Kept::Service { node, mut row } => {
+                    // Nobody else has what comes from a disk, so that it is not copied.
+                    if let Some(own) = Arc::get_mut(&mut row) {
+                        own.key = key;
+                    }
+                    sorted.services.push((key, node, row));
+                }
                 Kept::Check { node, row, spec } => sorted.checks.push((key, node, row, spec)),
+                acl @ (Kept::Policy(_) | Kept::Token(_) | Kept::Bootstrapped { .. }) => {
+                    sorted.acls.push((key, acl));
+                }
             }
         }
         sorted
@@ -118,9 +129,14 @@ impl State {
                 misfits.push(Misfit { key, what: Kept::Service { node, row }.describe(), why });
             });
         }
-        for (key, node, row, spec) in sorted.checks {
-            state.place_check(key, names.get(&node), &row, spec, now).unwrap_or_else(|why| {
+        for (key, node, mut row, spec) in sorted.checks {
+            state.place_check(key, names.get(&node), &mut row, spec, now).unwrap_or_else(|why| {
                 misfits.push(Misfit { key, what: Kept::Check { node, row, spec: None }.describe(), why });
+            });
+        }
+        for (key, kept) in sorted.acls {
+            state.place_acl(key, &kept).unwrap_or_else(|why| {
+                misfits.push(Misfit { key, what: kept.describe(), why });
             });
         }
         let mut tx = state.index.begin(now);
@@ -152,7 +168,7 @@ impl State {
         &mut self,
         key: RowKey,
         node: Option<&Text>,
-        row: &ServiceRow,
+        row: &Arc<ServiceRow>,
     ) -> Result<(), &'static str> {
         let node = node.ok_or("is on a node that is not there")?;
         let on = self.nodes.get_mut(node).ok_or("is on a node that is not there")?;
@@ -162,7 +178,10 @@ impl State {
         }
         let listed = (Text::clone(node), Text::clone(&id));
         self.by_name.entry(Text::clone(&row.spec.name)).or_default().insert(listed);
-        let row = Arc::new(ServiceRow { key, spec: row.spec.clone(), ..*row });
+        let row = match row.key {
+            known if known == key => Arc::clone(row),
+            _ => Arc::new(ServiceRow { key, spec: row.spec.clone(), ..**row }),
+        };
         on.services.insert(id, Held { row, checks: BTreeMap::new() });
         Ok(())
     }
@@ -171,7 +190,7 @@ impl State {
         &mut self,
         key: RowKey,
         node: Option<&Text>,
-        row: &CheckRow,
+        row: &mut Arc<CheckRow>,
         spec: Option<Arc<CheckSpec>>,
         now: Instant,
     ) -> Result<(), &'static str> {
@@ -186,8 +205,15 @@ impl State {
         };
         let on = self.nodes.get_mut(node).ok_or("is on a node that is not there")?;
         let owner = of.as_ref().map(|of| Text::clone(&of.id));
-        let facts = CheckFacts { of, ..row.facts.clone() };
-        let row = Arc::new(CheckRow { key, node: Text::clone(node), facts, ..*row });
+        let name = Text::clone(node);
+        match Arc::get_mut(row) {
+            Some(own) => (own.key, own.node, own.facts.of) = (key, name, of),
+            None => {
+                let facts = CheckFacts { of, ..row.facts.clone() };
+                *row = Arc::new(CheckRow { key, node: name, facts, ..**row });
+            }
+        }
+        let row = Arc::clone(row);
         match owner {
             None => {
                 on.checks.insert(Text::clone(&id), Arc::clone(&row));
@@ -211,6 +237,15 @@ impl State {
         Ok(())
     }
 
+    fn place_acl(&mut self, key: RowKey, kept: &Kept) -> Result<(), &'static str> {
+        match kept {
+            Kept::Policy(row) => self.place_policy(key, row),
+            Kept::Token(row) => self.place_token(key, row),
+            Kept::Bootstrapped { at } => self.place_bootstrap(key, *at),
+            Kept::Node { .. } | Kept::Service { .. } | Kept::Check { .. } => Ok(()),
+        }
+    }
+
     /// A state with nothing in it, not even its own node.
     pub(super) fn bare(home: Text) -> Self {
         Self {
@@ -222,6 +257,7 @@ impl State {
             deadlines: BTreeSet::new(),
             generations: 0,
             index: Indexes::default(),
+            acls: Acls::default(),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Registry {
     async fn send(&self, method: &str, path: &str, body: &str) -> Try<Reply> {
         let mut stream = TcpStream::connect(self.addr).await?;
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).await?;

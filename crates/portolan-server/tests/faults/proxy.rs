@@ -35,10 +35,10 @@ async fn raw(addr: SocketAddr, request: &str) -> Try<String> {
 async fn without_faults_every_byte_is_as_it_was() -> Try {
     let (registry, proxy) = rig().await?;
     for request in [
-        "GET /v1/health/service/web?pretty HTTP/1.1\r\nHost: consul\r\nConnection: close\r\n\r\n",
-        "GET /v1/health/service/web?index=1&wait=1s HTTP/1.1\r\nHost: consul\r\nConnection: close\r\n\r\n",
-        "GET /v1/nothing HTTP/1.1\r\nHost: consul\r\nConnection: close\r\n\r\n",
-        "PUT /v1/agent/service/register HTTP/1.1\r\nHost: consul\r\nConnection: close\r\nContent-Length: 3\r\n\r\n{x}",
+        "GET /v1/health/service/web?pretty HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "GET /v1/health/service/web?index=1&wait=1s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "GET /v1/nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        "PUT /v1/agent/service/register HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 3\r\n\r\n{x}",
     ] {
         assert_eq!(raw(proxy.addr(), request).await?, raw(registry.addr, request).await?, "{request}");
     }
@@ -113,7 +113,7 @@ async fn a_pause_lets_nothing_pass_and_a_resume_loses_nothing() -> Try {
 async fn when_the_registry_goes_its_clients_connections_go_too() -> Try {
     let (registry, proxy) = rig().await?;
     let mut idle = TcpStream::connect(proxy.addr()).await?;
-    idle.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+    idle.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
     let mut got = [0; 4096];
     assert!(timeout(PATIENCE, idle.read(&mut got)).await?? > 0);
     registry.stop().await?;

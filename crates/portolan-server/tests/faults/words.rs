@@ -35,7 +35,8 @@ fn always(fault: Fault) -> Try<Plan> {
 /// What a blocking query gets, and how its connection ended.
 async fn bytes(registry: &Registry) -> Try<(Vec<u8>, std::io::Result<usize>)> {
     let mut stream = TcpStream::connect(registry.addr).await?;
-    let head = format!("GET {PATH}?index=1000&wait=5m HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let head =
+        format!("GET {PATH}?index=1000&wait=5m HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await?;
     let mut got = Vec::new();
     let ended = timeout(PATIENCE, stream.read_to_end(&mut got)).await?;
@@ -147,7 +148,7 @@ async fn an_answer_can_stop_or_never_begin_while_its_connection_stays() -> Try {
     for (fault, begins) in [(Fault::Silence, false), (Fault::StallMidway, true)] {
         faults.set(always(fault)?);
         let mut stream = TcpStream::connect(registry.addr).await?;
-        stream.write_all(format!("GET {PATH} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await?;
+        stream.write_all(format!("GET {PATH} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
         let mut got = Vec::new();
         let ended = timeout(MOMENT, stream.read_to_end(&mut got)).await;
         assert!(ended.is_err(), "{fault}: {ended:?}");

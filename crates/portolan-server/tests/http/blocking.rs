@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portolan_server::ServerConfig;
+use portolan_server::{Limits, ServerConfig};
 use tokio::{task::JoinSet, time::timeout};
 
 use crate::client::{PATIENCE, Try, send, start, start_with};
@@ -82,7 +82,7 @@ async fn the_agents_view_of_an_instance_blocks_by_hash() -> Try {
 
 #[tokio::test]
 async fn one_watcher_too_many_is_429() -> Try {
-    let registry = start_with(ServerConfig::default().max_watchers(1)).await?;
+    let registry = start_with(ServerConfig::default().limits(Limits::default().max_watchers(1))).await?;
     let addr = registry.addr;
     let mut waiting = JoinSet::new();
     for _ in 0..2 {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portolan::{Registry as _, ServiceName, registry::ServiceQuery};
-use portolan_server::{Server, ServerConfig};
+use portolan_server::{Limits, Server, ServerConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -30,10 +30,14 @@ async fn a_port_in_use_is_named_with_the_flag_that_changes_it() -> Try {
 
 #[tokio::test]
 async fn stopping_answers_those_who_wait_and_frees_the_port() -> Try {
-    let mut registry = start().await?;
+    // Longer than a test waits: what is only cut at its end does not pass.
+    let mut registry = start_with(ServerConfig::default().grace(PATIENCE * 3)).await?;
     let addr = registry.addr;
-    // A connection that says nothing must not hold the end up.
+    // A connection that says nothing must not hold the end up, nor one that has said all.
     let _silent = TcpStream::connect(addr).await?;
+    let mut idle = TcpStream::connect(addr).await?;
+    idle.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+    idle.read_u8().await?;
     let mut waiting = JoinSet::new();
     waiting.spawn(async move {
         let path = "/v1/health/service/x?index=1&wait=10m";
@@ -70,7 +74,7 @@ async fn the_program_that_carries_it_sees_the_same_registry() -> Try {
 async fn one_http1_connection_carries_several_requests() -> Try {
     let registry = start().await?;
     let mut stream = TcpStream::connect(registry.addr).await?;
-    let ask = b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n";
+    let ask = b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for _ in 0..3 {
         stream.write_all(ask).await?;
         let mut answer = vec![0; 4096];
@@ -118,9 +122,9 @@ async fn http2_by_prior_knowledge_carries_many_waits_on_one_connection() -> Try 
 
 #[tokio::test]
 async fn one_connection_too_many_is_told_so() -> Try {
-    let registry = start_with(ServerConfig::default().max_connections(1)).await?;
+    let registry = start_with(ServerConfig::default().limits(Limits::default().max_connections(1))).await?;
     let mut first = TcpStream::connect(registry.addr).await?;
-    first.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: x\r\n\r\n").await?;
+    first.write_all(b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
     let mut byte = [0];
     timeout(PATIENCE, first.read_exact(&mut byte)).await??;
     let mut second = TcpStream::connect(registry.addr).await?;
@@ -134,7 +138,9 @@ async fn one_connection_too_many_is_told_so() -> Try {
 
 #[tokio::test]
 async fn a_head_that_never_ends_is_cut_off() -> Try {
-    let registry = start_with(ServerConfig::default().header_timeout(Duration::from_secs(1))).await?;
+    let second = Duration::from_secs(1);
+    let limits = Limits::default().header_timeout(second).idle_timeout(second);
+    let registry = start_with(ServerConfig::default().limits(limits)).await?;
     for start in ["GET /v1/status/leader HTTP/1.1\r\nX: ", "PR", ""] {
         let mut stream = TcpStream::connect(registry.addr).await?;
         stream.write_all(start.as_bytes()).await?;

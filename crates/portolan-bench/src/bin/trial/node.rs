@@ -17,7 +17,7 @@ use portolan::{
     ConsulConfig, Registry as _, ServiceName,
     registry::{CatalogQuery, Consistency, ServiceQuery, consul::Consul},
 };
-use portolan_server::{Server, ServerConfig};
+use portolan_server::{Limits, Server, ServerConfig};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -65,7 +65,9 @@ impl Drop for Node {
 
 /// The embedded registry, until killed.
 pub(crate) async fn be_the_registry(addr: SocketAddr) -> anyhow::Result<()> {
-    let server = Server::bind(ServerConfig::default().http_addr(addr)).await?;
+    // Crowds come from this one machine.
+    let limits = Limits::default().max_connections_per_address(None);
+    let server = Server::bind(ServerConfig::default().http_addr(addr).limits(limits)).await?;
     server.run(std::future::pending()).await;
     Ok(())
 }
@@ -146,7 +148,27 @@ impl Node {
     /// # Errors
     /// When it does not run, or the system does not tell.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
-        cpu::of(&self.child.as_ref().context("it does not run")?.id().to_string())
+        cpu::of(&self.pid()?.to_string())
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+        Ok(self.child.as_ref().context("it does not run")?.id())
+    }
+
+    /// The memory that it holds, in bytes.
+    ///
+    /// # Errors
+    /// As [`Node::cpu`].
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let path = format!("/proc/{}/status", self.child.as_ref().context("it does not run")?.id());
+        let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
+        Ok(kib.parse::<u64>()? * 1024)
     }
 
     /// A client of its own, past every proxy.
@@ -184,7 +206,7 @@ impl Node {
             Kind::Kept(binary) => {
                 let mut command = Command::new(binary);
                 command.args(["serve", "--http-addr", &self.http.to_string(), "--data-dir"]);
-                command.arg(self.file("data"));
+                command.arg(self.file("data")).args(["--limit", "max_connections_per_address=off"]);
                 command
             }
             Kind::Consul { binary, config } => {
@@ -242,8 +264,7 @@ impl Node {
     /// # Errors
     /// When it does not run.
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let child = self.child.as_ref().context("it does not run")?;
-        let pid = Pid::from_raw(i32::try_from(child.id())?).context("no process id")?;
+        let pid = Pid::from_raw(i32::try_from(self.pid()?)?).context("no process id")?;
         Ok(kill_process(pid, signal)?)
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
-use portolan_server::{Server, ServerConfig};
+use portolan_server::{Limits, Server, ServerConfig};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
@@ -87,7 +87,9 @@ impl Host {
 }
 
 async fn listen(addr: SocketAddr, tasks: &mut JoinSet<()>) -> anyhow::Result<SocketAddr> {
-    let config = ServerConfig::default().http_addr(addr).node("demo");
+    // The whole fleet is on this one machine.
+    let limits = Limits::default().max_connections_per_address(None);
+    let config = ServerConfig::default().http_addr(addr).node("demo").limits(limits);
     let server =
         Server::bind(config).await.with_context(|| format!("the demo's registry cannot listen on {addr}"))?;
     let addr = server.http_addr();

@@ -1,9 +1,15 @@
-//! The bytes of format 1, and what is no row.
+//! The bytes of formats 1 and 2, and what is no row.
 
 use std::time::Duration;
 
 use super::*;
-use crate::state::rows::{Ask, CheckFacts, CheckOf, Health, NodeSpec, Origin, Pairs, Probe, ServiceSpec};
+use crate::{
+    acl::{secret::Secret, stamp::Stamp},
+    state::{
+        acl::rows::{NodeIdentity, PolicySpec, ServiceIdentity, TokenSpec},
+        rows::{Ask, CheckFacts, CheckOf, Health, NodeSpec, Origin, Pairs, Probe, ServiceSpec},
+    },
+};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -45,10 +51,31 @@ fn check() -> Kept {
     Kept::Check { node: RowKey(1), row: Arc::new(row), spec: Some(Arc::new(CheckSpec::new("c", "C", probe))) }
 }
 
-/// When this is red, rows that are on disk already can no longer be read: raise [`FORMAT`], and migrate.
+fn policy() -> Kept {
+    let spec = PolicySpec {
+        id: "p".into(),
+        name: "web".into(),
+        description: "d".into(),
+        rules: "acl = \"read\"".into(),
+        datacenters: vec!["dc1".into()],
+    };
+    Kept::Policy(Arc::new(PolicyRow { key: RowKey(0), spec, create: 6, modify: 7 }))
+}
+
+fn token() -> Kept {
+    let mut spec = TokenSpec::new(&Secret::new("s"), "a", Stamp(300));
+    spec.policies = vec!["p".into()];
+    spec.services = vec![ServiceIdentity { service: "web".into(), datacenters: vec!["dc1".into()] }];
+    spec.nodes = vec![NodeIdentity { node: "n".into(), datacenter: "dc1".into() }];
+    spec.expires = Some(Stamp(400));
+    Kept::Token(Arc::new(TokenRow { key: RowKey(0), spec, create: 8, modify: 9 }))
+}
+
+/// When this is red, rows that are on disk already can no longer be read: raise [`FORMAT`], and migrate. Format 2 began
+/// with policies and tokens; the rows of format 1 are the first three.
 #[test]
-fn format_1_is_these_bytes() {
-    assert_eq!(FORMAT, 1);
+fn format_2_is_these_bytes() {
+    assert_eq!(FORMAT, 2);
     for (kept, bytes) in [
         (node(), "00016e01690161000101016b017601ac0201"),
         (service(), "0101027731037765620101740050000001010000010203"),
@@ -56,6 +83,15 @@ fn format_1_is_these_bytes() {
             check(),
             "0201016301430001016f037463700331307300010277310405010163014300010103683a31000a00000000000000",
         ),
+        (policy(), "0301700377656201640c61636c203d2022726561642201036463310607"),
+        (
+            token(),
+            concat!(
+                "040161043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89",
+                "000101700103776562010364633101016e0364633100ac020190030809"
+            ),
+        ),
+        (Kept::Bootstrapped { at: 300 }, "05ac02"),
     ] {
         assert_eq!(hex(&kept.encode().unwrap()), bytes);
         assert_eq!(Kept::decode(&kept.encode().unwrap()), Ok(kept));
@@ -64,7 +100,7 @@ fn format_1_is_these_bytes() {
 
 #[test]
 fn what_is_no_row_is_refused_and_never_half_read() {
-    for kept in [node(), service(), check()] {
+    for kept in [node(), service(), check(), policy(), token(), Kept::Bootstrapped { at: 300 }] {
         let bytes = kept.encode().unwrap();
         for end in 0..bytes.len() {
             assert!(Kept::decode(&bytes[..end]).is_err(), "{end} bytes of {}", kept.describe());

@@ -16,6 +16,7 @@ fn without_indexes(row: &Kept) -> String {
         Kept::Node { row, home } => format!("{:?} {home}", row.spec),
         Kept::Service { row, .. } => format!("{:?} {:?}", row.spec, row.origin),
         Kept::Check { row, spec, .. } => format!("{} {:?} {spec:?}", row.node, row.facts),
+        rules => format!("{rules:?}"),
     }
 }
 

@@ -1,0 +1,200 @@
+//! Every endpoint asks for a right: with what each needs to be carried out, so that a new one without a row here fails.
+
+use std::collections::BTreeSet;
+
+use http_body_util::BodyExt;
+
+use super::*;
+use crate::{DefaultPolicy, Secret, ServerConfig};
+
+const ROOT: &str = "11111111-1111-4111-8111-111111111111";
+const ACCESSOR: &str = "22222222-2222-4222-8222-222222222222";
+const SECRET: &str = "33333333-3333-4333-8333-333333333333";
+
+/// What anyone may have, whatever the rules.
+const FOR_ANYONE: [&str; 4] =
+    ["/v1/catalog/datacenters", "/v1/status/leader", "/v1/status/peers", "/v1/acl/bootstrap"];
+
+/// What follows an endpoint's path, and its body, so that it succeeds where all is allowed.
+fn sample(endpoint: &Endpoint) -> Option<(String, String)> {
+    let (rest, body) = match (endpoint.method, endpoint.path) {
+        (Verb::Get, "/v1/agent/service/" | "/v1/agent/health/service/id/") => ("w1", ""),
+        (Verb::Get, "/v1/agent/health/service/name/" | "/v1/catalog/service/" | "/v1/health/service/") => {
+            ("web", "")
+        }
+        (Verb::Get, "/v1/health/checks/") => ("web", ""),
+        (Verb::Get, "/v1/catalog/node/" | "/v1/catalog/node-services/" | "/v1/health/node/") => ("n1", ""),
+        (Verb::Get, "/v1/health/state/") => ("any", ""),
+        (Verb::Get, "/v1/acl/policy/name/") => ("global-management", ""),
+        (Verb::Get, "/v1/acl/policy/") => ("00000000-0000-0000-0000-000000000001", ""),
+        (Verb::Get, "/v1/acl/token/") => ("00000000-0000-0000-0000-000000000002", ""),
+        (Verb::Get, path) if !path.ends_with('/') => ("", ""),
+        (Verb::Put, "/v1/agent/service/register") => {
+            ("", r#"{"ID":"w1","Name":"web","Check":{"CheckID":"c1","TTL":"1m"}}"#)
+        }
+        (Verb::Put, "/v1/agent/service/deregister/") => ("w1", ""),
+        (Verb::Put, "/v1/agent/service/maintenance/") => ("w1?enable=false", ""),
+        (Verb::Put, "/v1/agent/maintenance") => ("?enable=false", ""),
+        (Verb::Put, "/v1/agent/check/register") => ("", r#"{"ID":"nc","Name":"nc","TTL":"1m"}"#),
+        (Verb::Put, "/v1/agent/check/deregister/") => ("c1", ""),
+        (Verb::Put, "/v1/agent/check/pass/" | "/v1/agent/check/warn/" | "/v1/agent/check/fail/") => {
+            ("c1", "")
+        }
+        (Verb::Put, "/v1/agent/check/update/") => ("c1", r#"{"Status":"passing"}"#),
+        (Verb::Put, "/v1/catalog/register") => ("", r#"{"Node":"far","Address":"10.0.0.9"}"#),
+        (Verb::Put, "/v1/catalog/deregister") => ("", r#"{"Node":"far"}"#),
+        (Verb::Put, "/v1/acl/bootstrap") => ("", ""),
+        (Verb::Put, "/v1/acl/policy") => ("", r#"{"Name":"a","Rules":"acl = \"read\""}"#),
+        (Verb::Put, "/v1/acl/policy/") => ("", r#"{"Name":"b"}"#),
+        (Verb::Put, "/v1/acl/token") => ("", "{}"),
+        (Verb::Put, "/v1/acl/token/") => (ACCESSOR, "{}"),
+        (Verb::Delete, "/v1/acl/token/") => (ACCESSOR, ""),
+        // It needs a policy whose id is not known before: asked below.
+        (Verb::Delete, "/v1/acl/policy/") => ("44444444-4444-4444-8444-444444444444", ""),
+        (Verb::Put, "/v1/portolan/restore" | "/v1/portolan/faults") => ("", ""),
+        (Verb::Delete, "/v1/portolan/faults") => ("", ""),
+        _ => return None,
+    };
+    Some((rest.to_owned(), body.to_owned()))
+}
+
+fn core() -> Arc<Core> {
+    let config = ServerConfig::default()
+        .node("n1")
+        .acl_enabled(true)
+        .acl_default_policy(DefaultPolicy::Deny)
+        .acl_initial_management(Some(Secret::new(ROOT)))
+        .faults_endpoint(true);
+    Arc::new(Core::new(config))
+}
+
+async fn ask(
+    router: &Interface,
+    method: &str,
+    path: &str,
+    body: &str,
+    token: Option<&str>,
+) -> (StatusCode, String) {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("X-Consul-Token", token);
+    }
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let response = router.ask(request).await;
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (parts.status, String::from_utf8_lossy(&body).into_owned())
+}
+
+/// Something of each kind that the samples are about.
+async fn filled() -> (Interface, Arc<Core>) {
+    let core = core();
+    let router = Interface::new(&core);
+    let token = format!(r#"{{"AccessorID":"{ACCESSOR}","SecretID":"{SECRET}"}}"#);
+    for (path, body) in [
+        ("/v1/agent/service/register", r#"{"ID":"w1","Name":"web","Check":{"CheckID":"c1","TTL":"1m"}}"#),
+        ("/v1/acl/token", token.as_str()),
+    ] {
+        assert_eq!(ask(&router, "PUT", path, body, Some(ROOT)).await.0, StatusCode::OK, "{path}");
+    }
+    (router, core)
+}
+
+#[tokio::test]
+async fn every_endpoint_asks_for_a_right_and_whoever_has_none_gets_nothing() {
+    for endpoint in ENDPOINTS {
+        let (method, path) = (endpoint.method.as_str(), endpoint.path);
+        let (rest, body) =
+            sample(endpoint).unwrap_or_else(|| panic!("{method} {path} needs a row in `sample`"));
+        let (router, _core) = filled().await;
+        let target = format!("{path}{rest}");
+
+        let (status, said) = ask(&router, method, &target, &body, None).await;
+        let is_open = FOR_ANYONE.contains(&path);
+        let has_nothing = status == StatusCode::FORBIDDEN
+            || matches!(said.as_str(), "[]" | "{}" | "null")
+            || said == r#"{"Node":null,"Services":null}"#;
+        assert!(is_open || has_nothing, "{method} {target} for one without rights: {status} {said}");
+        assert!(
+            endpoint.method == Verb::Get || is_open || status == StatusCode::FORBIDDEN,
+            "{method} {target}: {status}"
+        );
+
+        let (status, said) = ask(&router, method, &target, &body, Some(SECRET)).await;
+        assert!(!said.contains(SECRET) || path == "/v1/acl/token/self", "{method} {target}: {status} {said}");
+        if !is_open {
+            let (status, said) = ask(&router, method, &target, &body, Some("nobody")).await;
+            let expected = if path == "/v1/acl/token/self" {
+                "token does not exist: ACL not found"
+            } else {
+                "ACL not found"
+            };
+            let known = [expected, "ACL not found"].contains(&said.as_str());
+            assert!(status == StatusCode::FORBIDDEN && known, "{method} {target}: {status} {said}");
+        }
+
+        let (status, said) = ask(&router, method, &target, &body, Some(ROOT)).await;
+        let expected = match (endpoint.method, path) {
+            // There was one from the start.
+            (_, "/v1/acl/bootstrap") => StatusCode::FORBIDDEN,
+            (Verb::Delete, "/v1/acl/policy/") => StatusCode::NOT_FOUND,
+            // Nothing is no backup.
+            (_, "/v1/portolan/restore") => StatusCode::BAD_REQUEST,
+            // Its check is critical.
+            (_, "/v1/agent/health/service/id/" | "/v1/agent/health/service/name/") => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::OK,
+        };
+        assert_eq!(status, expected, "{method} {target} for one who may do everything: {said}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_forgot_to_ask_tells_nothing() {
+    const FORGETFUL: &[Endpoint] =
+        &[get("/v1/forgetful", |_, call| reply::value(&"all of it", call.layout()))];
+    let request = Request::builder().uri("/v1/forgetful").body(Body::empty()).unwrap();
+    let response = answer(core(), FORGETFUL, request).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(&body[..], b"this endpoint asked for no right; please report this bug");
+}
+
+#[tokio::test]
+async fn without_rules_the_endpoints_about_them_are_not_there() {
+    let core = Arc::new(Core::new(ServerConfig::default()));
+    let router = Interface::new(&core);
+    let mut seen = BTreeSet::new();
+    for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path.starts_with(ABOUT_RULES)) {
+        let (status, said) = ask(&router, endpoint.method.as_str(), endpoint.path, "", Some(ROOT)).await;
+        assert_eq!((status.as_u16(), said.as_str()), (401, "ACL support disabled"), "{}", endpoint.path);
+        seen.insert(endpoint.path);
+    }
+    assert_eq!(seen.len(), 9);
+    // A token counts for nothing, whatever it is.
+    assert_eq!(ask(&router, "GET", "/v1/catalog/nodes", "", Some("nobody")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_backup_from_before_there_were_rules_leaves_them_as_they_begin() {
+    let without = Arc::new(Core::new(ServerConfig::default().node("n1")));
+    let response = Interface::new(&without)
+        .ask(Request::builder().uri("/v1/portolan/backup").body(Body::empty()).unwrap());
+    let backup = response.await.into_body().collect().await.unwrap().to_bytes();
+    let (router, core) = filled().await;
+    let before = core.look(|state| state.last_index());
+    for (token, expected) in [(None, 403), (Some(SECRET), 403), (Some(ROOT), 200)] {
+        let mut request = Request::builder().method("PUT").uri("/v1/portolan/restore");
+        if let Some(token) = token {
+            request = request.header("X-Consul-Token", token);
+        }
+        let response = router.ask(request.body(Body::from(backup.clone())).unwrap()).await;
+        assert_eq!(response.status().as_u16(), expected, "{token:?}");
+    }
+    // What was there is gone, with its tokens; what a registry with rules has from the start is there.
+    assert_eq!(ask(&router, "GET", "/v1/catalog/nodes", "", Some(SECRET)).await.0, StatusCode::FORBIDDEN);
+    let (status, services) = ask(&router, "GET", "/v1/catalog/services", "", Some(ROOT)).await;
+    assert_eq!((status, services.as_str()), (StatusCode::OK, r#"{"consul":[]}"#));
+    assert!(core.look(|state| state.last_index()) > before);
+}

@@ -1,0 +1,87 @@
+//! A real Consul that denies by default: `consul agent -dev`, ended when dropped.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    site::{NODE, ROOT, Try},
+    support::{binary, free_ports},
+};
+
+/// How long it may take until it has a leader.
+const START: Duration = Duration::from_secs(60);
+
+pub(crate) struct Consul {
+    child: Child,
+    _files: tempfile::TempDir,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Drop for Consul {
+    fn drop(&mut self) {
+        let ended = self.child.kill().and_then(|()| self.child.wait());
+        if let Err(failed) = ended {
+            // The process is already gone; there is nobody left to tell but the reader of the test's output.
+            assert!(std::thread::panicking(), "the agent could not be ended: {failed}");
+        }
+    }
+}
+
+/// The minor version of Consul 1.
+pub(crate) fn minor() -> Try<u32> {
+    let output = Command::new(binary()?).arg("version").output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let minor = text.split_once("v1.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
+    minor.ok_or_else(|| format!("cannot tell the version from {text:?}").into())
+}
+
+impl Consul {
+    pub(crate) async fn start() -> Try<Self> {
+        let files = tempfile::tempdir()?;
+        let [http, server, serf] = free_ports()?;
+        let mut ports = serde_json::json!({
+            "http": http, "https": -1, "server": server, "serf_lan": serf, "serf_wan": -1, "dns": -1, "grpc": -1
+        });
+        if minor()? >= 14 {
+            ports["grpc_tls"] = (-1).into();
+        }
+        // The word for the first token was another one before 1.11.
+        let word = if minor()? >= 11 { "initial_management" } else { "master" };
+        let config = serde_json::json!({
+            "node_name": NODE,
+            "ports": ports,
+            "disable_update_check": true,
+            "acl": { "enabled": true, "default_policy": "deny", "tokens": { word: ROOT, "agent": ROOT, "default": "" } },
+            "limits": { "http_max_conns_per_client": 1000 },
+        });
+        fs::write(files.path().join("agent.json"), config.to_string())?;
+        let child = Command::new(binary()?)
+            .args(["agent", "-dev", "-bind=127.0.0.1", "-config-file"])
+            .arg(files.path().join("agent.json"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let consul = Self { child, _files: files, addr: ([127, 0, 0, 1], http).into() };
+        let url = format!("http://{}/v1/catalog/nodes?token={ROOT}", consul.addr);
+        let up = async {
+            loop {
+                // An agent that has a leader lists itself.
+                if let Ok(answer) = reqwest::get(&url).await
+                    && answer.status().is_success()
+                    && answer.text().await?.contains(NODE)
+                {
+                    return Ok(consul);
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(START, up).await?
+    }
+}
