@@ -9,6 +9,6 @@ use libfuzzer_sys::fuzz_target;
 mod served;
 
 fuzz_target!(|data: &[u8]| {
-    drop(served::asked(data));
+    drop(served::asked(data, served::Then::Ends));
     served::lives();
 });

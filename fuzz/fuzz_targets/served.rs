@@ -19,8 +19,13 @@ use portolan_server::{Server, ServerConfig};
 
 /// How long an answer is waited for: a query may wait for a change.
 const MOMENT: Duration = Duration::from_millis(100);
+/// How long one is waited for that must come.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// So many requests, and the registry is as it was.
 const ROUND: u32 = 2_000;
+
+const BACKUP: &[u8] = b"GET /v1/portolan/backup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const LEADER: &[u8] = b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 struct Served {
     addr: SocketAddr,
@@ -42,10 +47,7 @@ fn served() -> &'static Served {
             });
         });
         let addr = addr.recv().expect("it starts");
-        let answer = ask(
-            addr,
-            b"GET /v1/portolan/backup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTE: \r\n\r\n",
-        );
+        let answer = ask(addr, BACKUP, Then::Waits(PATIENCE));
         Served { addr, empty: unchunked(&answer) }
     })
 }
@@ -66,11 +68,27 @@ fn unchunked(answer: &[u8]) -> Vec<u8> {
     }
 }
 
-fn ask(addr: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+/// What a client does after its last byte.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// It waits for an answer, so long.
+    Waits(Duration),
+    /// It says that nothing follows, so that what is not whole need not be waited for.
+    Ends,
+}
+
+#[allow(dead_code, reason = "one of the targets ends instead")]
+pub const WAITS: Then = Then::Waits(MOMENT);
+
+fn ask(addr: SocketAddr, bytes: &[u8], then: Then) -> Vec<u8> {
     let mut stream = TcpStream::connect(addr).expect("it listens");
-    stream.set_read_timeout(Some(MOMENT)).expect("a timeout");
+    let wait = if let Then::Waits(wait) = then { wait } else { MOMENT };
+    stream.set_read_timeout(Some(wait)).expect("a timeout");
     // It may close before it has read all.
-    let _closed = stream.write_all(bytes).and_then(|()| stream.shutdown(Shutdown::Write));
+    let mut _closed = stream.write_all(bytes);
+    if then == Then::Ends {
+        _closed = stream.shutdown(Shutdown::Write);
+    }
     let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
     while let Ok(read @ 1..) = stream.read(&mut piece) {
         answer.extend_from_slice(&piece[..read]);
@@ -79,7 +97,7 @@ fn ask(addr: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// What comes back for these bytes.
-pub fn asked(bytes: &[u8]) -> Vec<u8> {
+pub fn asked(bytes: &[u8], then: Then) -> Vec<u8> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let Served { addr, empty } = served();
     if COUNT.fetch_add(1, Ordering::Relaxed) % ROUND == ROUND - 1 {
@@ -87,16 +105,15 @@ pub fn asked(bytes: &[u8]) -> Vec<u8> {
             "PUT /v1/portolan/restore HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
             empty.len()
         );
-        let answer = ask(*addr, &[head.as_bytes(), empty].concat());
+        let answer = ask(*addr, &[head.as_bytes(), empty].concat(), Then::Waits(PATIENCE));
         assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
     }
-    ask(*addr, bytes)
+    ask(*addr, bytes, then)
 }
 
 /// It still answers.
 #[allow(dead_code, reason = "one of the targets looks at each answer instead")]
 pub fn lives() {
-    let answer =
-        ask(served().addr, b"GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let answer = ask(served().addr, LEADER, Then::Waits(PATIENCE));
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }
