@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use portolan_server::{Server, ServerConfig};
+use portolan_server::{Limits, Server, ServerConfig};
 
 /// How long an answer is waited for: a query may wait for a change.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -41,6 +41,8 @@ fn served() -> &'static Served {
             let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let config = ServerConfig::default().http_addr(([127, 0, 0, 1], 0).into()).max_checks(1);
+                // A client that leaves in the midst of a preface keeps its place until the time of its head is over.
+                let config = config.limits(Limits::default().max_connections_per_address(None));
                 let server = Server::bind(config).await.expect("a free port");
                 told.send(server.http_addr()).expect("somebody waits");
                 server.run(std::future::pending()).await;
