@@ -28,6 +28,7 @@ mod decode;
 mod definition;
 mod health;
 mod interface;
+mod own;
 mod reply;
 mod rights;
 mod status;
@@ -41,7 +42,7 @@ use {
 
 pub(crate) use interface::Interface;
 
-use crate::{config::Limits, core::Core};
+use crate::{config::Limits, core::Core, faults};
 
 type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -91,6 +92,10 @@ const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endp
     Endpoint { method: Verb::Put, path, run: Run::Write(run), most: |limits| limits.max_body }
 }
 
+const fn own(method: Verb, path: &'static str, run: Run, most: fn(&Limits) -> usize) -> Endpoint {
+    Endpoint { method, path, run, most }
+}
+
 /// Everything that is answered.
 const ENDPOINTS: &[Endpoint] = &[
     get("/v1/agent/self", agent::about),
@@ -137,6 +142,11 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/acl/token/", acl::token::by_accessor),
     put("/v1/acl/token/", acl::token::update),
     delete("/v1/acl/token/", acl::token::remove),
+    get("/v1/portolan/backup", own::backup),
+    own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), |limits| limits.max_bodies / 2),
+    get(faults::ENDPOINT, own::show_faults),
+    own(Verb::Put, faults::ENDPOINT, Run::Now(own::set_faults), |limits| limits.max_body),
+    own(Verb::Delete, faults::ENDPOINT, Run::Now(own::clear_faults), |limits| limits.max_body),
 ];
 
 /// The endpoints about rules, which are not there where there are none.

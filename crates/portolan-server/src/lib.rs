@@ -32,6 +32,7 @@
 
 mod acl;
 mod api;
+pub mod backup;
 mod chance;
 mod check;
 mod complete;

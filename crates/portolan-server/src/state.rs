@@ -26,6 +26,7 @@ mod checks;
 mod index;
 pub(crate) mod kept;
 mod queries;
+mod replace;
 mod restore;
 pub(crate) mod rows;
 

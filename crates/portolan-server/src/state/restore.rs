@@ -94,12 +94,24 @@ impl State {
     pub(crate) fn restore(
         rows: impl IntoIterator<Item = (RowKey, Kept)>,
         bound: u64,
+        home: NodeSpec,
+        now: Instant,
+    ) -> Restored {
+        Self::restore_after(0, rows, bound, home, now)
+    }
+
+    /// The same, with checks whose generations are above `generations`.
+    pub(super) fn restore_after(
+        generations: u64,
+        rows: impl IntoIterator<Item = (RowKey, Kept)>,
+        bound: u64,
         mut home: NodeSpec,
         now: Instant,
     ) -> Restored {
         let sorted = Sorted::of(rows);
         let mut state = Self {
             index: Indexes::above(bound.max(sorted.last_index), sorted.last_key),
+            generations,
             ..Self::bare(Text::clone(&home.name))
         };
         let mut misfits = Vec::new();
