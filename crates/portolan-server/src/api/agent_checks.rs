@@ -17,7 +17,7 @@ use crate::{
     core::Core,
     encode::{ById, CheckJson},
     state::{
-        AgentCheck, Command, Refused, cut,
+        Command, Refused, cut,
         rows::{Health, Text},
     },
 };
