@@ -73,7 +73,7 @@ const FLAT: Endpoint = Endpoint {
         "ServiceMeta[`a-b`]",
         "ServiceMeta.no",
         "ServiceTaggedAddresses.wan.Address",
-        "ServiceProxy.Mode",
+        "ServiceProxy.DestinationServiceName",
     ],
     many: &["ServiceTags", "ServiceMeta", "ServiceTaggedAddresses"],
     numbers: &[
@@ -113,7 +113,7 @@ const ENTRY: Endpoint = Endpoint {
         "Checks.Status",
         "Checks.Notes",
         "Checks.ServiceID",
-        "Service.Proxy.Mode",
+        "Service.Proxy.DestinationServiceName",
         "Service.Proxy.Upstreams.DestinationName",
     ],
     many: &["Service.Tags", "Service.Meta", "Service.TaggedAddresses", "Checks.ServiceTags"],

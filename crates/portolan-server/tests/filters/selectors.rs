@@ -198,8 +198,14 @@ async fn each_field_takes_what_it_takes_in_consul() -> Try {
                 let (ours, theirs) =
                     (world.ours(path, &question).await?, world.theirs(path, &question).await?);
                 asked += 1;
-                // Older ones know fewer fields and endpoints.
-                let compared = world.minor >= 21 && theirs != Told::Nothing;
+                // Older ones know fewer fields, and filter fewer endpoints. A proxy that there is none of makes the agent's
+                // handler panic.
+                let ignored = matches!(*path, "/v1/catalog/services" | "/v1/agent/members");
+                let compared = match theirs {
+                    Told::Nothing => *path != "/v1/agent/services",
+                    Told::Rows(_) => world.minor >= 21 || !ignored,
+                    Told::Wrong(..) => world.minor >= 21,
+                };
                 if compared && ours != theirs {
                     differ.push(format!("{path} {question:?}\n  ours   {ours:?}\n  theirs {theirs:?}"));
                 }

@@ -49,6 +49,7 @@ impl World {
         tasks.spawn(server.run(std::future::pending()));
         let consul = Agent::start().await?;
         let theirs = Consul::new(consul.plain()?).endpoint().ok_or("the agent has no address")?;
+        let theirs = format!("http://{theirs}");
         let client = Client::builder().timeout(PATIENCE).build()?;
         let about: Value =
             serde_json::from_str(&client.get(format!("{theirs}/v1/agent/self")).send().await?.text().await?)?;
@@ -113,7 +114,8 @@ fn escaped(text: &str) -> String {
         .collect()
 }
 
-/// The names of the rows of any answer, in order.
+/// The names of the rows of any answer, in order; without the registry's own service, in whose meta Consul has the versions
+/// of its protocols.
 fn rows(body: &Value) -> Vec<String> {
     let mut rows: Vec<String> = match body {
         Value::Array(rows) => rows.iter().map(name).collect(),
@@ -122,6 +124,7 @@ fn rows(body: &Value) -> Vec<String> {
         Value::Object(fields) => fields.iter().map(|(key, value)| format!("{key} {}", tags(value))).collect(),
         _ => Vec::new(),
     };
+    rows.retain(|row| row.trim_end() != "consul");
     rows.sort();
     rows
 }
