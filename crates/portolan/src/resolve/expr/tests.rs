@@ -39,7 +39,7 @@ fn an_instance_fits_or_does_not() {
         ("Service.Port != 80", Some(false)),
         ("Service.Port == \"0x50\"", Some(true)),
         ("blue in Service.Tags", Some(true)),
-        ("Service.Tags contains v.1", Some(true)),
+        ("Service.Tags contains \"v.1\"", Some(true)),
         ("Service.Tags not contains Blue", Some(true)),
         ("Service.Tags is not empty and Service.Meta is empty", Some(false)),
         ("team in Service.Meta", Some(true)),
