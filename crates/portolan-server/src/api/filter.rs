@@ -52,16 +52,14 @@ impl Filter {
     /// # Errors
     /// A refusal in Consul's words, where the expression cannot be read or does not fit the path's fields.
     pub(super) fn of(call: &Call) -> Result<Self, Refusal> {
-        let shape = SHAPES.iter().find(|(path, _)| call.path.starts_with(path)).map(|(_, shape)| *shape);
-        let text = call.param("filter").filter(|text| !text.is_empty());
-        let asked = match (text, shape) {
-            (Some(text), Some(shape)) => {
-                let matcher = text.parse::<Expression>().and_then(|expression| expression.over(shape));
-                Some((matcher.map_err(|error| unreadable(error.words()))?, shape))
-            }
-            _ => None,
+        let Some(text) = call.param("filter").filter(|text| !text.is_empty()) else {
+            return Ok(Self { asked: None });
         };
-        Ok(Self { asked })
+        let Some((_, shape)) = SHAPES.iter().find(|(path, _)| call.path.starts_with(path)) else {
+            return Ok(Self { asked: None });
+        };
+        let matcher = text.parse::<Expression>().and_then(|expression| expression.over(*shape));
+        Ok(Self { asked: Some((matcher.map_err(|error| unreadable(error.words()))?, *shape)) })
     }
 
     /// Whether every row fits.
