@@ -25,6 +25,7 @@ mod catalog;
 mod checks;
 mod index;
 pub(crate) mod kept;
+mod names;
 mod queries;
 mod replace;
 mod restore;
@@ -35,6 +36,7 @@ use {
     alias::Followed,
     checks::Live,
     index::{Indexes, Tx},
+    names::Names,
     rows::{
         CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text,
     },
@@ -46,6 +48,7 @@ pub(crate) use {
 pub(crate) use {
     index::{Changes, Key},
     kept::{FORMAT, Kept, RowKey},
+    names::{Admit, Owner, Usable},
     restore::{Misfit, Restored},
 };
 
@@ -160,6 +163,7 @@ pub(crate) struct State {
     nodes: BTreeMap<Text, Node>,
     /// Node and id of each service's instances, in the order they are listed.
     by_name: BTreeMap<Text, BTreeSet<(Text, Text)>>,
+    names: Names,
     /// The agent's own checks, as they run.
     live: BTreeMap<Text, Live>,
     /// The agent's alias checks, by what they follow.

@@ -24,6 +24,7 @@ use super::{
     checks::Live,
     index::Indexes,
     kept::{Kept, RowKey},
+    names::Names,
     rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text},
 };
 
@@ -159,6 +160,7 @@ impl State {
         }
         let row = Arc::new(NodeRow { key, spec: row.spec.clone(), ..*row });
         let node = Node { row, services: BTreeMap::new(), checks: BTreeMap::new(), owners: BTreeMap::new() };
+        self.names.node_came(&node.row.spec);
         self.nodes.insert(Text::clone(&name), node);
         names.insert(key, name);
         Ok(())
@@ -182,6 +184,7 @@ impl State {
             known if known == key => Arc::clone(row),
             _ => Arc::new(ServiceRow { key, spec: row.spec.clone(), ..**row }),
         };
+        self.names.service_came(node, &row.spec);
         on.services.insert(id, Held { row, checks: BTreeMap::new() });
         Ok(())
     }
@@ -252,6 +255,7 @@ impl State {
             home,
             nodes: BTreeMap::new(),
             by_name: BTreeMap::new(),
+            names: Names::default(),
             live: BTreeMap::new(),
             aliases: BTreeMap::new(),
             deadlines: BTreeSet::new(),
