@@ -229,4 +229,4 @@ pub(super) fn rejection(id: u16, flags: u16, rcode: Rcode) -> [u8; HEADER] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::dns) mod tests;
