@@ -109,7 +109,9 @@ impl Desk {
         let request = match Request::read(message) {
             Ok(request) => request,
             Err(Unread::Ignore) => return Turn::Nothing,
-            Err(Unread::Reject { id, flags, rcode }) => return Turn::Say(rejection(id, flags, rcode).into()),
+            Err(Unread::Reject { id, flags, rcode, question }) => {
+                return Turn::Say(rejection(id, flags, rcode, question.as_deref()));
+            }
         };
         let drawn = chance.clone();
         let Answer { outcome, wanted } = self.asked(&request, &Heard::new(), chance);

@@ -87,8 +87,8 @@ pub(crate) struct Request {
 pub(crate) enum Unread {
     /// Nothing is said: it is an answer, or not even a header.
     Ignore,
-    /// This is said, without a question: the id, the flags and the code.
-    Reject { id: u16, flags: u16, rcode: Rcode },
+    /// This is said; with the question, if that could be read.
+    Reject { id: u16, flags: u16, rcode: Rcode, question: Option<Box<Question>> },
 }
 
 fn u16_at(message: &[u8], at: usize) -> Option<u16> {
@@ -110,39 +110,51 @@ impl Request {
         }
         let opcode = (flags & flag::OPCODE) >> 11;
         let echoed = flags & (flag::RECURSION_DESIRED | flag::CHECKING_DISABLED);
-        let malformed = Unread::Reject { id, flags: echoed, rcode: Rcode::FormErr };
+        let malformed = |question| Unread::Reject { id, flags: echoed, rcode: Rcode::FormErr, question };
         if opcode != 0 && opcode != NOTIFY {
             let flags = echoed | (flags & flag::OPCODE);
-            return Err(Unread::Reject { id, flags, rcode: Rcode::NotImp });
+            return Err(Unread::Reject { id, flags, rcode: Rcode::NotImp, question: None });
         }
         if questions != 1 || answers > 1 || authorities > 1 || additional > 2 {
-            return Err(malformed);
+            return Err(malformed(None));
         }
         let repeated = if opcode == 0 { echoed } else { flags & flag::OPCODE };
-        let body = || -> Option<(Question, Option<Edns>)> {
-            let (question, mut at) = read_question(message)?;
-            for _ in 0..answers.checked_add(authorities)? {
-                at = Section::read(message, at)?.after;
-            }
-            let mut edns = None;
-            for _ in 0..additional {
-                let record = Section::read(message, at)?;
-                at = record.after;
-                if record.kind == kind::OPT && edns.is_none() {
-                    edns = Some(read_edns(&record)?);
-                }
-            }
-            Some((question, edns))
-        };
-        let (question, edns) = body().ok_or(malformed)?;
+        let (question, at) = read_question(message).ok_or_else(|| malformed(None))?;
+        let records = [answers.saturating_add(authorities), additional];
+        let edns = find_edns(message, at, records).ok_or_else(|| malformed(Some(question.clone().into())))?;
         Ok(Self { id, flags: repeated, question, edns })
     }
 }
 
+/// What the additional records say by EDNS, behind others. Records that are announced and not there are none (miekg/dns).
+fn find_edns(message: &[u8], mut at: usize, [others, additional]: [u16; 2]) -> Option<Option<Edns>> {
+    let mut edns = None;
+    for turn in 0..others.checked_add(additional)? {
+        if at >= message.len() {
+            break;
+        }
+        let record = Section::read(message, at)?;
+        at = record.after;
+        if turn >= others && record.kind == kind::OPT && edns.is_none() {
+            edns = Some(read_edns(&record)?);
+        }
+    }
+    Some(edns)
+}
+
+/// The question, and where it ends. One without a class, or without a type too, is one (miekg/dns).
 fn read_question(message: &[u8]) -> Option<(Question, usize)> {
-    let (name, at) = Name::read(message, HEADER)?;
-    let question = Question { name, kind: u16_at(message, at)?, class: u16_at(message, at.checked_add(2)?)? };
-    Some((question, at.checked_add(4)?))
+    let (name, mut at) = Name::read(message, HEADER)?;
+    let mut word = || {
+        if at >= message.len() {
+            return Some(0);
+        }
+        let word = u16_at(message, at)?;
+        at = at.checked_add(2)?;
+        Some(word)
+    };
+    let (kind, class) = (word()?, word()?);
+    Some((Question { name, kind, class }, at))
 }
 
 /// A record as it stands in a message.

@@ -11,7 +11,7 @@
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use super::{
-    message::{HEADER, Rcode, Request, flag, kind},
+    message::{HEADER, Question, Rcode, Request, flag, kind},
     name::Name,
     record::{Data, LONGEST_STRING, Record},
 };
@@ -220,12 +220,18 @@ pub(super) fn message<'a>(
     writer.bytes
 }
 
-/// The bytes of what is said where there is no question to repeat.
-pub(super) fn rejection(id: u16, flags: u16, rcode: Rcode) -> [u8; HEADER] {
-    let mut bytes = [0; HEADER];
-    let words = id.to_be_bytes().into_iter().chain((flag::RESPONSE | flags | rcode as u16).to_be_bytes());
-    bytes.iter_mut().zip(words).for_each(|(slot, byte)| *slot = byte);
-    bytes
+/// The bytes of what is said to a message that could not be read, or of its question at most.
+pub(super) fn rejection(id: u16, flags: u16, rcode: Rcode, question: Option<&Question>) -> Vec<u8> {
+    let mut writer = Writer::new(1);
+    for word in [id, flag::RESPONSE | flags | rcode as u16, u16::from(question.is_some()), 0, 0, 0] {
+        writer.word(word);
+    }
+    if let Some(Question { name, kind, class }) = question {
+        writer.name(name, true);
+        writer.word(*kind);
+        writer.word(*class);
+    }
+    writer.bytes
 }
 
 #[cfg(test)]

@@ -33,7 +33,11 @@ fn a_question_is_read_with_what_the_answer_repeats() {
 
 #[test]
 fn what_is_no_question_is_rejected_in_the_librarys_way_or_left() {
-    let reject = |flags, rcode| Unread::Reject { id: 0xabcd, flags, rcode };
+    let reject = |flags, rcode| Unread::Reject { id: 0xabcd, flags, rcode, question: None };
+    let question = Request::read(&bytes(0, [1, 0, 0, 0])).unwrap().question;
+    let known =
+        |flags, rcode| Unread::Reject { id: 0xabcd, flags, rcode, question: Some(question.clone().into()) };
+    let half = bytes(0x0000, [1, 1, 0, 0]).into_iter().chain([1, b'x', 0, 0, 1]).collect();
     for (message, expected) in [
         (vec![0; 11], Unread::Ignore),
         (bytes(0x8000, [1, 0, 0, 0]), Unread::Ignore),
@@ -43,14 +47,26 @@ fn what_is_no_question_is_rejected_in_the_librarys_way_or_left() {
         (bytes(0x0000, [1, 2, 0, 0]), reject(0, Rcode::FormErr)),
         (bytes(0x0000, [1, 0, 2, 0]), reject(0, Rcode::FormErr)),
         (bytes(0x0000, [1, 0, 0, 3]), reject(0, Rcode::FormErr)),
-        (bytes(0x0000, [1, 0, 0, 1]), reject(0, Rcode::FormErr)),
+        (bytes(0x0000, [1, 0, 0, 0])[..12].to_vec(), reject(0, Rcode::FormErr)),
         (bytes(0x0000, [1, 0, 0, 0])[..20].to_vec(), reject(0, Rcode::FormErr)),
-        (with_edns(1232, &[0, 8, 0, 9, 0]), reject(0x0100, Rcode::FormErr)),
-        (with_edns(1232, &[0, 8, 0, 4, 0, 3, 0, 0]), reject(0x0100, Rcode::FormErr)),
-        (with_edns(1232, &[0, 8, 0, 4, 0, 1, 33, 0]), reject(0x0100, Rcode::FormErr)),
+        (bytes(0x0000, [1, 0, 0, 0])[..23].to_vec(), reject(0, Rcode::FormErr)),
+        (half, known(0, Rcode::FormErr)),
+        (with_edns(1232, &[0, 8, 0, 9, 0]), known(0x0100, Rcode::FormErr)),
+        (with_edns(1232, &[0, 8, 0, 4, 0, 3, 0, 0]), known(0x0100, Rcode::FormErr)),
+        (with_edns(1232, &[0, 8, 0, 4, 0, 1, 33, 0]), known(0x0100, Rcode::FormErr)),
     ] {
         assert_eq!(Request::read(&message), Err(expected), "{message:?}");
     }
+}
+
+#[test]
+fn what_is_announced_and_not_there_is_none() {
+    let whole = bytes(0, [1, 0, 0, 0]);
+    for counts in [[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 2]] {
+        assert_eq!(Request::read(&bytes(0, counts)), Request::read(&whole), "{counts:?}");
+    }
+    let without_class = Request::read(&whole[..whole.len() - 2]).unwrap().question;
+    assert_eq!((without_class.kind, without_class.class), (kind::A, 0));
 }
 
 #[test]

@@ -4,10 +4,7 @@ use hickory_proto::op::Message;
 use proptest::prelude::*;
 
 use super::*;
-use crate::dns::{
-    message::{Edns, Question},
-    record::Soa,
-};
+use crate::dns::{message::Edns, record::Soa};
 
 pub(in crate::dns) fn name(text: &str) -> Name {
     Name::of_text(text).unwrap()
