@@ -59,7 +59,7 @@ impl Catalogue for State {
     }
 
     fn owner_of(&self, address: IpAddr) -> Option<Owner> {
-        Self::owner_of(self, address, |_| true)
+        Self::owner_of(self, address, |_, _| true)
     }
 }
 

@@ -17,10 +17,11 @@ use super::{
     zone::Zone,
 };
 use crate::{
+    acl::{Access, Resource},
     chance::Chance,
     config::Dns,
-    core::Core,
-    state::{Admit, Owner, Usable, rows::NodeRow},
+    core::{Core, calendar},
+    state::{Admit, Owner, Usable, acl::Permit, rows::NodeRow},
 };
 
 /// How often others are asked for names that came up on the way.
@@ -28,20 +29,59 @@ const ROUNDS: usize = 3;
 /// How many names they are asked for each time. Of what is left the names are told, without addresses.
 const MOST_NAMES: usize = 16;
 
-/// What whoever asks by DNS may see: it has no token, so that of everybody counts. Access rules belong here.
-struct Seen<'a>(&'a Core);
+/// What whoever asks by DNS may see: it shows no token, so the rights of those without one count.
+struct Seen<'a> {
+    core: &'a Core,
+    /// `None`: there are no rules.
+    permit: Option<Permit>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(core: &'a Core) -> Self {
+        let permit = core.config.acl_enabled.then(|| core.look(|state| state.permit(None, calendar())));
+        Self { core, permit: permit.flatten() }
+    }
+
+    fn may(&self, resource: Resource, name: &str) -> bool {
+        match &self.permit {
+            Some(permit) => permit.may.allows(resource, name, Access::Read),
+            // With rules there are always those of the anonymous token.
+            None => !self.core.config.acl_enabled,
+        }
+    }
+
+    fn node(&self, name: &str) -> bool {
+        self.may(Resource::Node, name)
+    }
+
+    fn service(&self, name: &str) -> bool {
+        self.may(Resource::Service, name)
+    }
+}
 
 impl Catalogue for Seen<'_> {
     fn usable(&self, service: &str, tag: &str, admit: Admit) -> Vec<Usable> {
-        self.0.look(|state| state.usable(service, tag, admit))
+        let mut found = self.core.look(|state| state.usable(service, tag, admit));
+        if self.core.config.acl_enabled {
+            found.retain(|one| self.node(&one.node.spec.name) && self.service(&one.service.spec.name));
+        }
+        found
     }
 
     fn node_named(&self, lower: &str) -> Option<Arc<NodeRow>> {
-        self.0.look(|state| state.node_named(lower))
+        let node = self.core.look(|state| state.node_named(lower))?;
+        self.node(&node.spec.name).then_some(node)
     }
 
     fn owner_of(&self, address: IpAddr) -> Option<Owner> {
-        self.0.look(|state| state.owner_of(address, |_| true))
+        let may = |node: &str, owner: &Owner| {
+            let service = match owner {
+                Owner::Node(_) => None,
+                Owner::Service(name) => Some(name),
+            };
+            self.node(node) && service.is_none_or(|name| self.service(name))
+        };
+        self.core.look(|state| state.owner_of(address, may))
     }
 }
 
@@ -86,7 +126,7 @@ impl Desk {
     }
 
     fn asked(&self, request: &Request, heard: &Heard, chance: &mut Chance) -> Answer {
-        let (zone, catalogue) = (&self.zone, &Seen(&self.core));
+        let (zone, catalogue) = (&self.zone, &Seen::new(&self.core));
         let setting = Setting { zone, catalogue, heard, edns: request.edns.is_some(), time: time() };
         answer(&request.question, &setting, chance)
     }

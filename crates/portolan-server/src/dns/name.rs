@@ -130,7 +130,7 @@ impl Name {
     }
 
     /// The end of it, from a place where a label begins.
-    pub(crate) fn from_byte(&self, at: usize) -> Option<Self> {
+    pub(crate) fn tail_at(&self, at: usize) -> Option<Self> {
         Some(Self(self.0.get(at..).filter(|end| !end.is_empty())?.into()))
     }
 

@@ -78,7 +78,7 @@ impl Zone {
         let domains = [Some(&self.domain), self.alt_domain.as_ref()];
         let before = domains.into_iter().flatten().filter_map(|domain| name.ends_in(domain)).min();
         if let Some(before) = before
-            && let Some(spelled) = name.from_byte(before)
+            && let Some(spelled) = name.tail_at(before)
         {
             return Part::Domain { spelled, before };
         }

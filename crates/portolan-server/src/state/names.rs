@@ -140,16 +140,18 @@ impl State {
     }
 
     /// Who has an address, if it may be told of: the first node by name, else the first instance by node and id.
-    pub(crate) fn owner_of(&self, address: IpAddr, may: impl Fn(&Owner) -> bool) -> Option<Owner> {
+    /// `may`: by the node that has it, or has the instance.
+    pub(crate) fn owner_of(&self, address: IpAddr, may: impl Fn(&str, &Owner) -> bool) -> Option<Owner> {
         let from = (address, Text::from(""));
         let nodes = self.names.nodes_at.range(from..).take_while(|(at, _)| *at == address);
         let from = (address, Text::from(""), Text::from(""));
         let held = self.names.services_at.range(from..).take_while(|(at, _, _)| *at == address);
         let services = held.filter_map(|(_, node, id)| {
             let name = &self.nodes.get(node)?.services.get(id)?.row.spec.name;
-            Some(Owner::Service(Text::clone(name)))
+            Some((node, Owner::Service(Text::clone(name))))
         });
-        nodes.map(|(_, node)| Owner::Node(Text::clone(node))).chain(services).find(may)
+        let nodes = nodes.map(|(_, node)| (node, Owner::Node(Text::clone(node))));
+        nodes.chain(services).find(|(node, owner)| may(node, owner)).map(|(_, owner)| owner)
     }
 }
 

@@ -32,7 +32,11 @@ const OLD: &[(&str, &[&str])] = &[
     ("there is no `DC.dc`", &["web.service.dc1.dc.consul A", "n1.node.dc1.dc.consul A"]),
     (
         "an address of a family that was not asked for is an answer, not an additional record",
-        &["0a010001.addr.consul AAAA", "0a010001.addr.consul SRV", "20010db8000000000000000000000005.addr.consul A"],
+        &[
+            "0a010001.addr.consul AAAA",
+            "0a010001.addr.consul SRV",
+            "20010db8000000000000000000000005.addr.consul A",
+        ],
     ),
     (
         "who has an address that nobody has is a failure",

@@ -71,11 +71,11 @@ fn an_address_is_its_nodes_before_it_is_an_instances() {
     let (mut state, now) = start();
     state.put(node("n2", "10.0.0.2"), spec("web", "w", "10.0.0.9"), now);
     state.put(node("n1", "10.0.0.2"), spec("db", "d", "10.0.0.9"), now);
-    let owner = |state: &State, text: &str| state.owner_of(text.parse().unwrap(), |_| true);
+    let owner = |state: &State, text: &str| state.owner_of(text.parse().unwrap(), |_, _| true);
     assert_eq!(owner(&state, "10.0.0.2"), Some(Owner::Node("n1".into())));
     assert_eq!(owner(&state, "10.0.0.9"), Some(Owner::Service("db".into())));
     assert_eq!(owner(&state, "10.0.0.8"), None);
-    let hidden = state.owner_of("10.0.0.2".parse().unwrap(), |owner| *owner != Owner::Node("n1".into()));
+    let hidden = state.owner_of("10.0.0.2".parse().unwrap(), |_, owner| *owner != Owner::Node("n1".into()));
     assert_eq!(hidden, Some(Owner::Node("n2".into())));
     state.put(node("n1", "10.0.0.7"), spec("db", "d", "host"), now);
     assert_eq!(owner(&state, "10.0.0.9"), Some(Owner::Service("web".into())));
