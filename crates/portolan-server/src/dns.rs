@@ -26,6 +26,7 @@ mod desk;
 mod fit;
 mod message;
 mod name;
+mod packets;
 mod record;
 mod recurse;
 mod tcp;
@@ -34,6 +35,7 @@ mod write;
 mod zone;
 
 pub(crate) use name::Name;
+pub use packets::Packets;
 
 use crate::{config::Dns, core::Core, embed::supervise};
 

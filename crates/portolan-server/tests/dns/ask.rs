@@ -29,7 +29,7 @@ pub(crate) struct Packet(pub(crate) Vec<u8>);
 
 /// The numbers of types, as the tests write them.
 pub(crate) fn kind(word: &str) -> Try<u16> {
-    let known: RecordType = word.parse().map_err(|_| format!("{word} is no type"))?;
+    let known: RecordType = word.parse().map_err(|_cause| format!("{word} is no type"))?;
     Ok(known.into())
 }
 

@@ -7,6 +7,7 @@ mod ask;
 mod bad;
 mod catalogue;
 mod recursion;
+mod rules;
 mod serving;
 mod site;
 #[expect(dead_code, reason = "only the command and the ports are used here")]
