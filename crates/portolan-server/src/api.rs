@@ -32,10 +32,14 @@ mod catalog_write;
 mod check_definition;
 mod decode;
 mod definition;
+mod event;
 mod health;
+mod kv;
 mod reply;
 mod rights;
+mod session;
 mod status;
+mod txn;
 mod upload;
 mod visible;
 
@@ -65,8 +69,8 @@ struct Endpoint {
     method: Verb,
     path: &'static str,
     run: Run,
-    /// How large its body may be.
-    most: fn(&Limits) -> usize,
+    /// How large its body may be, and which setting says so.
+    most: fn(&Limits) -> (usize, &'static str),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,19 +81,23 @@ enum Verb {
 }
 
 const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Now(run), most: |limits| limits.max_body }
+    Endpoint { method: Verb::Get, path, run: Run::Now(run), most: of_any }
 }
 
 const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Wait(run), most: |limits| limits.max_body }
+    Endpoint { method: Verb::Get, path, run: Run::Wait(run), most: of_any }
 }
 
 const fn delete(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
-    Endpoint { method: Verb::Delete, path, run: Run::Write(run), most: |limits| limits.max_body }
+    Endpoint { method: Verb::Delete, path, run: Run::Write(run), most: of_any }
 }
 
 const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
-    Endpoint { method: Verb::Put, path, run: Run::Write(run), most: |limits| limits.max_body }
+    Endpoint { method: Verb::Put, path, run: Run::Write(run), most: of_any }
+}
+
+fn of_any(limits: &Limits) -> (usize, &'static str) {
+    (limits.max_body, "max_body")
 }
 
 /// Everything that is answered.
@@ -138,6 +146,18 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/acl/token/", acl::token::by_accessor),
     put("/v1/acl/token/", acl::token::update),
     delete("/v1/acl/token/", acl::token::remove),
+    watch("/v1/kv/", kv::get),
+    Endpoint { most: kv::most, ..put("/v1/kv/", kv::put) },
+    delete("/v1/kv/", kv::delete),
+    put("/v1/session/create", session::create),
+    put("/v1/session/destroy/", session::destroy),
+    put("/v1/session/renew/", session::renew),
+    watch("/v1/session/info/", session::info),
+    watch("/v1/session/node/", session::of_node),
+    watch("/v1/session/list", session::all),
+    Endpoint { most: txn::most, ..put("/v1/txn", txn::put) },
+    put("/v1/event/fire/", event::fire),
+    watch("/v1/event/list", event::list),
 ];
 
 /// The endpoints about rules, which are not there where there are none.

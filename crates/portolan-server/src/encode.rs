@@ -16,10 +16,12 @@ use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
 mod agent;
+mod kv;
 mod shapes;
 
 pub(crate) use {
     agent::{AgentServiceJson, HealthCheckJson},
+    kv::{EventJson, KvJson, SessionJson, TxnErrorJson, TxnJson, TxnReadJson, TxnResultJson, from_base64},
     shapes::{ById, CatalogServiceJson, CheckJson, EntryJson, NodeJson, ServiceJson},
 };
 

@@ -39,6 +39,7 @@ mod core;
 mod durable;
 mod embed;
 mod encode;
+mod event;
 pub mod faults;
 #[doc(hidden)]
 pub mod inside;
