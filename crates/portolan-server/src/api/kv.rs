@@ -136,7 +136,8 @@ fn names(call: &Call, found: Found) -> Outcome {
     let mut names: Vec<&str> = Vec::new();
     for row in &found.rows {
         let name = up_to(&row.name, &call.rest, separator);
-        if name.len() == row.name.len() || seen.insert(name) {
+        // One that ends in the separator may stand for those below it.
+        if seen.insert(name) {
             names.push(name);
         }
     }

@@ -2,6 +2,7 @@
 
 mod command;
 mod compared;
+mod older;
 mod requests;
 mod site;
 mod woken;

@@ -289,7 +289,7 @@ pub(crate) const REQUESTS: &[Request] = &[
     put("/v1/txn", r#"[{"KV":{"Verb":"get-or-empty","Key":"t/none"}}]"#),
     put(
         "/v1/txn",
-        r#"[{"KV":{"Verb":"get-or-empty","Key":"t/none","Flags":4,"Session":"s","Index":7,"Value":"MQ=="}}]"#,
+        r#"[{"KV":{"Verb":"get-or-empty","Key":"t/none","Flags":4,"Session":"s","Value":"MQ=="}}]"#,
     ),
     put("/v1/txn", r#"[{"KV":{"Verb":"get-tree","Key":"none/"}}]"#),
     put("/v1/txn", r#"[{"KV":{"Verb":"get-tree","Key":""}}]"#),
@@ -367,7 +367,6 @@ pub(crate) const REQUESTS: &[Request] = &[
     put("/v1/txn?pretty", "[]"),
     get("/v1/txn"),
     delete("/v1/txn"),
-    put("/v1/txn", r#"[{"Node":{"Verb":"get","Node":{"Node":"test-node"}}}]"#),
     get("/v1/event/list"),
     put("/v1/event/fire/deploy", ""),
     put("/v1/event/fire/deploy?node=test&service=web&tag=v1", "hi"),
@@ -386,4 +385,5 @@ pub(crate) const REQUESTS: &[Request] = &[
     get("/v1/event/list?wait=x"),
     get("/v1/event/fire/x"),
     put("/v1/event/list", ""),
+    put("/v1/txn", r#"[{"Node":{"Verb":"get","Node":{"Node":"test-node"}}}]"#),
 ];
