@@ -44,7 +44,7 @@ pub(super) fn get(core: Arc<Core>, call: Call) -> Later {
         let has = |name: &str| call.param(name).is_some();
         if has("keys") {
             let found = below(&core, &call).await?;
-            return names(&call, found);
+            return names(&call, &found);
         }
         if has("recurse") {
             let found = below(&core, &call).await?;
@@ -126,7 +126,7 @@ async fn below(core: &Core, call: &Call) -> Outcome<Found> {
 }
 
 /// The names alone, each up to the separator that follows what was asked for.
-fn names(call: &Call, found: Found) -> Outcome {
+fn names(call: &Call, found: &Found) -> Outcome {
     if found.rows.is_empty() && !call.rest.is_empty() {
         return Ok(found.nothing());
     }

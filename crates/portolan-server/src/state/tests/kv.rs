@@ -239,3 +239,26 @@ fn a_removed_tree_is_not_hidden_by_an_older_mark_below_it() {
         assert!(state.index(&Key::KvBelow("a/b/".into())) > before);
     }
 }
+
+#[test]
+fn a_restart_keeps_sessions_and_what_they_hold_and_frees_what_nobody_holds() {
+    let (mut state, now) = start();
+    state.ok(open(SessionSpec { ttl: Some(SECOND * 10), ..session("s1") }), now);
+    assert!(state.done(of_session(Verb::Lock, "a", "s1"), now));
+    let rows = state.rows();
+    let later = now + SECOND * 100;
+    let restored = State::restore(rows.clone(), 500, node("called-otherwise"), later);
+    assert_eq!(restored.misfits, []);
+    let mut state = restored.state;
+    assert_eq!((state.holder("a"), state.index(&Key::Kv("a".into()))), (Some("s1".into()), 500));
+    assert_eq!(&*state.session("s1").unwrap().spec.node, "called-otherwise");
+    assert_eq!(state.next_deadline(), Some(later + SECOND * 20), "its TTL counts anew");
+    state.tick(later + SECOND * 20);
+    assert_eq!(state.holder("a"), None);
+
+    let lost = rows.into_iter().filter(|(_, kept)| !matches!(kept, Kept::Session { .. }));
+    let restored = State::restore(lost, 500, node("home"), later);
+    assert_eq!(restored.misfits, []);
+    assert_eq!(restored.state.holder("a"), None, "the value is there, and free");
+    assert!(restored.changes.rows.iter().any(|(_, kept)| matches!(kept, Some(Kept::Kv(_)))));
+}

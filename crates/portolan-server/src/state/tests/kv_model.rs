@@ -92,11 +92,19 @@ struct Row {
     changed: u64,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+struct Open {
+    ttl: Option<u32>,
+    removes: bool,
+    delay: u32,
+    on_check: bool,
+    ends: Option<Instant>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Model {
     keys: BTreeMap<&'static str, Row>,
-    /// TTL, removes, delay, on the check; when it ends.
-    sessions: BTreeMap<usize, (Option<u32>, bool, u32, bool, Option<Instant>)>,
+    sessions: BTreeMap<usize, Open>,
     delays: BTreeMap<&'static str, Instant>,
     critical: bool,
 }
@@ -164,7 +172,7 @@ impl Model {
     }
 
     fn end(&mut self, id: usize, now: Instant, at: u64) {
-        let Some((_, removes, delay, _, _)) = self.sessions.remove(&id) else { return };
+        let Some(Open { removes, delay, .. }) = self.sessions.remove(&id) else { return };
         let held: Vec<_> =
             self.keys.iter().filter(|(_, row)| row.session == Some(id)).map(|(n, _)| *n).collect();
         for name in held {
@@ -183,7 +191,9 @@ impl Model {
         match step {
             Step::Kv(ops) => {
                 let before = self.clone();
-                let done = ops.iter().fold(true, |done, op| self.one(op, now, at) && done);
+                // Each is tried, as one that fails hides none of those after it.
+                let failed = ops.iter().filter(|op| !self.one(op, now, at)).count();
+                let done = failed == 0;
                 if !done {
                     *self = before;
                 }
@@ -195,26 +205,26 @@ impl Model {
                     return false;
                 }
                 let ends = ttl.map(|ttl| now + SECOND * ttl * 2);
-                self.sessions.insert(*id, (*ttl, *removes, *delay, *on_check, ends));
+                let (ttl, removes, delay, on_check) = (*ttl, *removes, *delay, *on_check);
+                self.sessions.insert(*id, Open { ttl, removes, delay, on_check, ends });
             }
             Step::Renew { id } => {
-                if let Some((ttl, .., ends)) = self.sessions.get_mut(id) {
-                    *ends = ttl.map(|ttl| now + SECOND * ttl * 2);
+                if let Some(open) = self.sessions.get_mut(id) {
+                    open.ends = open.ttl.map(|ttl| now + SECOND * ttl * 2);
                 }
             }
             Step::End { id } => self.end(*id, now, at),
             Step::Report { status } => {
                 self.critical = *status == Health::Critical;
                 if self.critical {
-                    let on_it = self.sessions.iter().filter(|(_, (.., on_check, _))| *on_check);
+                    let on_it = self.sessions.iter().filter(|(_, open)| open.on_check);
                     for id in on_it.map(|(id, _)| *id).collect::<Vec<_>>() {
                         self.end(id, now, at);
                     }
                 }
             }
             Step::Wait { .. } => {
-                let late =
-                    self.sessions.iter().filter(|(_, (.., ends))| ends.is_some_and(|ends| ends <= now));
+                let late = self.sessions.iter().filter(|(_, open)| open.ends.is_some_and(|ends| ends <= now));
                 for id in late.map(|(id, _)| *id).collect::<Vec<_>>() {
                     self.end(id, now, at);
                 }
