@@ -1,16 +1,17 @@
-//! `cargo xtask bench`: runs the benchmarks, and prints each figure beside its peer and its target.
+//! `cargo xtask bench [registry]`: runs the benchmarks, and prints each figure beside its peer and its target.
 //!
-//! In:  `target/bench.json`, a list that `portolan-bench` writes. Out: a table; 1 when a target is missed.
+//! In:  `target/bench.json`, or `target/bench-registry.json`: a list that `portolan-bench` writes. Out: a table; 1 when a
+//! target is missed.
 //!
 //! Never: judges a figure itself: the benchmark that measured it knows its target.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use crate::{
-    Ending,
+    Ending, consul,
     project::{BENCH, Project},
 };
 
@@ -47,15 +48,42 @@ enum Target {
 /// # Errors
 /// When a benchmark fails, or its figures cannot be read.
 pub(crate) fn command(project: &Project, miss: Miss) -> Result<Ending> {
-    let file = project.target.join("bench.json");
+    let peers = project.package(BENCH).is_some_and(|package| package.features.contains_key("peers"));
+    let features = if peers { "--features peers " } else { "" };
+    let words = format!("run --release -p {BENCH} {features}-- --json");
+    judged(project, "bench.json", miss, |file| project.cargo(&words).word(file).run())
+}
+
+/// `cargo xtask bench registry`: with the words that are its own.
+///
+/// # Errors
+/// As [`command`], and when there is no Consul to measure beside.
+pub(crate) fn registry(project: &Project, words: &[&str]) -> Result<Ending> {
+    let consul = consul::find(project)?;
+    println!("beside {}: {}", consul.version, consul.path.display());
+    project.cargo("build --release -p portolan-cli").run()?;
+    let miss = if words.contains(&"--no-fail") { Miss::IsShown } else { Miss::Fails };
+    judged(project, "bench-registry.json", miss, |file| {
+        let run = project.cargo(&format!("run --release -p {BENCH} --bin registry -- --json"));
+        let run = run.word(file).word("--consul").word(&consul.path);
+        let own = words.iter().filter(|word| **word != "--no-fail");
+        own.fold(run, |run, word| run.word(*word)).run()
+    })
+}
+
+/// Runs a benchmark that writes `name`, and judges what it wrote.
+fn judged(
+    project: &Project,
+    name: &str,
+    miss: Miss,
+    run: impl FnOnce(&Path) -> Result<()>,
+) -> Result<Ending> {
+    let file = project.target.join(name);
     // The figures of an earlier run must not be taken for those of a run that wrote none.
     if file.exists() {
         fs::remove_file(&file).with_context(|| file.display().to_string())?;
     }
-    let peers = project.package(BENCH).is_some_and(|package| package.features.contains_key("peers"));
-    let features = if peers { "--features peers " } else { "" };
-    let words = format!("run --release -p {BENCH} {features}-- --json");
-    project.cargo(&words).word(&file).run()?;
+    run(&file)?;
     if !file.is_file() {
         bail!("{BENCH} ended well but wrote no {}", file.display());
     }

@@ -44,6 +44,10 @@ cargo xtask COMMAND
                       --list-tests  name the tests it knows, and how they ended
   bench             run the benchmarks and print them against their targets
                       --no-fail     exit 0 also when a target is missed
+  bench registry    the embedded registry beside a Consul and a bare server: a quarter of an hour
+                      --quick       a tenth of everything; --no-fail as above
+                      --part P      memory, durable, reads, watchers, each, size, ephemeral, deadlines (again)
+                      --serve FLAG  a flag more for `portolan serve`; --token S: the token of every request
   sim               simulate the library through faults, and judge it by its laws (500 seeds)
                       --seeds N     so many runs; --from S: the first is this one
                       --seed S      one run with its whole trace
@@ -59,6 +63,7 @@ cargo xtask COMMAND
                       --file PATH   only this file (again for more); its share is shown, and does not count
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
                       --short       shorter outages, smaller crowds
+                      --minutes N   soak: so long
                       --row TEXT    embedded, consul, outage: only rows with TEXT in their name
                       --list        name the trials
   fuzz [TARGET]     run the fuzz targets, or one, guided by coverage
@@ -112,6 +117,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("trial", words) => trial::command(&project, words),
         ("bench", []) => bench::command(&project, bench::Miss::Fails),
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
+        ("bench", ["registry", words @ ..]) => bench::registry(&project, words),
         ("mutants", words) => mutants::command(&project, words),
         ("cluster", words) => cluster::command(&project, words),
         ("power", words) => power::command(&project, words),

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use portolan::{Error, Kind, Registry, format_duration};
 use tokio::time::{Instant, timeout};
 
+pub(crate) mod backup;
 pub(crate) mod checks;
 pub(crate) mod demo;
 pub(crate) mod dependants;

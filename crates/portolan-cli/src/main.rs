@@ -33,6 +33,10 @@ enum Command {
     Serve(cmd::serve::Args),
     /// Stand before a real registry and make it misbehave on purpose, to test its clients.
     Faults(cmd::faults::Args),
+    /// Write all that a registry of portolan's keeps to a file, while it runs.
+    Backup(cmd::backup::BackupArgs),
+    /// Put what a backup holds in the place of all that a registry has.
+    Restore(cmd::backup::RestoreArgs),
     /// Watch services come, die and move while a caller loses no request.
     Demo(cmd::demo::Args),
     /// Run a command as an instance: registered while it lives, drained before it ends.
@@ -93,6 +97,8 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
     match command {
         Command::Serve(args) => cmd::serve::run(args, shell).await,
         Command::Faults(args) => cmd::faults::run(args, shell).await,
+        Command::Backup(args) => cmd::backup::backup(args, shell).await,
+        Command::Restore(args) => cmd::backup::restore(args, shell).await,
         Command::Demo(args) => cmd::demo::run(args, shell).await,
         #[cfg(unix)]
         Command::Run(args) => cmd::run::run(*args, shell).await,

@@ -158,6 +158,28 @@ async fn every_flag_in_the_packaging_is_one_of_serves() -> Outcome {
     Ok(())
 }
 
+/// Where there is no systemd, nothing can be said about its unit.
+#[tokio::test]
+async fn systemd_finds_nothing_wrong_with_the_unit() -> Outcome {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
+    let copy = tempfile::TempDir::new()?;
+    std::fs::create_dir(copy.path().join("portolan.service.d"))?;
+    for (name, to) in [("portolan.service", "portolan.service"), ("tls.conf", "portolan.service.d/tls.conf")]
+    {
+        let text = std::fs::read_to_string(packaging.join(name))?;
+        // The program has to be there.
+        let text = text.replace("/usr/local/bin/portolan", env!("CARGO_BIN_EXE_portolan"));
+        std::fs::write(copy.path().join(to), text)?;
+    }
+    let mut verify = tokio::process::Command::new("systemd-analyze");
+    let Ok(said) = verify.arg("verify").arg(copy.path().join("portolan.service")).output().await else {
+        return Ok(());
+    };
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && !text.contains("portolan"), "{text}");
+    Ok(())
+}
+
 /// Status and body of what comes back for these bytes.
 async fn talk(registry: &Running, bytes: &[u8]) -> Outcome<(u16, String)> {
     let mut stream = TcpStream::connect(registry.url.trim_start_matches("http://")).await?;

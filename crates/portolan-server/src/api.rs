@@ -13,14 +13,8 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::Request,
-    response::Response,
-    routing::{MethodRouter, any},
-};
-use http::{HeaderValue, Method, StatusCode, header};
+use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 
 mod acl;
 mod agent;
@@ -34,7 +28,9 @@ mod decode;
 mod definition;
 mod event;
 mod health;
+mod interface;
 mod kv;
+mod own;
 mod reply;
 mod rights;
 mod session;
@@ -48,9 +44,13 @@ use {
     reply::{Done, Outcome, Refusal},
 };
 
-use crate::{config::Limits, core::Core};
+pub(crate) use interface::Interface;
+
+use crate::{config::Limits, core::Core, faults};
 
 type Later = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+const DEFAULT_POLICY: HeaderName = HeaderName::from_static("x-consul-default-acl-policy");
 
 /// How an endpoint does its work.
 #[derive(Clone, Copy)]
@@ -98,6 +98,15 @@ const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endp
 
 fn of_any(limits: &Limits) -> (usize, &'static str) {
     (limits.max_body, "max_body")
+}
+
+const fn own(
+    method: Verb,
+    path: &'static str,
+    run: Run,
+    most: fn(&Limits) -> (usize, &'static str),
+) -> Endpoint {
+    Endpoint { method, path, run, most }
 }
 
 /// Everything that is answered.
@@ -158,30 +167,19 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { most: txn::most, ..put("/v1/txn", txn::put) },
     put("/v1/event/fire/", event::fire),
     watch("/v1/event/list", event::list),
+    get("/v1/portolan/backup", own::backup),
+    own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), |limits| {
+        (limits.max_bodies / 2, "max_bodies")
+    }),
+    get(faults::ENDPOINT, own::show_faults),
+    own(Verb::Put, faults::ENDPOINT, Run::Now(own::set_faults), of_any),
+    own(Verb::Delete, faults::ENDPOINT, Run::Now(own::clear_faults), of_any),
 ];
 
 /// The endpoints about rules, which are not there where there are none.
 const ABOUT_RULES: &str = "/v1/acl/";
 
-/// The whole interface.
-pub(crate) fn router(core: &Arc<Core>) -> Router {
-    let mut router = Router::new();
-    for of_path in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
-        let Some(Endpoint { path, .. }) = of_path.first() else { continue };
-        router = router.route(path, serve(core, of_path));
-        if path.ends_with('/') {
-            router = router.route(&format!("{path}{{*rest}}"), serve(core, of_path));
-        }
-    }
-    router.fallback(unknown)
-}
-
 /// `of_path`: the endpoints of one path, which differ in their method.
-fn serve(core: &Arc<Core>, of_path: &'static [Endpoint]) -> MethodRouter {
-    let core = Arc::clone(core);
-    any(move |request: Request| answer(Arc::clone(&core), of_path, request))
-}
-
 async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
@@ -193,7 +191,7 @@ async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request)
     };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    headers.insert("x-consul-default-acl-policy", HeaderValue::from_static(default_policy));
+    headers.insert(DEFAULT_POLICY, HeaderValue::from_static(default_policy));
     response
 }
 
@@ -254,7 +252,7 @@ fn other_method(of_path: &[Endpoint], method: &Method) -> Response {
     response
 }
 
-async fn unknown(request: Request) -> Response {
+fn unknown(request: &Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }

@@ -82,6 +82,8 @@ pub struct ServerConfig {
     pub acl_initial_management: Option<Secret>,
     /// What goes wrong on purpose, over HTTP. `None`, the default: nothing.
     pub faults: Option<Faults>,
+    /// Whether whoever can connect may show and change the faults at `/v1/portolan/faults`. Default no.
+    pub faults_endpoint: bool,
 }
 
 impl Default for ServerConfig {
@@ -104,6 +106,7 @@ impl Default for ServerConfig {
             acl_default_policy: DefaultPolicy::Deny,
             acl_initial_management: None,
             faults: None,
+            faults_endpoint: false,
         }
     }
 }
@@ -225,6 +228,16 @@ impl ServerConfig {
     #[must_use]
     pub fn faults(mut self, faults: Option<Faults>) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// Whether whoever can connect may show and change the faults at `/v1/portolan/faults`.
+    #[must_use]
+    pub fn faults_endpoint(mut self, open: bool) -> Self {
+        self.faults_endpoint = open;
+        if open {
+            self.faults.get_or_insert_default();
+        }
         self
     }
 

@@ -38,6 +38,8 @@ use crate::{
     wait::{Full, Hub},
 };
 
+mod restore;
+
 /// The longest wait of a blocking query. Consul: agent/consul/config.go `MaxQueryTime`.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
@@ -136,8 +138,13 @@ impl Core {
 
     /// Puts in what a registry with rules has always, where rules are asked for. Until it is on disk, each start does it.
     fn with_acls(self) -> Self {
+        self.start_acls();
+        self
+    }
+
+    fn start_acls(&self) {
         if !self.config.acl_enabled {
-            return self;
+            return;
         }
         let now = calendar();
         let accessor = self.with(|inner| inner.chance.uuid());
@@ -152,7 +159,6 @@ impl Core {
         if let Err(why) = self.apply(Command::Acl(start)) {
             tracing::error!(%why, "the rules could not be put in: every caller is refused");
         }
-        self
     }
 
     fn of(config: ServerConfig, chance: Chance, started: Started) -> Self {

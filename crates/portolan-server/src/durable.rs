@@ -83,18 +83,43 @@ pub(crate) struct Pending {
     line: u64,
     /// The end of the block of indexes that is on disk.
     bound: u64,
+    /// The end of the block must be above this, whatever was given.
+    least: u64,
+    /// Somebody waits for a group, though it may hold no row.
+    asked: bool,
     /// A group was taken, and what became of it has not been told.
     taken: bool,
 }
 
 impl Pending {
     pub(crate) fn new(bound: u64) -> Self {
-        Self { rows: BTreeMap::new(), keys: BTreeSet::new(), line: 0, bound, taken: false }
+        Self {
+            rows: BTreeMap::new(),
+            keys: BTreeSet::new(),
+            line: 0,
+            bound,
+            least: 0,
+            asked: false,
+            taken: false,
+        }
     }
 
     /// Whether the next index is within the block.
     pub(crate) fn may_change(&self, state: &State) -> bool {
-        state.last_index().saturating_add(1) < self.bound
+        self.has_room_above(state.last_index())
+    }
+
+    /// Whether the index after this one is within the block.
+    pub(crate) fn has_room_above(&self, index: u64) -> bool {
+        index.saturating_add(1) < self.bound
+    }
+
+    /// Has the block end above this index; it does once the disk has what is told.
+    pub(crate) fn reserve(&mut self, index: u64) -> Written {
+        self.least = self.least.max(index);
+        self.asked = true;
+        self.line = self.line.saturating_add(1);
+        Written(self.line)
     }
 
     /// Takes in what a command changed. A command that changed nothing may stand on one that is not on disk yet.
@@ -120,9 +145,9 @@ struct Batch {
 impl Batch {
     /// All that is pending, or everything that the state holds.
     fn take(state: &State, pending: &mut Pending, whole: bool) -> Option<Self> {
-        let last = state.last_index();
+        let last = state.last_index().max(pending.least);
         let low = last.saturating_add(BLOCK / 2) >= pending.bound;
-        if !(whole || low) && pending.rows.is_empty() && pending.keys.is_empty() {
+        if !(whole || low || pending.asked) && pending.rows.is_empty() && pending.keys.is_empty() {
             return None;
         }
         let waiting = std::mem::take(&mut pending.rows);
@@ -131,7 +156,7 @@ impl Batch {
         } else {
             waiting.into_iter().collect()
         };
-        pending.taken = true;
+        (pending.taken, pending.asked) = (true, false);
         let bound = if low { last.saturating_add(BLOCK) } else { pending.bound };
         Some(Self { rows, keys: std::mem::take(&mut pending.keys), line: pending.line, bound, whole })
     }

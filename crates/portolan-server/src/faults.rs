@@ -41,6 +41,8 @@ pub use {
     rule::{Fault, Rule},
 };
 
+/// Where faults are shown and changed over HTTP. No fault ever hits this path, or none could be ended.
+pub(crate) const ENDPOINT: &str = "/v1/portolan/faults";
 /// So many counts of requests; paths that share one are numbered together.
 const COUNTERS: usize = 4096;
 
@@ -71,6 +73,12 @@ impl Faults {
         self.shared.asked.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
 
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.shared.plan.borrow())
+    }
+
     /// Ends all faults, for requests that come from now on.
     pub fn clear(&self) {
         self.set(Plan::default());
@@ -85,7 +93,7 @@ impl Faults {
     /// The fault of the next request for this path.
     pub(crate) fn next(&self, method: &str, path: &str) -> Option<Fault> {
         let plan = Arc::clone(&self.shared.plan.borrow());
-        if plan.is_empty() {
+        if plan.is_empty() || path == ENDPOINT {
             return None;
         }
         let slot = usize::try_from(plan::digest(path)).unwrap_or_default() % COUNTERS;

@@ -8,6 +8,7 @@
 //! ```
 //!
 //! - [`Server`] binds a port and serves; [`Server::run`] ends within a deadline.
+//! - [`Server::ephemeral`] is one in a test: a line, a free port, gone with its handle.
 //! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
 //! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
@@ -31,6 +32,7 @@
 
 mod acl;
 mod api;
+pub mod backup;
 mod chance;
 mod check;
 mod complete;
@@ -39,6 +41,7 @@ mod core;
 mod durable;
 mod embed;
 mod encode;
+mod ephemeral;
 mod event;
 pub mod faults;
 #[doc(hidden)]
@@ -52,5 +55,6 @@ mod wait;
 pub use acl::{DefaultPolicy, secret::Secret};
 pub use config::{Https, Limits, ServerConfig};
 pub use embed::Embedded;
+pub use ephemeral::{Ephemeral, Running};
 pub use repair::Repair;
 pub use server::{Certificates, Server};

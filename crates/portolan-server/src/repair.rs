@@ -88,7 +88,7 @@ impl Repair {
         let Self { path, dir, state, bound, .. } = self;
         let work = || -> Result<PathBuf, Trouble> {
             let rows: Vec<_> = state.rows().into_iter().map(|(key, row)| (key, Some(row))).collect();
-            let aside = dir.keep_aside()?;
+            let aside = dir.keep_aside("damaged")?;
             let place: Box<dyn Place> = Box::new(dir);
             let mut store = Store::none(place);
             store.renew(&group(bound, &rows)?)?;

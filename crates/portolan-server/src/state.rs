@@ -27,6 +27,7 @@ mod index;
 pub(crate) mod kept;
 pub(crate) mod kv;
 mod queries;
+mod replace;
 mod restore;
 pub(crate) mod rows;
 pub(crate) mod sessions;

@@ -110,6 +110,12 @@ impl Hub {
         Ok(Ticket { hub: self, key, bell })
     }
 
+    /// What anybody waits for.
+    pub(crate) fn keys(&self) -> BTreeSet<Key> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.of.keys().cloned().collect()
+    }
+
     /// Wakes the watchers of `keys`; says how many there were.
     pub(crate) fn wake(&self, keys: &BTreeSet<Key>) -> usize {
         let mut woken: usize = 0;

@@ -17,6 +17,8 @@ use crate::{
     output,
 };
 
+mod follow;
+
 /// What a rule is, for the help of both commands.
 pub(super) const RULES: &str = "\
 A rule is METHOD PATH FAULT PROBABILITY: each * in the path stands for anything, the probability goes from 0 to 1, and
@@ -54,7 +56,7 @@ pub(crate) struct FaultArgs {
     #[arg(long, value_name = "RULE")]
     fault: Vec<String>,
     /// A file of such rules: one a line, # before a comment, `seed NUMBER` on a line of its own. They come after those
-    /// of --fault.
+    /// of --fault. It is followed: a change counts within two seconds.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// The seed that chooses the requests that are hit; stands above the file's.
@@ -76,19 +78,23 @@ impl FaultArgs {
                 }
             };
         }
+        let text = self.faults.as_deref().map(follow::read).transpose().map_err(Usage)?;
+        self.with(text.as_deref()).map(Some)
+    }
+
+    /// The plan of the flags, and of a file that says this.
+    fn with(&self, text: Option<&str>) -> Result<Plan, Usage> {
         let rules = self.fault.iter().map(|text| Rule::parse(text)).collect::<Result<Vec<_>, _>>();
         let mut plan = Plan::new(0, rules.map_err(|error| Usage(format!("--fault: {error}")))?);
-        if let Some(path) = &self.faults {
-            let named = |why: String| Usage(format!("--faults {}: {why}", path.display()));
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| named(format!("{error}; name a file of rules that can be read")))?;
-            let read = Plan::parse(&text).map_err(|error| named(error.to_string()))?;
+        if let (Some(path), Some(text)) = (&self.faults, text) {
+            let wrong = |error| Usage(format!("--faults {}: {error}", path.display()));
+            let read = Plan::parse(text).map_err(wrong)?;
             plan = read.rules().iter().cloned().fold(plan, Plan::rule).seed(read.chosen_seed());
         }
-        Ok(Some(match self.fault_seed {
+        Ok(match self.fault_seed {
             Some(seed) => plan.seed(seed),
             None => plan,
-        }))
+        })
     }
 }
 
@@ -101,7 +107,10 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let faults = Faults::new(plan.unwrap_or_default());
     let proxy = Proxy::start(args.listen, args.upstream, faults).await?;
     output::print(&format!("portolan passes http://{} on to http://{}\n", proxy.addr(), args.upstream))?;
-    ending.asked().await?;
+    tokio::select! {
+        asked = ending.asked() => asked?,
+        () = args.faults.follow(Some(proxy.faults())) => {}
+    }
     let (requests, injected) = (proxy.counts().requests, proxy.faults().injected());
     shell.hint(&format!("{requests} requests passed; {injected} of them with a fault"));
     Ok(Exit::Fine)

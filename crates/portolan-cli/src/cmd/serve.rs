@@ -79,6 +79,9 @@ pub(crate) struct Args {
     door: door::DoorArgs,
     #[command(flatten)]
     faults: FaultArgs,
+    /// Whoever can connect may show and change the faults: GET, PUT and DELETE at `/v1/portolan/faults`.
+    #[arg(long, help_heading = "Faults")]
+    faults_endpoint: bool,
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, Usage> {
@@ -97,7 +100,7 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     if args.repair {
         repair(config.clone(), shell).await?;
     }
-    let kept = config.data_dir.clone();
+    let (kept, faults) = (config.data_dir.clone(), config.faults.clone());
     let mut ending = Ending::listen()?;
     let (datacenter, node) = (config.datacenter.clone(), config.node.clone());
     let server = Server::bind(config).await.map_err(|error| in_use(error, &args))?;
@@ -112,7 +115,7 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     if let Some(dir) = kept {
         shell.hint(&format!("what is registered is kept in {}", dir.display()));
     }
-    if args.faults.plan()?.is_some() {
+    if faults.as_ref().is_some_and(|faults| !faults.plan().is_empty()) {
         shell.hint("some answers are wrong on purpose: faults are asked for");
     }
     if args.acl.want_bootstrap() {
@@ -132,7 +135,10 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
             () = renewed => {}
         }
     };
-    server.run(asked).await;
+    tokio::select! {
+        () = server.run(asked) => {}
+        () = args.faults.follow(faults.as_ref()) => {}
+    }
     Ok(Exit::Fine)
 }
 
@@ -166,7 +172,7 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
     if let Some(plan) = args.faults.plan()? {
         config = config.faults(Some(Faults::new(plan)));
     }
-    Ok(config)
+    Ok(config.faults_endpoint(args.faults_endpoint))
 }
 
 /// Where this user's programs keep their state. A relative path counts for nothing (XDG Base Directory Specification).

@@ -6,11 +6,11 @@
 //!
 //! Rules from Consul: agent/http.go `parseWait`, `parseConsistency`, `parseDC`; Go: net/http `cleanPath`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use axum::{extract::Request, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use portolan::registry::{Block, Consistency};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -20,6 +20,9 @@ use crate::{acl::secret::Secret, core::Core, encode::Layout, state::Narrow};
 /// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 
+/// Parameters by name, few and so in a list, each with all its values.
+type Params = Vec<(String, Vec<String>)>;
+
 /// A request.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -27,9 +30,11 @@ pub(super) struct Call {
     pub(super) path: String,
     /// What follows the endpoint's own path, decoded.
     pub(super) rest: String,
-    params: BTreeMap<String, Vec<String>>,
+    params: Params,
     /// `Accept: text/plain`.
     pub(super) wants_text: bool,
+    /// `Accept-Encoding: gzip`.
+    pub(super) takes_gzip: bool,
     pub(super) body: Bytes,
     /// What the caller shows, where rights count.
     pub(super) token: Option<Secret>,
@@ -58,8 +63,9 @@ impl Call {
             .ok_or_else(|| Refusal::bad("invalid URL escape in the path"))?;
         let rest = path.strip_prefix(own).unwrap_or_default().to_owned();
         let params = parameters(request.uri().query().unwrap_or_default());
-        let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let wants_text = accepts.is_some_and(|accepts| accepts.contains("text/plain"));
+        let headers = request.headers();
+        let wants_text = text(headers, header::ACCEPT).is_some_and(|accepts| accepts.contains("text/plain"));
+        let takes_gzip = text(headers, header::ACCEPT_ENCODING).is_some_and(takes_gzip);
         // Only what is told to others is short: a key may be as long as a request's head.
         if own != "/v1/kv/" {
             fits(core, [rest.as_str()])?;
@@ -69,7 +75,8 @@ impl Call {
             Method::PUT => upload::read(core, most, request).await?,
             _ => (Bytes::new(), None),
         };
-        let call = Self { path, rest, params, wants_text, body, token, asked: Asked::default(), _room };
+        let asked = Asked::default();
+        let call = Self { path, rest, params, wants_text, takes_gzip, body, token, asked, _room };
         call.refuse_what_is_not_there()?;
         Ok(call)
     }
@@ -98,16 +105,20 @@ impl Call {
 
     /// The first value of a parameter; empty where it is only named.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
-        self.params.get(name)?.first().map(String::as_str)
+        self.values(name)?.first().map(String::as_str)
     }
 
     /// All values of a parameter.
     pub(super) fn all(&self, name: &str) -> &[String] {
-        self.params.get(name).map_or(&[], Vec::as_slice)
+        self.values(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn values(&self, name: &str) -> Option<&Vec<String>> {
+        self.params.iter().find(|(known, _)| known == name).map(|(_, values)| values)
     }
 
     pub(super) fn layout(&self) -> Layout {
-        if self.params.contains_key("pretty") { Layout::Pretty } else { Layout::Compact }
+        if self.values("pretty").is_some() { Layout::Pretty } else { Layout::Compact }
     }
 
     /// What follows the endpoint's path, which must not be empty.
@@ -135,7 +146,7 @@ impl Call {
 
     /// What every read of the catalogue understands.
     pub(super) fn read_options(&self, core: &Core) -> Result<Read, Refusal> {
-        let has = |name: &str| self.params.contains_key(name);
+        let has = |name: &str| self.values(name).is_some();
         let conflict = |one: &str| {
             Refusal::bad(format!("Cannot specify ?{one} with ?consistent, conflicting semantics."))
         };
@@ -192,9 +203,13 @@ impl Call {
 
 /// The token that a request shows: as a parameter, in Consul's header, or as a bearer (Consul: agent/http.go
 /// `parseTokenInternal`).
-fn token(params: &BTreeMap<String, Vec<String>>, headers: &HeaderMap) -> Option<Secret> {
+fn token(params: &Params, headers: &HeaderMap) -> Option<Secret> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let param = params.get("token").and_then(|values| values.first()).map(String::as_str);
+    let param = params
+        .iter()
+        .find(|(name, _)| name == "token")
+        .and_then(|(_, values)| values.first())
+        .map(String::as_str);
     let bearer = || {
         let (scheme, token) = header("authorization")?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -219,8 +234,24 @@ pub(super) fn fits<'a>(core: &Core, names: impl IntoIterator<Item = &'a str>) ->
     }
 }
 
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Whether `Accept-Encoding` names gzip, and does not refuse it. As in Consul, `*` is not enough.
+fn takes_gzip(accepts: &str) -> bool {
+    accepts.split(',').any(|one| {
+        let (name, weight) = one.split_once(';').unwrap_or((one, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
+    })
+}
+
 /// The answer to a path that is not as it should be: 307 to the cleaned one (301 before 1.21), 400 where it cannot be printed.
 pub(super) fn misplaced(uri: &Uri) -> Option<Response> {
+    if is_plain(uri.path()) {
+        return None;
+    }
     let Some(path) = decode(uri.path(), Plus::IsPlus) else {
         return Some(bare(StatusCode::BAD_REQUEST));
     };
@@ -244,6 +275,13 @@ pub(super) fn misplaced(uri: &Uri) -> Option<Response> {
         }
         Err(_) => Some(bare(StatusCode::BAD_REQUEST)),
     }
+}
+
+/// Whether a path is as it should be at first sight, which nearly all are: nothing to decode, nothing to clean.
+fn is_plain(path: &str) -> bool {
+    let Some(parts) = path.strip_prefix('/') else { return false };
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+    path.bytes().all(plain) && parts.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// A path without `//`, `.` and `..`; a `/` at its end stays.
@@ -317,12 +355,15 @@ fn decode(text: &str, plus: Plus) -> Option<String> {
 }
 
 /// The parameters of a query; one that cannot be decoded is left out, as Go does.
-fn parameters(query: &str) -> BTreeMap<String, Vec<String>> {
-    let mut params: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn parameters(query: &str) -> Params {
+    let mut params = Params::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if let (Some(name), Some(value)) = (decode(name, Plus::IsSpace), decode(value, Plus::IsSpace)) {
-            params.entry(name).or_default().push(value);
+            match params.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value),
+                None => params.push((name, vec![value])),
+            }
         }
     }
     params
@@ -343,15 +384,31 @@ mod tests {
             ("/", "/"),
         ] {
             assert_eq!(cleaned(path), clean, "{path}");
+            assert!(!is_plain(path) || path == clean, "{path}");
         }
     }
 
     #[test]
     fn parameters_repeat_and_decode() {
-        let params = parameters("tag=a&tag=b%20c&passing&x=1+2&bad=%zz&&%=1");
-        assert_eq!(params["tag"], ["a", "b c"]);
-        assert_eq!(params["passing"], [""]);
-        assert_eq!(params["x"], ["1 2"]);
-        assert!(!params.contains_key("bad"));
+        let params = parameters("tag=a&passing&tag=b%20c&x=1+2&bad=%zz&&%=1");
+        let shown: Vec<_> = params.iter().map(|(name, values)| (&**name, values.join("|"))).collect();
+        assert_eq!(shown, [("tag", "a|b c".to_owned()), ("passing", String::new()), ("x", "1 2".to_owned())]);
+    }
+
+    #[test]
+    fn gzip_is_taken_where_it_is_named_and_not_refused() {
+        for (accepts, taken) in [
+            ("gzip", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("gzip; q=0", false),
+            ("gzip;q=0.000", false),
+            ("identity", false),
+            ("*", false),
+            ("x-gzip", false),
+            ("gzip;q=nonsense", false),
+            ("", false),
+        ] {
+            assert_eq!(takes_gzip(accepts), taken, "{accepts:?}");
+        }
     }
 }

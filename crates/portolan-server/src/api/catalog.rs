@@ -2,28 +2,32 @@
 //!
 //! In:  a name and what narrows the answer. Out: the answer with its index, when it is newer than the one known.
 //!
-//! Never: encodes the same answer twice for two who wait for it, as long as it is kept; tells a caller what it may not see.
+//! Never: encodes, or compresses, the same answer twice for two who wait for it, as long as it is kept; tells a caller what
+//! it may not see.
 //!
 //! Rules from Consul: agent/catalog_endpoint.go, agent/blockingquery/blockingquery.go. Proof: `tests/http.rs`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     sync::Arc,
 };
 
 use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
 use super::{
     Later,
     call::{Call, Read},
-    reply::{Outcome, body, freshness, value},
+    reply::{Outcome, Refusal, body, freshness, gzipped, value},
+    rights::Rights,
     visible::Visible,
 };
 use crate::{
     core::Core,
-    encode::{ById, CatalogServiceJson, Layout, NodeJson, ServiceJson, json},
+    encode::{ById, CatalogServiceJson, LEAST_GZIP, Layout, NodeJson, ServiceJson, gzip, json},
     state::{Key, Narrow, State},
 };
 
@@ -49,33 +53,28 @@ where
         rights = call.rights(core)?;
     }
     let layout = call.layout();
-    let mut question = format!("{}?{:?}&{layout:?}", call.path, read.narrow);
-    let in_part = rights.name();
-    question.push_str(in_part.as_deref().unwrap_or_default());
-    // Under which the answer is kept where something was left out of it.
-    let less = in_part.map(|_| format!("{question}!"));
+    let rows = |state: &State| look(state, &read.narrow);
+    let encode = |mut found: T| {
+        let hidden = !rights.sees_all() && found.leave_visible(&rights);
+        Ok((encode(&found, &core.config.datacenter, layout)?, hidden))
+    };
     // A node's meta moves the indexes of its services, but not those of the lists that it may narrow.
-    let keep = read.narrow.node_meta.is_empty();
-    let (index, found) = core.look(|state| {
-        let index = state.index(key);
-        let kept = |question: &str| if keep { core.bodies.get(question, index) } else { None };
-        let whole = kept(&question).map(|body| (body, false));
-        let kept = whole.or_else(|| Some((kept(less.as_deref()?)?, true)));
-        (index, kept.ok_or_else(|| look(state, &read.narrow)))
-    });
-    let (bytes, hidden) = match found {
-        Ok(kept) => kept,
-        Err(mut found) => {
-            let hidden = !rights.sees_all() && found.leave_visible(&rights);
-            let encoded = encode(&found, &core.config.datacenter, layout)?;
-            if keep {
-                let question = less.as_ref().filter(|_| hidden).unwrap_or(&question);
-                core.bodies.keep(question, index, &encoded);
-            }
-            (encoded, hidden)
+    let question =
+        read.narrow.node_meta.is_empty().then(|| Question::new(call, &read.narrow, layout, &rights));
+    let (index, plain, hidden) = match &question {
+        Some(question) => shared(core, question, key, rows, encode).await?,
+        None => {
+            let (index, found) = core.look(|state| (state.index(key), rows(state)));
+            let (plain, hidden) = encode(found)?;
+            (index, plain, hidden)
         }
     };
-    let mut response = body(bytes);
+    let mut response = if call.takes_gzip && plain.len() >= LEAST_GZIP {
+        let question = question.as_ref().map(|question| question.words(hidden));
+        gzipped(compressed(core, question, index, plain).await?)
+    } else {
+        body(plain)
+    };
     rights.tell(hidden, &mut response);
     let headers = response.headers_mut();
     freshness(headers, index, read.consistency);
@@ -85,6 +84,98 @@ where
         headers.insert("age", HeaderValue::from_static("0"));
     }
     Ok(response)
+}
+
+/// What is asked, in words that no other question has.
+struct Question {
+    whole: String,
+    /// Under which the answer is kept where something was left out of it; `None`: this caller sees all.
+    less: Option<String>,
+}
+
+impl Question {
+    fn new(call: &Call, narrow: &Narrow, layout: Layout, rights: &Rights) -> Self {
+        let mut whole = String::with_capacity(call.path.len().saturating_add(4));
+        whole.push_str(&call.path);
+        // No path has this in it.
+        whole.push('\0');
+        whole.push_str(if layout == Layout::Pretty { "y" } else { "" });
+        whole.push_str(if narrow.passing { "p" } else { "" });
+        for tag in &narrow.tags {
+            let _infallible = write!(whole, "\0{}:{tag}", tag.len());
+        }
+        let in_part = rights.name();
+        if let Some(name) = &in_part {
+            let _infallible = write!(whole, "\0@{name}");
+        }
+        let less = in_part.map(|_| format!("{whole}\0!"));
+        Self { whole, less }
+    }
+
+    fn words(&self, hidden: bool) -> &str {
+        self.less.as_deref().filter(|_| hidden).unwrap_or(&self.whole)
+    }
+}
+
+/// The body of a question with its newest index, and whether something was left out: one that is there, or one that is
+/// encoded now, once for all who ask.
+async fn shared<T>(
+    core: &Core,
+    question: &Question,
+    key: &Key,
+    rows: impl Fn(&State) -> T,
+    encode: impl Fn(T) -> Outcome<(Bytes, bool)>,
+) -> Outcome<(u64, Bytes, bool)> {
+    let kept = |state: &State| {
+        let index = state.index(key);
+        let get = |words: &str| core.bodies.get(words, index);
+        let whole = get(&question.whole).map(|body| (index, body, false));
+        whole.or_else(|| Some((index, get(question.less.as_deref()?)?, true))).ok_or(index)
+    };
+    loop {
+        if let Ok(kept) = core.look(kept) {
+            return Ok(kept);
+        }
+        let last = [Some(&question.whole), question.less.as_ref()];
+        let worth_it = last.into_iter().flatten().any(|words| core.bodies.is_worth_waiting(words));
+        let _claim = match worth_it.then(|| core.bodies.claim(&question.whole)).transpose() {
+            Ok(claim) => claim,
+            Err(encoded) => {
+                encoded.await;
+                continue;
+            }
+        };
+        let (index, found) = match core.look(|state| kept(state).map_err(|index| (index, rows(state)))) {
+            Ok(kept) => return Ok(kept),
+            Err(found) => found,
+        };
+        let (encoded, hidden) = encode(found)?;
+        core.bodies.keep(question.words(hidden), index, &encoded);
+        return Ok((index, encoded, hidden));
+    }
+}
+
+/// The same body compressed, once for all who ask for it so.
+async fn compressed(core: &Core, question: Option<&str>, index: u64, plain: Bytes) -> Outcome<Bytes> {
+    let failed = |why: String| Refusal::internal(format!("the answer could not be compressed: {why}"));
+    let Some(question) = question else { return gzip(&plain).map_err(|why| failed(why.to_string())) };
+    let question = format!("{question}\0gzip");
+    loop {
+        if let Some(kept) = core.bodies.get(&question, index) {
+            return Ok(kept);
+        }
+        match core.bodies.claim(&question) {
+            Ok(_claim) => {
+                // On a thread that may be busy: milliseconds for each megabyte.
+                let done =
+                    spawn_blocking(move || gzip(&plain)).await.map_err(|why| failed(why.to_string()))?;
+                let small = done.map_err(|why| failed(why.to_string()))?;
+                core.bodies.keep(&question, index, &small);
+                return Ok(small);
+            }
+            Err(encoded) => encoded.await,
+        }
+    }
 }
 
 pub(super) fn datacenters(core: &Core, call: &Call) -> Outcome {

@@ -6,7 +6,7 @@
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use portolan::registry::Consistency;
 use serde::Serialize;
 
@@ -121,6 +121,16 @@ impl From<serde_json::Error> for Refusal {
     }
 }
 
+// Names that are known when this is compiled cost an answer no search.
+const INDEX: HeaderName = HeaderName::from_static("x-consul-index");
+const KNOWN_LEADER: HeaderName = HeaderName::from_static("x-consul-knownleader");
+const LAST_CONTACT: HeaderName = HeaderName::from_static("x-consul-lastcontact");
+const CONSISTENCY: HeaderName = HeaderName::from_static("x-consul-effective-consistency");
+const BACKEND: HeaderName = HeaderName::from_static("x-consul-query-backend");
+
+/// How many headers an answer of the catalogue has at most.
+const HEADERS: usize = 12;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A write that was carried out.
@@ -133,7 +143,16 @@ pub(super) fn empty() -> Response {
 /// A body that was encoded already.
 pub(super) fn body(bytes: Bytes) -> Response {
     let mut response = Response::new(Body::from(bytes));
+    // For all that an answer of the catalogue has: the map need not grow.
+    response.headers_mut().reserve(HEADERS);
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+/// The same, compressed.
+pub(super) fn gzipped(bytes: Bytes) -> Response {
+    let mut response = body(bytes);
+    response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     response
 }
 
@@ -149,11 +168,11 @@ pub(super) fn freshness(headers: &mut HeaderMap, index: u64, consistency: Consis
         Consistency::Stale => "stale",
         Consistency::Consistent => "consistent",
     };
-    headers.insert("x-consul-index", HeaderValue::from(index));
-    headers.insert("x-consul-knownleader", HeaderValue::from_static("true"));
-    headers.insert("x-consul-lastcontact", HeaderValue::from_static("0"));
-    headers.insert("x-consul-effective-consistency", HeaderValue::from_static(effective));
-    headers.insert("x-consul-query-backend", HeaderValue::from_static("blocking-query"));
+    headers.insert(INDEX, HeaderValue::from(index));
+    headers.insert(KNOWN_LEADER, HeaderValue::from_static("true"));
+    headers.insert(LAST_CONTACT, HeaderValue::from_static("0"));
+    headers.insert(CONSISTENCY, HeaderValue::from_static(effective));
+    headers.insert(BACKEND, HeaderValue::from_static("blocking-query"));
 }
 
 /// The same for keys and sessions, which tell no consistency.

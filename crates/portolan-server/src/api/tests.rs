@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use http_body_util::BodyExt;
-use tower::ServiceExt;
 
 use super::*;
 use crate::{DefaultPolicy, Secret, ServerConfig};
@@ -70,6 +69,8 @@ fn sample(endpoint: &Endpoint) -> Option<(String, String)> {
         (Verb::Delete, "/v1/acl/token/") => (ACCESSOR, ""),
         // It needs a policy whose id is not known before: asked below.
         (Verb::Delete, "/v1/acl/policy/") => ("44444444-4444-4444-8444-444444444444", ""),
+        (Verb::Put, "/v1/portolan/restore" | "/v1/portolan/faults") => ("", ""),
+        (Verb::Delete, "/v1/portolan/faults") => ("", ""),
         _ => return None,
     };
     Some((rest.to_owned(), body.to_owned()))
@@ -80,12 +81,13 @@ fn core() -> Arc<Core> {
         .node("n1")
         .acl_enabled(true)
         .acl_default_policy(DefaultPolicy::Deny)
-        .acl_initial_management(Some(Secret::new(ROOT)));
+        .acl_initial_management(Some(Secret::new(ROOT)))
+        .faults_endpoint(true);
     Arc::new(Core::new(config))
 }
 
 async fn ask(
-    router: &Router,
+    router: &Interface,
     method: &str,
     path: &str,
     body: &str,
@@ -96,15 +98,16 @@ async fn ask(
         request = request.header("X-Consul-Token", token);
     }
     let request = request.body(Body::from(body.to_owned())).unwrap();
-    let Ok(response) = router.clone().oneshot(request).await;
+    let response = router.ask(request).await;
     let (parts, body) = response.into_parts();
-    (parts.status, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    let body = body.collect().await.unwrap().to_bytes();
+    (parts.status, String::from_utf8_lossy(&body).into_owned())
 }
 
 /// Something of each kind that the samples are about.
-async fn filled() -> (Router, Arc<Core>) {
+async fn filled() -> (Interface, Arc<Core>) {
     let core = core();
-    let router = router(&core);
+    let router = Interface::new(&core);
     let token = format!(r#"{{"AccessorID":"{ACCESSOR}","SecretID":"{SECRET}"}}"#);
     for (path, body) in [
         ("/v1/agent/service/register", r#"{"ID":"w1","Name":"web","Check":{"CheckID":"c1","TTL":"1m"}}"#),
@@ -159,6 +162,8 @@ async fn every_endpoint_asks_for_a_right_and_whoever_has_none_gets_nothing() {
             // There was one from the start.
             (_, "/v1/acl/bootstrap") => StatusCode::FORBIDDEN,
             (Verb::Delete, "/v1/acl/policy/") | (_, "/v1/session/renew/") => StatusCode::NOT_FOUND,
+            // Nothing is no backup.
+            (_, "/v1/portolan/restore") => StatusCode::BAD_REQUEST,
             // Its check is critical.
             (_, "/v1/agent/health/service/id/" | "/v1/agent/health/service/name/") => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -183,7 +188,7 @@ async fn an_endpoint_that_forgot_to_ask_tells_nothing() {
 #[tokio::test]
 async fn without_rules_the_endpoints_about_them_are_not_there() {
     let core = Arc::new(Core::new(ServerConfig::default()));
-    let router = router(&core);
+    let router = Interface::new(&core);
     let mut seen = BTreeSet::new();
     for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.path.starts_with(ABOUT_RULES)) {
         let (status, said) = ask(&router, endpoint.method.as_str(), endpoint.path, "", Some(ROOT)).await;
@@ -193,4 +198,27 @@ async fn without_rules_the_endpoints_about_them_are_not_there() {
     assert_eq!(seen.len(), 9);
     // A token counts for nothing, whatever it is.
     assert_eq!(ask(&router, "GET", "/v1/catalog/nodes", "", Some("nobody")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_backup_from_before_there_were_rules_leaves_them_as_they_begin() {
+    let without = Arc::new(Core::new(ServerConfig::default().node("n1")));
+    let response = Interface::new(&without)
+        .ask(Request::builder().uri("/v1/portolan/backup").body(Body::empty()).unwrap());
+    let backup = response.await.into_body().collect().await.unwrap().to_bytes();
+    let (router, core) = filled().await;
+    let before = core.look(|state| state.last_index());
+    for (token, expected) in [(None, 403), (Some(SECRET), 403), (Some(ROOT), 200)] {
+        let mut request = Request::builder().method("PUT").uri("/v1/portolan/restore");
+        if let Some(token) = token {
+            request = request.header("X-Consul-Token", token);
+        }
+        let response = router.ask(request.body(Body::from(backup.clone())).unwrap()).await;
+        assert_eq!(response.status().as_u16(), expected, "{token:?}");
+    }
+    // What was there is gone, with its tokens; what a registry with rules has from the start is there.
+    assert_eq!(ask(&router, "GET", "/v1/catalog/nodes", "", Some(SECRET)).await.0, StatusCode::FORBIDDEN);
+    let (status, services) = ask(&router, "GET", "/v1/catalog/services", "", Some(ROOT)).await;
+    assert_eq!((status, services.as_str()), (StatusCode::OK, r#"{"consul":[]}"#));
+    assert!(core.look(|state| state.last_index()) > before);
 }

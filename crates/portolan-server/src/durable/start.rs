@@ -34,12 +34,12 @@ pub(crate) fn start(place: Box<dyn Place>, home: NodeSpec, now: Instant) -> Resu
     let is_new = loaded.is_none();
     let (state, rows) = match loaded {
         Some(loaded) => {
-            let bound = loaded.bound;
+            let (bound, count) = (loaded.bound, loaded.rows.len());
             let Restored { state, changes, misfits } = State::restore(decoded(loaded)?, bound, home, now);
             if !misfits.is_empty() {
                 return Err(Trouble::Damaged(told(&misfits)));
             }
-            tracing::info!(rows = state.rows().len(), bound, "what was kept is back");
+            tracing::info!(rows = count, bound, "what was kept is back");
             (state, changes.rows)
         }
         None => {

@@ -429,3 +429,85 @@ fn the_bound_is_on_disk_before_the_block_is_used_up() {
     full.bound += 1;
     assert!(full.may_change(state));
 }
+
+/// What a watcher of `key` at its index of now is woken to.
+async fn watched(core: Arc<Core>, key: Key) -> Result<u64, String> {
+    let at = core.look(|state| state.index(&key));
+    let block = portolan::registry::Block { index: at, wait: Duration::from_secs(600) };
+    let waited = timeout(PATIENCE, core.wait(&key, Some(block))).await;
+    waited.map_err(|_late| format!("{key:?} was not woken"))?.map_err(|_full| "full".to_owned())?;
+    let index = core.look(|state| state.index(&key));
+    if index > at { Ok(index) } else { Err(format!("{key:?} went from {at} to {index}")) }
+}
+
+#[test]
+fn a_restore_wakes_all_is_on_disk_when_it_is_told_and_no_index_goes_down() {
+    played(async {
+        let (one, mut two) = (Simulated::new(1), Simulated::new(2));
+        let from = open(&one).await.unwrap().unwrap();
+        let mut tasks = background(&from);
+        for version in 1..=5 {
+            assert!(write(&from, put(&"web1".into(), version)).await.unwrap());
+        }
+        // The other is far ahead, or far behind: beyond its own block.
+        for far in [0, 3 * BLOCK] {
+            let (rows, index) = from.look(|state| (state.rows(), state.last_index() + far));
+            let core = open(&two).await.unwrap().unwrap();
+            let mut others = background(&core);
+            assert!(write(&core, put(&"far9".into(), 9)).await.unwrap());
+            let mut watchers = JoinSet::new();
+            for key in keys().into_iter().chain([Key::Service("never".into())]) {
+                watchers.spawn(watched(Arc::clone(&core), key));
+            }
+            tokio::task::yield_now().await;
+            let was = core.look(State::last_index);
+            core.restore(rows, index).await.unwrap();
+            while let Some(woken) = watchers.join_next().await {
+                let at = woken.unwrap().unwrap();
+                assert!(at > was.max(index), "{at}, and {was}, {index}");
+            }
+            assert_eq!(held(&core).unwrap(), [("web1".into(), 5)].into());
+            let shown = core.look(State::last_index);
+            others.shutdown().await;
+            drop(core);
+            two = two.after_power_loss();
+            let again = open(&two).await.unwrap().unwrap();
+            assert_eq!(held(&again).unwrap(), [("web1".into(), 5)].into());
+            assert!(again.look(State::last_index) >= shown);
+        }
+        tasks.shutdown().await;
+    });
+}
+
+#[test]
+fn a_restore_that_fails_at_any_operation_of_the_disk_is_whole_or_not_at_all() {
+    let mut tried = 0;
+    loop {
+        let reached = played(async {
+            let source = open(&Simulated::new(9)).await.unwrap().unwrap();
+            assert!(source.apply(put(&"web1".into(), 5)).is_ok());
+            let (rows, index) = source.look(|state| (state.rows(), state.last_index() + 2 * BLOCK));
+            let disk = Simulated::new(tried);
+            let core = open(&disk).await.unwrap().unwrap();
+            let mut tasks = background(&core);
+            assert!(write(&core, put(&"far9".into(), 9)).await.unwrap());
+            let from = disk.done() + tried;
+            disk.die_at(from);
+            let restored = timeout(PATIENCE, core.restore(rows, index)).await.expect("it is answered");
+            let shown = core.look(State::last_index);
+            let reached = disk.is_dead();
+            tasks.shutdown().await;
+            let again = open(&disk.after_power_loss()).await.unwrap().unwrap();
+            let (old, new) = ([("far9".into(), 9)].into(), [("web1".into(), 5)].into());
+            let is = held(&again).unwrap();
+            assert!(is == new || (is == old && restored.is_err()), "operation {tried}: {is:?} {restored:?}");
+            assert!(again.look(State::last_index) >= shown, "operation {tried}");
+            reached
+        });
+        if !reached {
+            break;
+        }
+        tried += 1;
+    }
+    assert!(tried > 10, "only {tried} operations");
+}

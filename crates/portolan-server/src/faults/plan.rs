@@ -8,6 +8,8 @@
 //!
 //! Proof: `faults/tests.rs`.
 
+use std::fmt;
+
 use portolan::Error;
 
 use super::rule::{Fault, Rule};
@@ -27,33 +29,38 @@ impl Plan {
         Self { seed, rules }
     }
 
-    /// Reads a file: a rule a line, `#` before a comment, and at most one line `seed NUMBER` (0 without).
+    /// Reads a file: a rule a line, `#` before a comment, and at most one line `seed NUMBER` (0 without). Its
+    /// [`Display`](fmt::Display) is such a file.
     ///
     /// # Errors
-    /// [`Kind::Config`](portolan::Kind::Config): the text names the line, and says what to write.
+    /// [`Kind::Config`](portolan::Kind::Config): the text names each line that is wrong, and says what to write.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut plan = Self::default();
-        let mut seeded = false;
+        let (mut seeded, mut wrong) = (false, Vec::new());
         for (number, line) in (1_usize..).zip(text.lines()) {
             let line = line.split('#').next().unwrap_or_default().trim();
-            let wrong = |why: String| Error::config(format!("faults, line {number}: {why}"));
-            if line.is_empty() {
-                continue;
+            if !line.is_empty()
+                && let Err(why) = plan.take(line, &mut seeded)
+            {
+                wrong.push(format!("faults, line {number}: {why}"));
             }
-            let Some(seed) = line.strip_prefix("seed ") else {
-                plan.rules.push(Rule::parse(line).map_err(|error| wrong(error.to_string()))?);
-                continue;
-            };
-            if std::mem::replace(&mut seeded, true) {
-                return Err(wrong("a second seed; leave one line".to_owned()));
-            }
-            let seed = seed.trim();
-            let number = seed.parse().map_err(|_cause| {
-                wrong(format!("seed: {seed:?} is no whole number from 0; write one, as in \"seed 42\""))
-            });
-            plan.seed = number?;
         }
-        Ok(plan)
+        if wrong.is_empty() { Ok(plan) } else { Err(Error::config(wrong.join("; "))) }
+    }
+
+    fn take(&mut self, line: &str, seeded: &mut bool) -> Result<(), String> {
+        let Some(seed) = line.strip_prefix("seed ") else {
+            self.rules.push(Rule::parse(line).map_err(|error| error.to_string())?);
+            return Ok(());
+        };
+        if std::mem::replace(seeded, true) {
+            return Err("a second seed; leave one line".to_owned());
+        }
+        let seed = seed.trim();
+        self.seed = seed.parse().map_err(|_cause| {
+            format!("seed: {seed:?} is no whole number from 0; write one, as in \"seed 42\"")
+        })?;
+        Ok(())
     }
 
     /// The same rules under another seed.
@@ -98,6 +105,13 @@ impl Plan {
             (rule.is_for(method, path) && share(chance.next()) < rule.probability()).then(|| rule.fault())
         };
         (1..).zip(&self.rules).find_map(hits)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}", self.seed)?;
+        self.rules.iter().try_for_each(|rule| writeln!(f, "{rule}"))
     }
 }
 

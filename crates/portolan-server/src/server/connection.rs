@@ -11,7 +11,7 @@
 
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, response::Response};
+use axum::response::Response;
 use http::Request;
 use hyper::{
     body::Incoming,
@@ -64,7 +64,7 @@ const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/p
 /// What every connection is served with.
 pub(super) struct Serving {
     core: Arc<Core>,
-    router: Router,
+    router: api::Interface,
     http1: auto::Builder<Streams>,
     http2: auto::Builder<Streams>,
     streams: Streams,
@@ -96,7 +96,7 @@ impl Serving {
             .keep_alive_timeout(limits.header_timeout);
         Self {
             core: Arc::clone(core),
-            router: api::router(core),
+            router: api::Interface::new(core),
             http1: builder.clone().http1_only(),
             http2: builder.http2_only(),
             streams,
@@ -155,7 +155,7 @@ impl Serving {
 /// One connection.
 struct Connection {
     core: Arc<Core>,
-    router: TowerToHyperService<Router>,
+    router: TowerToHyperService<api::Interface>,
     http1: auto::Builder<Streams>,
     http2: auto::Builder<Streams>,
     door: Arc<Door>,
@@ -243,7 +243,7 @@ impl Connection {
 
 /// The router, with its faults.
 fn hurt(
-    router: TowerToHyperService<Router>,
+    router: TowerToHyperService<api::Interface>,
     faults: Faults,
     cut: CancellationToken,
 ) -> impl Service<Request<Incoming>, Response = Response, Error = Broken, Future: Send + 'static> {

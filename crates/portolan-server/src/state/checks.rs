@@ -200,7 +200,9 @@ impl State {
             Some(live) if *live.spec == spec => live.expires = expires,
             old => {
                 self.generations = self.generations.saturating_add(1);
-                tx.probe(&id);
+                if spec.probe.is_run() || old.as_ref().is_some_and(|old| old.spec.probe.is_run()) {
+                    tx.probe(&id);
+                }
                 let (output, critical_since, show_output, due) = match old {
                     Some(old) => (Text::clone(&old.output), old.critical_since, old.show_output, old.due),
                     None => (output, None, None, None),
@@ -233,7 +235,9 @@ impl State {
             if let Some(due) = live.due {
                 self.deadlines.remove(&(due, Text::clone(id)));
             }
-            tx.probe(id);
+            if live.spec.probe.is_run() {
+                tx.probe(id);
+            }
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) enum Key {
 pub(crate) struct Changes {
     /// The keys that have a new index.
     pub(crate) keys: BTreeSet<Key>,
-    /// Checks of the agent that came, went or were defined anew.
+    /// Checks that the agent runs, or ran, which came, went or were defined anew.
     pub(crate) probes: BTreeSet<Text>,
     /// The rows that are other than they were, each once; `None`: it is gone.
     pub(crate) rows: Vec<(RowKey, Option<Kept>)>,

@@ -75,7 +75,13 @@ impl Sorted {
             sorted.last_index = sorted.last_index.max(kept.modify());
             match kept {
                 Kept::Node { row, home } => sorted.nodes.push((key, row, home)),
-                Kept::Service { node, row } => sorted.services.push((key, node, row)),
+                Kept::Service { node, mut row } => {
+                    // Nobody else has what comes from a disk, so that it is not copied.
+                    if let Some(own) = Arc::get_mut(&mut row) {
+                        own.key = key;
+                    }
+                    sorted.services.push((key, node, row));
+                }
                 Kept::Check { node, row, spec } => sorted.checks.push((key, node, row, spec)),
                 acl @ (Kept::Policy(_) | Kept::Token(_) | Kept::Bootstrapped { .. }) => {
                     sorted.acls.push((key, acl));
@@ -92,12 +98,24 @@ impl State {
     pub(crate) fn restore(
         rows: impl IntoIterator<Item = (RowKey, Kept)>,
         bound: u64,
+        home: NodeSpec,
+        now: Instant,
+    ) -> Restored {
+        Self::restore_after(0, rows, bound, home, now)
+    }
+
+    /// The same, with checks whose generations are above `generations`.
+    pub(super) fn restore_after(
+        generations: u64,
+        rows: impl IntoIterator<Item = (RowKey, Kept)>,
+        bound: u64,
         mut home: NodeSpec,
         now: Instant,
     ) -> Restored {
         let sorted = Sorted::of(rows);
         let mut state = Self {
             index: Indexes::above(bound.max(sorted.last_index), sorted.last_key),
+            generations,
             ..Self::bare(Text::clone(&home.name))
         };
         let mut misfits = Vec::new();
@@ -115,8 +133,8 @@ impl State {
                 misfits.push(Misfit { key, what: Kept::Service { node, row }.describe(), why });
             });
         }
-        for (key, node, row, spec) in sorted.checks {
-            state.place_check(key, names.get(&node), &row, spec, now).unwrap_or_else(|why| {
+        for (key, node, mut row, spec) in sorted.checks {
+            state.place_check(key, names.get(&node), &mut row, spec, now).unwrap_or_else(|why| {
                 misfits.push(Misfit { key, what: Kept::Check { node, row, spec: None }.describe(), why });
             });
         }
@@ -160,7 +178,7 @@ impl State {
         &mut self,
         key: RowKey,
         node: Option<&Text>,
-        row: &ServiceRow,
+        row: &Arc<ServiceRow>,
     ) -> Result<(), &'static str> {
         let node = node.ok_or("is on a node that is not there")?;
         let on = self.nodes.get_mut(node).ok_or("is on a node that is not there")?;
@@ -170,7 +188,10 @@ impl State {
         }
         let listed = (Text::clone(node), Text::clone(&id));
         self.by_name.entry(Text::clone(&row.spec.name)).or_default().insert(listed);
-        let row = Arc::new(ServiceRow { key, spec: row.spec.clone(), ..*row });
+        let row = match row.key {
+            known if known == key => Arc::clone(row),
+            _ => Arc::new(ServiceRow { key, spec: row.spec.clone(), ..**row }),
+        };
         on.services.insert(id, Held { row, checks: BTreeMap::new() });
         Ok(())
     }
@@ -179,7 +200,7 @@ impl State {
         &mut self,
         key: RowKey,
         node: Option<&Text>,
-        row: &CheckRow,
+        row: &mut Arc<CheckRow>,
         spec: Option<Arc<CheckSpec>>,
         now: Instant,
     ) -> Result<(), &'static str> {
@@ -194,8 +215,15 @@ impl State {
         };
         let on = self.nodes.get_mut(node).ok_or("is on a node that is not there")?;
         let owner = of.as_ref().map(|of| Text::clone(&of.id));
-        let facts = CheckFacts { of, ..row.facts.clone() };
-        let row = Arc::new(CheckRow { key, node: Text::clone(node), facts, ..*row });
+        let name = Text::clone(node);
+        match Arc::get_mut(row) {
+            Some(own) => (own.key, own.node, own.facts.of) = (key, name, of),
+            None => {
+                let facts = CheckFacts { of, ..row.facts.clone() };
+                *row = Arc::new(CheckRow { key, node: name, facts, ..**row });
+            }
+        }
+        let row = Arc::clone(row);
         match owner {
             None => {
                 on.checks.insert(Text::clone(&id), Arc::clone(&row));

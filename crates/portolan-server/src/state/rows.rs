@@ -255,6 +255,11 @@ pub(crate) enum Probe {
 }
 
 impl Probe {
+    /// Whether the agent has to do something at its interval.
+    pub(crate) fn is_run(&self) -> bool {
+        matches!(self, Self::Run { .. })
+    }
+
     /// The word on the wire.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -14,6 +14,7 @@ mod against_model;
 mod aliases;
 mod kv;
 mod kv_model;
+mod predicted;
 mod restored;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -178,7 +179,7 @@ fn a_silent_ttl_turns_critical_and_a_long_critical_instance_goes() {
 
     assert_eq!(state.next_deadline(), Some(now + SECOND * 79));
     let changes = state.tick(now + SECOND * 79);
-    assert!(changes.keys.contains(&key("web")) && changes.probes.contains("c"));
+    assert!(changes.keys.contains(&key("web")) && changes.probes.is_empty(), "nobody runs a TTL check");
     assert!(state.entries("web", &Narrow::default()).is_empty());
     assert_eq!(state.next_deadline(), None);
 }
@@ -289,7 +290,7 @@ fn maintenance_is_a_critical_check_and_keeps_its_first_reason() {
 #[test]
 fn replacing_the_checks_removes_those_that_are_not_named() {
     let (mut state, now) = start();
-    state.ok(register(spec("web", "w1"), vec![ttl("a", 30), ttl("b", 30)]), now);
+    state.ok(register(spec("web", "w1"), vec![tcp("a"), ttl("b", 30)]), now);
     state.ok(register(spec("web", "w1"), vec![ttl("b", 30)]), now);
     assert_eq!(state.agent_checks().len(), 2, "kept unless asked");
     let only = Command::RegisterService {

@@ -6,6 +6,7 @@
 //! registry.redb             what the registry holds
 //! registry.redb.new         being written, to take its place
 //! registry.redb.damaged-1   what `--repair` found, as it was
+//! registry.redb.replaced-1  what `portolan restore` found, as it was
 //! lock                      who has the directory
 //! ```
 //!
@@ -71,14 +72,13 @@ impl Dir {
         self.path.join(FILE)
     }
 
-    /// Gives the file a second name, which stays when another takes its place; says which.
+    /// Gives the file a second name, which ends in `why` and stays when another takes its place; says which.
     ///
     /// # Errors
     /// [`Trouble::Disk`]: it is where it was.
-    pub(crate) fn keep_aside(&self) -> Result<PathBuf, Trouble> {
-        let free =
-            (1_u32..).map(|n| self.path.join(format!("{FILE}.damaged-{n}"))).find(|path| !path.exists());
-        let aside = free.unwrap_or_else(|| self.path.join(format!("{FILE}.damaged")));
+    pub(crate) fn keep_aside(&self, why: &str) -> Result<PathBuf, Trouble> {
+        let free = (1_u32..).map(|n| self.path.join(format!("{FILE}.{why}-{n}"))).find(|path| !path.exists());
+        let aside = free.unwrap_or_else(|| self.path.join(format!("{FILE}.{why}")));
         // A copy where the file system has no links.
         fs::hard_link(self.file(), &aside)
             .or_else(|_no_links| fs::copy(self.file(), &aside).map(drop))

@@ -8,6 +8,8 @@ mod client;
 #[expect(dead_code, reason = "here the agent speaks plain HTTP only")]
 #[path = "../../../portolan/tests/support/consul.rs"]
 mod consul;
+mod endpoint;
 mod laws;
 mod proxy;
+mod recipes;
 mod words;

@@ -7,6 +7,8 @@ mod blocking;
 mod catalog;
 mod checks;
 mod client;
+mod ephemeral;
+mod gzip;
 mod hosts;
 mod limits;
 mod runners;

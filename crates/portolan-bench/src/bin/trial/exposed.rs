@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
-    time::{Instant, interval, sleep_until, timeout},
+    time::{Instant, interval_at, sleep, sleep_until, timeout},
 };
 
 use crate::{
@@ -55,9 +55,14 @@ pub(crate) async fn trial(setting: &Setting) -> anyhow::Result<Table> {
     let mut table = Table::new(&["what", "before", "meanwhile", "ratio"]);
     waits(&node, setting, &mut table).await?;
     let names = if setting.short { 50_000 } else { 1_000_000 };
-    let idle = connected(&node, IDLE, 2).await?;
-    memory(&node, &mut table, format!("memory: {IDLE} idle connections"), async { Ok(()) }).await?;
-    drop(idle);
+    let idle = async {
+        let open = connected(&node, IDLE, 2).await?;
+        // Whoever comes after them is accepted after them.
+        exchange(node.http(), "GET", "/v1/status/leader", "").await?;
+        drop(open);
+        Ok(())
+    };
+    memory(&node, &mut table, format!("memory: {IDLE} idle connections"), idle).await?;
     let what = format!("memory: {AT_ONCE} bodies of 1 GB at once");
     memory(&node, &mut table, what, all_at_once(node.http(), large_body)).await?;
     let what = format!("memory: {AT_ONCE} heads of {HEADERS} headers at once");
@@ -82,8 +87,11 @@ async fn waits(node: &Node, setting: &Setting, table: &mut Table) -> anyhow::Res
         let mut crowd = JoinSet::new();
         for number in 0..DRIPPING {
             let from = Ipv4Addr::new(127, 0, 1, u8::try_from(number / OF_ONE + 1)?);
-            crowd.spawn(drip(from, node.http()));
+            let offset = DRIP * u32::try_from(number)? / u32::try_from(DRIPPING)?;
+            crowd.spawn(drip(from, node.http(), Instant::now() + offset));
         }
+        // Until they are all there.
+        sleep(DRIP * 2).await;
         with.push(others(node.http(), length).await?);
         crowd.shutdown().await;
         drop(idle);
@@ -175,8 +183,8 @@ async fn connected(node: &Node, count: usize, first: u8) -> anyhow::Result<Vec<T
 }
 
 /// A head that never ends, again and again.
-async fn drip(address: Ipv4Addr, to: SocketAddr) {
-    let mut pace = interval(DRIP);
+async fn drip(address: Ipv4Addr, to: SocketAddr, first: Instant) {
+    let mut pace = interval_at(first, DRIP);
     loop {
         let Ok(mut stream) = from(address, to).await else { return };
         let mut sent = stream.write_all(b"GET /v1/status/leader HTTP/1.1\r\nX: ").await;

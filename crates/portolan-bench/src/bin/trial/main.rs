@@ -25,6 +25,8 @@ mod cpu;
 mod crowd;
 mod down;
 mod exposed;
+#[path = "../registry/http.rs"]
+mod http;
 mod killed;
 mod lasting;
 mod link;
@@ -35,6 +37,7 @@ mod outage;
 mod promises;
 mod rolling;
 mod scenes;
+mod soak;
 mod stage;
 mod table;
 mod tally;
@@ -74,6 +77,7 @@ const TRIALS: &[(&str, &str)] = &[
     ("others", "instances registered by py-consul and by Consul's command: found by their version"),
     ("beats", "ten thousand TTL registrations of one process: processor time, and no check expires"),
     ("checks", "ten thousand HTTP checks each ten seconds: processor time, and none is late"),
+    ("soak", "half an hour of changes under a thousand watchers: memory, errors, missed changes"),
     ("churn", "an hour of churn in simulated time: memory and tasks"),
 ];
 
@@ -88,6 +92,9 @@ struct Args {
     /// Of the trials `embedded`, `consul` and `outage` only the rows whose name has this in it.
     #[arg(long, value_name = "TEXT")]
     row: Option<String>,
+    /// How long the trial `soak` takes; 30 unless said, 2 in the short form.
+    #[arg(long, value_name = "N")]
+    minutes: Option<u32>,
     /// The Consul binary.
     #[arg(long, value_name = "FILE")]
     consul: Option<PathBuf>,
@@ -124,6 +131,7 @@ struct Setting {
     python: Option<PathBuf>,
     command: Option<PathBuf>,
     short: bool,
+    minutes: Option<u32>,
     row: Option<String>,
 }
 
@@ -214,6 +222,7 @@ fn trials(args: &Args) -> anyhow::Result<bool> {
         python: args.python.clone(),
         command: args.command.clone(),
         short: args.short,
+        minutes: args.minutes,
         row: args.row.clone(),
     };
     let mut all = true;
@@ -259,6 +268,7 @@ async fn run(name: &str, setting: Setting) -> anyhow::Result<Table> {
         "adapters" => adapters::trial(&setting).await,
         "versions" => versions::trial(&setting).await,
         "others" => others::trial(&setting).await,
+        "soak" => soak::trial(&setting).await,
         "cluster" => cluster::trial(&setting).await,
         other => bail!("{other} is in the list, and nowhere else"),
     }

@@ -159,6 +159,18 @@ impl Node {
         Ok(self.child.as_ref().context("it does not run")?.id())
     }
 
+    /// The memory that it holds, in bytes.
+    ///
+    /// # Errors
+    /// As [`Node::cpu`].
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let path = format!("/proc/{}/status", self.child.as_ref().context("it does not run")?.id());
+        let text = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmRSS")?;
+        Ok(kib.parse::<u64>()? * 1024)
+    }
+
     /// A client of its own, past every proxy.
     pub(crate) fn client(&self) -> anyhow::Result<Consul> {
         let config = ConsulConfig::default().address(format!("http://{}", self.http))?;
@@ -194,7 +206,7 @@ impl Node {
             Kind::Kept(binary) => {
                 let mut command = Command::new(binary);
                 command.args(["serve", "--http-addr", &self.http.to_string(), "--data-dir"]);
-                command.arg(self.file("data"));
+                command.arg(self.file("data")).args(["--limit", "max_connections_per_address=off"]);
                 command
             }
             Kind::Consul { binary, config } => {

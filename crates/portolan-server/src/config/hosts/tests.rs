@@ -1,3 +1,5 @@
+//! Whose `Host` and `Origin` is served: tables, and a property over anything.
+
 use http::HeaderValue;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Who is cut and who is not, in paused time.
+
 use std::task::Waker;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

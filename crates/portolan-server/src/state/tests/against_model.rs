@@ -6,8 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Seconds of silence until a check is critical, and of being critical until its instance goes.
+pub(super) const TTL: u32 = 20;
+pub(super) const REAP: u32 = 60;
+
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Register { id: u8, name: u8, port: u16, check: Option<u8> },
     Deregister { id: u8 },
     Report { check: u8, status: Health },
@@ -18,7 +22,7 @@ enum Step {
     Wait { seconds: u32 },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let status = prop_oneof![Just(Health::Passing), Just(Health::Warning), Just(Health::Critical)];
     prop_oneof![
         4 => (0..4u8, 0..3u8, 0..2u16, prop::option::of(0..4u8))
@@ -33,18 +37,18 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn name(n: u8) -> String {
+pub(super) fn name(n: u8) -> String {
     format!("s{n}")
 }
 
-fn command(step: &Step) -> Option<Command> {
+pub(super) fn command(step: &Step) -> Option<Command> {
     Some(match step {
         Step::Register { id, name: n, port, check } => {
             let mut service = spec(&name(*n), &format!("i{id}"));
             service.port = *port;
             let checks = check.iter().map(|check| {
-                let mut check = ttl(&format!("c{check}"), 20);
-                check.deregister_after = Some(SECOND * 60);
+                let mut check = ttl(&format!("c{check}"), TTL);
+                check.deregister_after = Some(SECOND * REAP);
                 check
             });
             register(service, checks.collect())

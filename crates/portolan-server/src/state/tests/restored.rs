@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod replaced;
+
 #[derive(Clone, Debug)]
 enum Step {
     Register { id: u8, name: u8, tag: u8, checks: Vec<(u8, u8)>, only: bool },

@@ -3,13 +3,26 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Status;
+use crate::{error::Kind, model::Status};
 
 fn at(text: &str) -> ServiceAt {
     let name = |name: &str| ServiceName::new(name).unwrap();
     match text.split_once('/') {
         Some((datacenter, service)) => ServiceAt::elsewhere(datacenter, name(service)),
         None => ServiceAt::here(name(text)),
+    }
+}
+
+#[test]
+fn a_service_is_read_as_it_is_shown() {
+    let far: ServiceAt = "dc2/db".parse().unwrap();
+    assert_eq!((far.datacenter().map(|name| &**name), far.service().as_str()), (Some("dc2"), "db"));
+    assert_eq!(far, at("dc2/db"));
+    let near: ServiceAt = "db".parse().unwrap();
+    assert_eq!((near.datacenter(), near.service().as_str()), (None, "db"));
+    assert_eq!([far, near].map(|one| one.to_string()), ["dc2/db", "db"]);
+    for wrong in ["/db", "dc2/", "dc2/db/x", ""] {
+        assert_eq!(wrong.parse::<ServiceAt>().unwrap_err().kind(), Kind::Config, "{wrong}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! What only an operator asks of Consul: kinds of checks, a node's maintenance, a removal from the catalogue.
+//! What only an operator asks: kinds of checks, a node's maintenance, a removal from the catalogue, an embedded registry's
+//! backup.
 //!
 //! In:  an operator's question. Out: one exchange.
 //!
@@ -13,7 +14,7 @@ use serde::Deserialize;
 
 use super::{
     Consul,
-    call::Call,
+    call::{Call, Wants},
     health, not_json,
     target::Target,
     wire::{CatalogDeregister, Text},
@@ -97,6 +98,33 @@ impl Consul {
         })?;
         let target = Target::new("/v1/catalog/deregister");
         self.transport.exchange(Call::put("deregister", target, Some(body))).await.map(|_done| ())
+    }
+}
+
+impl Consul {
+    /// A backup of all that an embedded registry keeps, as it came: who keeps it is to check it. Consul itself has none here.
+    ///
+    /// # Errors
+    /// The kind of the refusal; not found where the registry is Consul.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn backup(&self) -> Result<bytes::Bytes, Error> {
+        let target = Target::new("/v1/portolan/backup");
+        let call = Call { wants: Wants::Nothing, ..Call::get("backup", target, None) };
+        Ok(self.transport.exchange(call).await?.body)
+    }
+
+    /// Puts what a backup holds in the place of all that an embedded registry has.
+    ///
+    /// # Errors
+    /// The kind of the refusal: rejected where the backup is not right, not found where the registry is Consul.
+    ///
+    /// # Cancel safety
+    /// What was dropped may have been applied, and can be repeated.
+    pub async fn restore(&self, backup: Vec<u8>) -> Result<(), Error> {
+        let target = Target::new("/v1/portolan/restore");
+        self.transport.exchange(Call::put("restore", target, Some(backup))).await.map(|_done| ())
     }
 }
 
