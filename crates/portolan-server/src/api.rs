@@ -44,7 +44,10 @@ use {
     reply::{Done, Outcome, Refusal},
 };
 
-pub(crate) use interface::Interface;
+pub(crate) use {
+    interface::Interface,
+    kv::{named, target},
+};
 
 use crate::{config::Limits, core::Core, faults};
 

@@ -304,7 +304,7 @@ fn cleaned(path: &str) -> String {
     clean
 }
 
-fn encode(path: &str) -> String {
+pub(super) fn encode(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.~:@!$&'()*+,;=".contains(&byte) {
@@ -327,6 +327,11 @@ fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+/// A path as it is meant.
+pub(super) fn decoded(path: &str) -> Option<String> {
+    decode(path, Plus::IsPlus)
 }
 
 /// What a `+` stands for.
