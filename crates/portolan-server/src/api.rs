@@ -26,13 +26,17 @@ mod catalog_write;
 mod check_definition;
 mod decode;
 mod definition;
+mod event;
 mod filter;
 mod health;
 mod interface;
+mod kv;
 mod own;
 mod reply;
 mod rights;
+mod session;
 mod status;
+mod txn;
 mod upload;
 mod visible;
 
@@ -41,7 +45,10 @@ use {
     reply::{Done, Outcome, Refusal},
 };
 
-pub(crate) use interface::Interface;
+pub(crate) use {
+    interface::Interface,
+    kv::{named, target},
+};
 
 use crate::{config::Limits, core::Core, faults};
 
@@ -66,8 +73,8 @@ struct Endpoint {
     method: Verb,
     path: &'static str,
     run: Run,
-    /// How large its body may be.
-    most: fn(&Limits) -> usize,
+    /// How large its body may be, and which setting says so.
+    most: fn(&Limits) -> (usize, &'static str),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,22 +85,31 @@ enum Verb {
 }
 
 const fn get(path: &'static str, run: fn(&Core, &Call) -> Outcome) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Now(run), most: |limits| limits.max_body }
+    Endpoint { method: Verb::Get, path, run: Run::Now(run), most: of_any }
 }
 
 const fn watch(path: &'static str, run: fn(Arc<Core>, Call) -> Later) -> Endpoint {
-    Endpoint { method: Verb::Get, path, run: Run::Wait(run), most: |limits| limits.max_body }
+    Endpoint { method: Verb::Get, path, run: Run::Wait(run), most: of_any }
 }
 
 const fn delete(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
-    Endpoint { method: Verb::Delete, path, run: Run::Write(run), most: |limits| limits.max_body }
+    Endpoint { method: Verb::Delete, path, run: Run::Write(run), most: of_any }
 }
 
 const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
-    Endpoint { method: Verb::Put, path, run: Run::Write(run), most: |limits| limits.max_body }
+    Endpoint { method: Verb::Put, path, run: Run::Write(run), most: of_any }
 }
 
-const fn own(method: Verb, path: &'static str, run: Run, most: fn(&Limits) -> usize) -> Endpoint {
+fn of_any(limits: &Limits) -> (usize, &'static str) {
+    (limits.max_body, "max_body")
+}
+
+const fn own(
+    method: Verb,
+    path: &'static str,
+    run: Run,
+    most: fn(&Limits) -> (usize, &'static str),
+) -> Endpoint {
     Endpoint { method, path, run, most }
 }
 
@@ -143,11 +159,25 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/acl/token/", acl::token::by_accessor),
     put("/v1/acl/token/", acl::token::update),
     delete("/v1/acl/token/", acl::token::remove),
+    watch("/v1/kv/", kv::get),
+    Endpoint { most: kv::most, ..put("/v1/kv/", kv::put) },
+    delete("/v1/kv/", kv::delete),
+    put("/v1/session/create", session::create),
+    put("/v1/session/destroy/", session::destroy),
+    put("/v1/session/renew/", session::renew),
+    watch("/v1/session/info/", session::info),
+    watch("/v1/session/node/", session::of_node),
+    watch("/v1/session/list", session::all),
+    Endpoint { most: txn::most, ..put("/v1/txn", txn::put) },
+    put("/v1/event/fire/", event::fire),
+    watch("/v1/event/list", event::list),
     get("/v1/portolan/backup", own::backup),
-    own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), |limits| limits.max_bodies / 2),
+    own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), |limits| {
+        (limits.max_bodies / 2, "max_bodies")
+    }),
     get(faults::ENDPOINT, own::show_faults),
-    own(Verb::Put, faults::ENDPOINT, Run::Now(own::set_faults), |limits| limits.max_body),
-    own(Verb::Delete, faults::ENDPOINT, Run::Now(own::clear_faults), |limits| limits.max_body),
+    own(Verb::Put, faults::ENDPOINT, Run::Now(own::set_faults), of_any),
+    own(Verb::Delete, faults::ENDPOINT, Run::Now(own::clear_faults), of_any),
 ];
 
 /// The endpoints about rules, which are not there where there are none.

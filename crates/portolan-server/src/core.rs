@@ -26,10 +26,13 @@ use crate::{
     config::ServerConfig,
     durable::{Disk, NotKept, Pending, Started, Written, start},
     encode::Bodies,
+    event::Events,
     state::{
         Changes, Command, Key, Refused, State,
         acl::{AclCommand, rows::TokenSpec},
+        kv::{KvOp, KvShown, TxnFailed},
         rows::{NodeSpec, Text},
+        sessions::SessionCommand,
     },
     store::{Place, Trouble},
     wait::{Full, Hub},
@@ -55,6 +58,7 @@ pub(crate) struct Core {
     pub(crate) room: Arc<Semaphore>,
     /// Cancelled when the registry stops: open blocking queries are answered then.
     pub(crate) stopping: CancellationToken,
+    pub(crate) events: Events,
     /// `None`: everything is forgotten at the end.
     pub(crate) disk: Option<Disk>,
     hub: Hub,
@@ -164,6 +168,7 @@ impl Core {
             bodies: Bodies::default(),
             room: Arc::new(Semaphore::new(config.limits.max_bodies >> 10)),
             stopping: CancellationToken::new(),
+            events: Events::default(),
             disk,
             hub: Hub::new(config.limits.max_watchers),
             clock: Notify::new(),
@@ -183,29 +188,56 @@ impl Core {
     /// # Errors
     /// [`NotDone`]: it changed nothing.
     pub(crate) fn apply(&self, command: Command) -> Result<Written, NotDone> {
+        let is_beat =
+            matches!(command, Command::Report { .. } | Command::Session(SessionCommand::Renew { .. }));
+        let (reply, written) = self.change(is_beat, |state, now, broken| {
+            match broken.filter(|_| !state.needs_no_disk(&command)) {
+                Some(why) => Err(why),
+                None => Ok(state.apply(command, now)),
+            }
+        })?;
+        reply.map_err(NotDone::Refused)?;
+        Ok(written)
+    }
+
+    /// Carries out operations on keys, all of them or none, as [`Core::apply`] does a command. That some failed is told
+    /// once the disk has what they saw, too.
+    ///
+    /// # Errors
+    /// [`NotDone::NotKept`]: nothing was done.
+    pub(crate) fn apply_kv(
+        &self,
+        ops: &[KvOp],
+    ) -> Result<(Result<Vec<KvShown>, TxnFailed>, Written), NotDone> {
+        self.change(false, |state, now, broken| match broken {
+            Some(why) => Err(why),
+            None => Ok(state.apply_kv(ops, now)),
+        })
+    }
+
+    /// `is_beat`: where it changes nothing that must last, nothing is waited for.
+    fn change<T>(
+        &self,
+        is_beat: bool,
+        run: impl FnOnce(&mut State, std::time::Instant, Option<NotKept>) -> Result<(T, Changes), NotKept>,
+    ) -> Result<(T, Written), NotDone> {
         let now = Instant::now().into_std();
         let broken = self.disk.as_ref().and_then(Disk::broken);
-        let (written, changes, sooner) = self.with(|inner| {
+        let (reply, written, changes, sooner) = self.with(|inner| {
             let Inner { state, pending, probes, .. } = inner;
             if !pending.may_change(state) {
                 return Err(NotDone::NotKept(NotKept::exhausted()));
             }
-            if let Some(why) = broken.filter(|_| !state.needs_no_disk(&command)) {
-                return Err(NotDone::NotKept(why));
-            }
             let before = state.next_deadline();
-            let is_report = matches!(command, Command::Report { .. });
-            let (reply, mut changes) = state.apply(command, now);
+            let (reply, mut changes) = run(state, now, broken).map_err(NotDone::NotKept)?;
             probes.extend(changes.probes.iter().cloned());
-            // A heartbeat that changes nothing is not kept, so nothing is waited for.
-            let is_beat = is_report && changes.rows.is_empty();
+            let is_beat = is_beat && changes.rows.is_empty();
             let line = self.hand_over(pending, &mut changes);
             let written = if is_beat { Written::NOTHING } else { line };
-            reply.map_err(NotDone::Refused)?;
-            Ok((written, changes, is_sooner(state.next_deadline(), before)))
+            Ok((reply, written, changes, is_sooner(state.next_deadline(), before)))
         })?;
         self.announce(&changes, sooner);
-        Ok(written)
+        Ok((reply, written))
     }
 
     /// Gives what must last, and who is to be woken then, to the one who writes.

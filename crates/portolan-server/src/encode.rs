@@ -30,10 +30,12 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 use tokio::sync::{Notify, futures::OwnedNotified};
 
 mod agent;
+mod kv;
 mod shapes;
 
 pub(crate) use {
     agent::{AgentServiceJson, HealthCheckJson},
+    kv::{EventJson, KvJson, SessionJson, TxnErrorJson, TxnJson, TxnReadJson, TxnResultJson, from_base64},
     shapes::{ById, CatalogServiceJson, CheckJson, EntryJson, NodeJson, ServiceJson},
 };
 

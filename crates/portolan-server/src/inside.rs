@@ -1,7 +1,8 @@
 //! What the fuzz targets need of what is private here. No part of the interface: it changes without notice.
 //!
-//! In:  rules and names, packets; any bytes in the place of rows or of a backup. Out: what they come to. Never: is used by
-//! anything but `fuzz/`.
+//! In:  rules and names, packets, paths of keys; any bytes in the place of rows or of a backup. Out: what they come to.
+//!
+//! Never: is used by anything but `fuzz/`.
 
 pub use crate::dns::Packets;
 
@@ -9,6 +10,7 @@ use std::time::Instant;
 
 use crate::{
     acl::{Access, DefaultPolicy, Resource, authorizer::Authorizer, policy},
+    api,
     backup::{Checker, decoded, misplaced},
     config::ServerConfig,
     core::home,
@@ -70,4 +72,14 @@ pub fn backup(bytes: &[u8], now: Instant) -> Result<usize, String> {
     checker.push(bytes).map_err(|wrong| wrong.to_string())?;
     let (summary, found) = checker.into_rows().map_err(|wrong| wrong.to_string())?;
     rows(found, summary.index, now)
+}
+
+/// The key that a request's target names, and that name up to `separator` behind `prefix`.
+pub fn key_named(target: &str, prefix: &str, separator: &str) -> Option<(String, String)> {
+    api::named(target, prefix, separator)
+}
+
+/// The target that names a key.
+pub fn key_target(name: &str) -> String {
+    api::target(name)
 }

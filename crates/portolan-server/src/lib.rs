@@ -44,6 +44,7 @@ mod durable;
 mod embed;
 mod encode;
 mod ephemeral;
+mod event;
 pub mod faults;
 #[doc(hidden)]
 pub mod inside;

@@ -25,21 +25,25 @@ mod catalog;
 mod checks;
 mod index;
 pub(crate) mod kept;
+pub(crate) mod kv;
 mod names;
 mod queries;
 mod replace;
 mod restore;
 pub(crate) mod rows;
+pub(crate) mod sessions;
 
 use {
     acl::{AclCommand, AclRefused, Acls},
     alias::Followed,
     checks::Live,
     index::{Indexes, Tx},
+    kv::{Keys, KvOp, KvShown, TxnFailed},
     names::Names,
     rows::{
         CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text,
     },
+    sessions::{SessionCommand, SessionRefused, Sessions},
 };
 pub(crate) use {
     checks::{LEAST_DEREGISTER_AFTER, OUTPUT_LIMIT, cut},
@@ -75,6 +79,8 @@ pub(crate) enum Command {
     CatalogDeregister { node: Text, service: Option<Text>, check: Option<Text> },
     /// Changes who may do what.
     Acl(AclCommand),
+    /// Opens, renews or ends a session.
+    Session(SessionCommand),
 }
 
 /// What happens to the checks of an instance that its new definition does not name.
@@ -117,6 +123,7 @@ pub(crate) enum Refused {
         service: Text,
     },
     Acl(AclRefused),
+    Session(SessionRefused),
 }
 
 impl fmt::Display for Refused {
@@ -136,6 +143,7 @@ impl fmt::Display for Refused {
                 write!(f, "Unknown service ID '{service}' for check ID '{check}'")
             }
             Self::Acl(why) => why.fmt(f),
+            Self::Session(why) => write!(f, "apply failed: {why}"),
         }
     }
 }
@@ -172,6 +180,8 @@ pub(crate) struct State {
     generations: u64,
     index: Indexes,
     acls: Acls,
+    kv: Keys,
+    sessions: Sessions,
 }
 
 impl State {
@@ -211,6 +221,17 @@ impl State {
         (reply, self.commit(tx))
     }
 
+    /// Carries out operations on keys, all of them or none.
+    pub(crate) fn apply_kv(
+        &mut self,
+        ops: &[KvOp],
+        now: Instant,
+    ) -> (Result<Vec<KvShown>, TxnFailed>, Changes) {
+        let mut tx = self.index.begin(now);
+        let reply = self.kv_transaction(ops, &mut tx);
+        (reply, self.commit(tx))
+    }
+
     fn carry_out(&mut self, command: Command, tx: &mut Tx) -> Result<(), Refused> {
         match command {
             Command::RegisterService { service, checks, others } => {
@@ -232,6 +253,7 @@ impl State {
                 Ok(())
             }
             Command::Acl(command) => self.change_acls(command, tx).map_err(Refused::Acl),
+            Command::Session(command) => self.change_sessions(command, tx).map_err(Refused::Session),
         }
     }
 
@@ -242,17 +264,19 @@ impl State {
             Command::Report { check, status, .. } => {
                 self.check(&self.home, check).is_some_and(|row| row.facts.status == *status)
             }
-            Command::Outcome { .. } => true,
+            Command::Outcome { .. } | Command::Session(SessionCommand::Renew { .. }) => true,
             _ => false,
         }
     }
 
     /// When [`State::tick`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let of_checks = self.deadlines.first().map(|(at, _)| *at);
+        of_checks.into_iter().chain(self.sessions.next_deadline()).min()
     }
 
-    /// Does what is due: silent TTL checks turn critical, long critical instances go, held-back output is shown.
+    /// Does what is due: silent TTL checks turn critical, long critical instances go, held-back output is shown, sessions
+    /// that nobody renewed end.
     pub(crate) fn tick(&mut self, now: Instant) -> Changes {
         let mut tx = self.index.begin(now);
         while let Some((at, check)) = self.deadlines.first().cloned() {
@@ -261,12 +285,14 @@ impl State {
             }
             self.check_is_due(&check, &mut tx);
         }
+        self.end_late_sessions(&mut tx);
         self.commit(tx)
     }
 
     fn commit(&mut self, mut tx: Tx) -> Changes {
         self.follow_aliases(&mut tx);
         self.collect_rows(&mut tx);
+        self.kv.settle(tx.at);
         let (nodes, by_name) = (&self.nodes, &self.by_name);
         self.index.commit(tx, |key| match key {
             Key::Service(name) => by_name.contains_key(name),
@@ -277,7 +303,13 @@ impl State {
 
     /// The index of `key`, at least 1.
     pub(crate) fn index(&self, key: &Key) -> u64 {
-        self.index.of(key)
+        let own = match key {
+            Key::Kv(name) => self.kv.index(name),
+            Key::KvBelow(prefix) => self.kv.index_below(prefix),
+            Key::Session(_) | Key::SessionsOn(_) => self.index.of(&Key::Sessions),
+            _ => 0,
+        };
+        self.index.of(key).max(own)
     }
 
     /// The newest index that was given to anything.

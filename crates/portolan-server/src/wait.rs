@@ -11,12 +11,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::{Arc, PoisonError},
 };
 
 use tokio::sync::Notify;
 
-use crate::state::Key;
+use crate::state::{Key, rows::Text};
 
 /// All watchers.
 #[derive(Debug)]
@@ -33,6 +34,36 @@ pub(crate) struct Hub {
 struct Places {
     waiting: usize,
     of: BTreeMap<Key, Place>,
+}
+
+impl Places {
+    /// The places of those who wait for all keys that begin as a changed one does. Each step finds one, or leaves out all
+    /// that stand between; so the length of the key bounds it, however many wait elsewhere.
+    fn of_beginnings(&self, key: &Key) -> Vec<&Place> {
+        let Key::Kv(name) = key else { return Vec::new() };
+        let mut found = Vec::new();
+        let mut last = Bound::Included(Key::KvBelow(Text::clone(name)));
+        loop {
+            let before = self.of.range((Bound::Included(Key::KvBelow("".into())), last)).next_back();
+            let Some((Key::KvBelow(prefix), place)) = before else { return found };
+            if name.starts_with(&**prefix) {
+                found.push(place);
+                if prefix.is_empty() {
+                    return found;
+                }
+                last = Bound::Excluded(Key::KvBelow(Text::clone(prefix)));
+            } else {
+                last = Bound::Included(Key::KvBelow(alike(name, prefix).into()));
+            }
+        }
+    }
+}
+
+/// What two texts have in common at their beginning.
+fn alike<'a>(one: &'a str, other: &str) -> &'a str {
+    let same = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
+    let bytes = same.map(|(one, _)| one.len_utf8()).sum();
+    one.get(..bytes).unwrap_or_default()
 }
 
 #[derive(Debug)]
@@ -90,7 +121,8 @@ impl Hub {
         let mut woken: usize = 0;
         let bells: Vec<Arc<Notify>> = {
             let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-            let rung = keys.iter().filter_map(|key| places.of.get(key));
+            let below = keys.iter().flat_map(|key| places.of_beginnings(key));
+            let rung = keys.iter().filter_map(|key| places.of.get(key)).chain(below);
             rung.inspect(|place| woken = woken.saturating_add(place.waiting))
                 .map(|place| Arc::clone(&place.bell))
                 .collect()

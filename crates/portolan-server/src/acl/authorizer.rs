@@ -99,10 +99,6 @@ impl Authorizer {
 
     /// Whether every key that begins with `prefix` may be written, as its removal asks for: what counts for the prefix
     /// allows it, and no rule on anything below does not.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "asked by the removal of a tree of keys, which is not there yet")
-    )]
     pub(crate) fn writes_all_below(&self, prefix: &str) -> bool {
         let Some(table) = self.tables.get(&Resource::Key) else {
             return self.otherwise == DefaultPolicy::Allow;

@@ -32,7 +32,7 @@ pub(super) mod policy;
 pub(super) mod token;
 
 /// A random UUID that nobody can guess (version 4).
-fn random_uuid() -> Result<String, Refusal> {
+pub(super) fn random_uuid() -> Result<String, Refusal> {
     let mut bytes = [0; 16];
     SystemRandom::new()
         .fill(&mut bytes)

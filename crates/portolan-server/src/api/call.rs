@@ -53,7 +53,12 @@ pub(super) struct Read {
 }
 
 impl Call {
-    pub(super) async fn read(core: &Core, own: &str, most: usize, request: Request) -> Result<Self, Refusal> {
+    pub(super) async fn read(
+        core: &Core,
+        own: &str,
+        most: (usize, &'static str),
+        request: Request,
+    ) -> Result<Self, Refusal> {
         let path = decode(request.uri().path(), Plus::IsPlus)
             .ok_or_else(|| Refusal::bad("invalid URL escape in the path"))?;
         let rest = path.strip_prefix(own).unwrap_or_default().to_owned();
@@ -61,7 +66,10 @@ impl Call {
         let headers = request.headers();
         let wants_text = text(headers, header::ACCEPT).is_some_and(|accepts| accepts.contains("text/plain"));
         let takes_gzip = text(headers, header::ACCEPT_ENCODING).is_some_and(takes_gzip);
-        fits(core, [rest.as_str()])?;
+        // Only what is told to others is short: a key may be as long as a request's head.
+        if own != "/v1/kv/" {
+            fits(core, [rest.as_str()])?;
+        }
         let token = core.config.acl_enabled.then(|| token(&params, request.headers())).flatten();
         let (body, _room) = match *request.method() {
             Method::PUT => upload::read(core, most, request).await?,
@@ -151,10 +159,7 @@ impl Call {
             return Err(conflict("cached"));
         }
         let wait = self.wait()?;
-        let index = match self.param("index") {
-            None | Some("") => 0,
-            Some(text) => text.parse::<u64>().map_err(|_cause| Refusal::bad("Invalid index"))?,
-        };
+        let index = self.index()?;
         self.check_datacenter(core)?;
         let node_meta = self.all("node-meta").iter().map(|pair| {
             let (key, value) = pair.split_once(':').unwrap_or((pair, ""));
@@ -166,6 +171,22 @@ impl Call {
             narrow: Narrow { node_meta: node_meta.collect(), ..Narrow::default() },
             cached: has("cached"),
         })
+    }
+
+    /// The index that the caller knows; 0: none.
+    pub(super) fn index(&self) -> Result<u64, Refusal> {
+        match self.param("index") {
+            None | Some("") => Ok(0),
+            Some(text) => text.parse::<u64>().map_err(|_cause| Refusal::bad("Invalid index")),
+        }
+    }
+
+    /// All parameters as Go would write them again: by name.
+    pub(super) fn parameters_again(&self) -> String {
+        let pairs =
+            self.params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        let pairs = pairs.map(|(name, value)| format!("{}={}", escape(name), escape(value)));
+        pairs.collect::<Vec<_>>().join("&")
     }
 
     /// How long to wait for a change.
@@ -282,7 +303,7 @@ fn cleaned(path: &str) -> String {
     clean
 }
 
-fn encode(path: &str) -> String {
+pub(super) fn encode(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.~:@!$&'()*+,;=".contains(&byte) {
@@ -292,6 +313,24 @@ fn encode(path: &str) -> String {
         }
     }
     out
+}
+
+/// A part of a query as Go writes it (net/url `QueryEscape`).
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            byte if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) => out.push(char::from(byte)),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// A path as it is meant.
+pub(super) fn decoded(path: &str) -> Option<String> {
+    decode(path, Plus::IsPlus)
 }
 
 /// What a `+` stands for.

@@ -64,6 +64,10 @@ impl Refusal {
         self
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(super) fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.text));
         *response.status_mut() = self.status;
@@ -81,7 +85,7 @@ impl From<Refused> for Refusal {
             }
             Refused::Acl(AclRefused::Bootstrapped(_)) => StatusCode::FORBIDDEN,
             Refused::Acl(AclRefused::NoTokenToRemove | AclRefused::NoPolicyToRemove) => StatusCode::NOT_FOUND,
-            Refused::NotTtl(_) | Refused::OrphanCheck { .. } | Refused::Acl(_) => {
+            Refused::NotTtl(_) | Refused::OrphanCheck { .. } | Refused::Acl(_) | Refused::Session(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
@@ -169,4 +173,10 @@ pub(super) fn freshness(headers: &mut HeaderMap, index: u64, consistency: Consis
     headers.insert(LAST_CONTACT, HeaderValue::from_static("0"));
     headers.insert(CONSISTENCY, HeaderValue::from_static(effective));
     headers.insert(BACKEND, HeaderValue::from_static("blocking-query"));
+}
+
+/// The same for keys and sessions, which tell no consistency.
+pub(super) fn freshness_of_keys(headers: &mut HeaderMap, index: u64) {
+    freshness(headers, index, Consistency::Default);
+    headers.remove("x-consul-effective-consistency");
 }

@@ -119,21 +119,17 @@ impl Rights {
         if permit.may.allows(resource, name, access) {
             return Ok(());
         }
-        let anonymous = *permit.accessor == *ANONYMOUS;
-        let who = if anonymous {
-            "anonymous token".to_owned()
-        } else {
-            format!("token with AccessorID '{}'", permit.accessor)
-        };
-        let on = if name.is_empty() { String::new() } else { format!(" on {name:?}") };
-        let hint = if anonymous {
-            ". The anonymous token is used implicitly when a request does not specify a token."
-        } else {
-            ""
-        };
-        let (resource, access) = (resource.as_str(), access.as_str());
-        let text = format!("Permission denied: {who} lacks permission '{resource}:{access}'{on}{hint}");
-        Err(Refusal::new(StatusCode::FORBIDDEN, text))
+        Err(lacks(permit, resource, name, access))
+    }
+
+    /// Refuses the removal of all keys that begin with `prefix`, where any of them may not be written.
+    pub(super) fn write_all_below(&self, prefix: &str) -> Result<(), Refusal> {
+        match self {
+            Self::Of { permit, .. } if !permit.may.writes_all_below(prefix) => {
+                Err(lacks(permit, Resource::Key, prefix, Access::Write))
+            }
+            Self::All | Self::Of { .. } => Ok(()),
+        }
     }
 
     /// Refuses the change of an instance: of one that is called `name`.
@@ -160,4 +156,23 @@ impl Rights {
             headers.insert("x-consul-results-filtered-by-acls", HeaderValue::from_static("true"));
         }
     }
+}
+
+/// The word on who lacks what.
+fn lacks(permit: &Permit, resource: Resource, name: &str, access: Access) -> Refusal {
+    let anonymous = *permit.accessor == *ANONYMOUS;
+    let who = if anonymous {
+        "anonymous token".to_owned()
+    } else {
+        format!("token with AccessorID '{}'", permit.accessor)
+    };
+    let on = if name.is_empty() { String::new() } else { format!(" on {name:?}") };
+    let hint = if anonymous {
+        ". The anonymous token is used implicitly when a request does not specify a token."
+    } else {
+        ""
+    };
+    let (resource, access) = (resource.as_str(), access.as_str());
+    let text = format!("Permission denied: {who} lacks permission '{resource}:{access}'{on}{hint}");
+    Refusal::new(StatusCode::FORBIDDEN, text)
 }

@@ -12,8 +12,15 @@ const ACCESSOR: &str = "22222222-2222-4222-8222-222222222222";
 const SECRET: &str = "33333333-3333-4333-8333-333333333333";
 
 /// What anyone may have, whatever the rules.
-const FOR_ANYONE: [&str; 4] =
-    ["/v1/catalog/datacenters", "/v1/status/leader", "/v1/status/peers", "/v1/acl/bootstrap"];
+const FOR_ANYONE: [&str; 6] = [
+    // Whoever names a session that is not there is told so: it has no node whose rules could count.
+    "/v1/session/destroy/",
+    "/v1/session/renew/",
+    "/v1/catalog/datacenters",
+    "/v1/status/leader",
+    "/v1/status/peers",
+    "/v1/acl/bootstrap",
+];
 
 /// What follows an endpoint's path, and its body, so that it succeeds where all is allowed.
 fn sample(endpoint: &Endpoint) -> Option<(String, String)> {
@@ -25,6 +32,17 @@ fn sample(endpoint: &Endpoint) -> Option<(String, String)> {
         (Verb::Get, "/v1/health/checks/") => ("web", ""),
         (Verb::Get, "/v1/catalog/node/" | "/v1/catalog/node-services/" | "/v1/health/node/") => ("n1", ""),
         (Verb::Get, "/v1/health/state/") => ("any", ""),
+        (Verb::Get, "/v1/kv/") => ("a", ""),
+        (Verb::Get, "/v1/session/info/") => ("none", ""),
+        (Verb::Get, "/v1/session/node/") => ("n1", ""),
+        (Verb::Put, "/v1/kv/") => ("a", "1"),
+        (Verb::Delete, "/v1/kv/") => ("?recurse", ""),
+        (Verb::Put, "/v1/session/create") => ("", "{}"),
+        (Verb::Put, "/v1/session/destroy/" | "/v1/session/renew/") => {
+            ("55555555-5555-4555-8555-555555555555", "")
+        }
+        (Verb::Put, "/v1/txn") => ("", r#"[{"KV":{"Verb":"set","Key":"a","Value":"MQ=="}}]"#),
+        (Verb::Put, "/v1/event/fire/") => ("deploy", ""),
         (Verb::Get, "/v1/acl/policy/name/") => ("global-management", ""),
         (Verb::Get, "/v1/acl/policy/") => ("00000000-0000-0000-0000-000000000001", ""),
         (Verb::Get, "/v1/acl/token/") => ("00000000-0000-0000-0000-000000000002", ""),
@@ -94,6 +112,7 @@ async fn filled() -> (Interface, Arc<Core>) {
     for (path, body) in [
         ("/v1/agent/service/register", r#"{"ID":"w1","Name":"web","Check":{"CheckID":"c1","TTL":"1m"}}"#),
         ("/v1/acl/token", token.as_str()),
+        ("/v1/kv/a", "1"),
     ] {
         assert_eq!(ask(&router, "PUT", path, body, Some(ROOT)).await.0, StatusCode::OK, "{path}");
     }
@@ -113,16 +132,21 @@ async fn every_endpoint_asks_for_a_right_and_whoever_has_none_gets_nothing() {
         let is_open = FOR_ANYONE.contains(&path);
         let has_nothing = status == StatusCode::FORBIDDEN
             || matches!(said.as_str(), "[]" | "{}" | "null")
-            || said == r#"{"Node":null,"Services":null}"#;
+            || said == r#"{"Node":null,"Services":null}"#
+            || said.starts_with(r#"{"Results":null,"#);
         assert!(is_open || has_nothing, "{method} {target} for one without rights: {status} {said}");
         assert!(
-            endpoint.method == Verb::Get || is_open || status == StatusCode::FORBIDDEN,
+            // A transaction tells of each operation why it was not carried out.
+            endpoint.method == Verb::Get
+                || is_open
+                || status == StatusCode::FORBIDDEN
+                || (path == "/v1/txn" && said.contains("Permission denied")),
             "{method} {target}: {status}"
         );
 
         let (status, said) = ask(&router, method, &target, &body, Some(SECRET)).await;
         assert!(!said.contains(SECRET) || path == "/v1/acl/token/self", "{method} {target}: {status} {said}");
-        if !is_open {
+        if !FOR_ANYONE[2..].contains(&path) {
             let (status, said) = ask(&router, method, &target, &body, Some("nobody")).await;
             let expected = if path == "/v1/acl/token/self" {
                 "token does not exist: ACL not found"
@@ -137,7 +161,7 @@ async fn every_endpoint_asks_for_a_right_and_whoever_has_none_gets_nothing() {
         let expected = match (endpoint.method, path) {
             // There was one from the start.
             (_, "/v1/acl/bootstrap") => StatusCode::FORBIDDEN,
-            (Verb::Delete, "/v1/acl/policy/") => StatusCode::NOT_FOUND,
+            (Verb::Delete, "/v1/acl/policy/") | (_, "/v1/session/renew/") => StatusCode::NOT_FOUND,
             // Nothing is no backup.
             (_, "/v1/portolan/restore") => StatusCode::BAD_REQUEST,
             // Its check is critical.

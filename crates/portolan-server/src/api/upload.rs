@@ -21,19 +21,19 @@ use crate::core::Core;
 /// Room is given in pieces of so many bytes.
 const PIECE: usize = 1024;
 
-/// A body of at most `most` bytes, and its room.
+/// A body of at most `most` bytes, as `setting` says, and its room.
 pub(super) async fn read(
     core: &Core,
-    most: usize,
+    (most, setting): (usize, &'static str),
     request: Request,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
     let told =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if let Some(told) = told.filter(|told: &u64| usize::try_from(*told).map_or(true, |told| told > most)) {
-        return Err(too_large(&format!("Request body({told} bytes)"), most));
+        return Err(too_large(&format!("Request body({told} bytes)"), most, setting));
     }
     let limit = core.config.limits.body_timeout;
-    timeout(limit, collect(core, most, request.into_body())).await.unwrap_or_else(|_late| {
+    timeout(limit, collect(core, (most, setting), request.into_body())).await.unwrap_or_else(|_late| {
         let text = format!("Request body did not arrive within {}", portolan::format_duration(limit));
         Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, text))
     })
@@ -41,7 +41,7 @@ pub(super) async fn read(
 
 async fn collect(
     core: &Core,
-    most: usize,
+    (most, setting): (usize, &'static str),
     mut body: Body,
 ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Refusal> {
     // Copied into one buffer: pieces of a few bytes would each keep what they were read into.
@@ -53,7 +53,7 @@ async fn collect(
         let Ok(piece) = frame.into_data() else { continue };
         let length = whole.len().saturating_add(piece.len());
         if length > most {
-            return Err(too_large("Request body", most));
+            return Err(too_large("Request body", most, setting));
         }
         let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let wanted = u32::try_from(length.div_ceil(PIECE).saturating_sub(held)).unwrap_or(u32::MAX);
@@ -71,7 +71,7 @@ async fn collect(
     Ok((whole.freeze(), room))
 }
 
-fn too_large(what: &str, most: usize) -> Refusal {
-    let text = format!("{what} too large, max size: {most} bytes. See max_body.");
+fn too_large(what: &str, most: usize, setting: &str) -> Refusal {
+    let text = format!("{what} too large, max size: {most} bytes. See {setting}.");
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text)
 }

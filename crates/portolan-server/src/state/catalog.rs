@@ -15,7 +15,7 @@ use super::{
     CatalogCheck, CatalogEntry, Held, Key, Node, Refused, State,
     index::Tx,
     kept::Place,
-    rows::{CheckFacts, CheckOf, CheckRow, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text},
+    rows::{CheckFacts, CheckOf, CheckRow, Health, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text},
 };
 
 impl State {
@@ -142,6 +142,9 @@ impl State {
     pub(super) fn put_check(&mut self, node: &Text, facts: CheckFacts, tx: &mut Tx) {
         let id = Text::clone(&facts.id);
         let owner = facts.of.as_ref().map(|of| Text::clone(&of.id));
+        if facts.status == Health::Critical {
+            self.end_sessions_of_check(node, &id, tx);
+        }
         let before = self.check(node, &id).map(Arc::clone);
         let moved =
             before.as_ref().is_some_and(|row| row.facts.of.as_ref().map(|of| &of.id) != owner.as_ref());
@@ -208,6 +211,7 @@ impl State {
     /// Removes a check, and stops it if the agent runs it.
     pub(super) fn drop_check(&mut self, node: &Text, id: &Text, tx: &mut Tx) {
         self.drop_check_row(node, id, tx);
+        self.end_sessions_of_check(node, id, tx);
         if *node == self.home {
             self.forget_live(id, tx);
         }
@@ -297,6 +301,7 @@ impl State {
         for id in &checks {
             self.drop_check(node, id, tx);
         }
+        self.end_sessions_of_node(node, tx);
         if let Some(on) = self.nodes.remove(node) {
             self.names.node_left(&on.row.spec);
             tx.keep(on.row.key, Place::Node(Text::clone(node)));

@@ -45,6 +45,17 @@ pub(crate) enum Key {
     Tokens,
     /// All policies.
     Policies,
+    /// One key. Its index is its row's, as is that of [`Self::KvBelow`] and its rows.
+    Kv(Text),
+    /// All keys that begin so. Whoever waits for it is woken by [`Self::Kv`].
+    KvBelow(Text),
+    /// All sessions.
+    Sessions,
+    /// One session, or those of a node. Both have the index of all.
+    Session(Text),
+    SessionsOn(Text),
+    /// Events that were fired. The state has none of them.
+    Events,
 }
 
 /// What a command changed: whom to wake, which probes to look at again, and what must last.
@@ -135,7 +146,8 @@ impl Indexes {
         self.last = tx.at;
         for key in &tx.changes.keys {
             match key {
-                Key::AgentService(_) => {}
+                Key::AgentService(_) | Key::Kv(_) | Key::KvBelow(_) => {}
+                Key::Session(_) | Key::SessionsOn(_) | Key::Events => {}
                 Key::Service(_) if !exists(key) => {
                     self.of.remove(key);
                     self.services_extinct = tx.at;
@@ -158,9 +170,7 @@ impl Indexes {
         let index = known.unwrap_or(match key {
             Key::Service(_) => self.services_extinct,
             Key::Node(_) | Key::NodeChecks(_) => self.nodes_extinct,
-            Key::Nodes | Key::Services | Key::Checks | Key::AgentService(_) | Key::Tokens | Key::Policies => {
-                0
-            }
+            _ => 0,
         });
         index.max(self.floor).max(1)
     }

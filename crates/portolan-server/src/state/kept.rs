@@ -8,7 +8,7 @@
 //! Never: keeps what another row has already (a check's service name and tags); takes bytes with anything left over.
 //!
 //! The form is postcard's of the types in `rows.rs`: [`FORMAT`] counts its changes.
-//! Proof: `state/tests/restored.rs`; `kept/tests.rs` holds the bytes of formats 1 and 2.
+//! Proof: `state/tests/restored.rs`; `kept/tests.rs` holds the bytes of formats 1 to 3.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::{fmt, sync::Arc};
@@ -19,13 +19,16 @@ use super::{
     State,
     acl::rows::{PolicyRow, TokenRow},
     index::Tx,
+    kv::rows::KvRow,
     rows::{CheckRow, CheckSpec, NodeRow, ServiceRow, Text},
+    sessions::rows::SessionRow,
 };
 
 /// The form of the rows. A change of any type that is kept is a new one.
 ///
-/// Format 2 has policies and tokens besides; the rows of format 1 are the same in it, so they are read as they are.
-pub(crate) const FORMAT: u64 = 2;
+/// Format 2 has policies and tokens besides, format 3 keys and sessions; the rows of the formats before are the same in
+/// them, so they are read as they are.
+pub(crate) const FORMAT: u64 = 3;
 
 /// What a row is kept under.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,6 +58,11 @@ pub(crate) enum Kept {
     Bootstrapped {
         at: u64,
     },
+    Kv(Arc<KvRow>),
+    Session {
+        node: RowKey,
+        row: Arc<SessionRow>,
+    },
 }
 
 /// Where a row stands in the state, if it is still there.
@@ -69,6 +77,10 @@ pub(super) enum Place {
     /// By accessor.
     Token(Text),
     Bootstrapped,
+    /// By name.
+    Kv(Text),
+    /// By id.
+    Session(Text),
 }
 
 /// Bytes that are no row.
@@ -111,6 +123,8 @@ impl Kept {
             Self::Policy(row) => row.modify,
             Self::Token(row) => row.modify,
             Self::Bootstrapped { at } => *at,
+            Self::Kv(row) => row.modify,
+            Self::Session { row, .. } => row.modify,
         }
     }
 
@@ -126,6 +140,8 @@ impl Kept {
             Self::Policy(row) => format!("policy {:?}", &*row.spec.name),
             Self::Token(row) => format!("token with accessor {:?}", &*row.spec.accessor),
             Self::Bootstrapped { .. } => "the mark that the rules were bootstrapped".to_owned(),
+            Self::Kv(row) => format!("key {:?}", &*row.name),
+            Self::Session { row, .. } => format!("session {:?}", &*row.spec.id),
         }
     }
 }
@@ -151,6 +167,8 @@ impl State {
             Place::Policy(id) => self.kept_policy(id),
             Place::Token(accessor) => self.kept_token(accessor),
             Place::Bootstrapped => self.kept_bootstrap(),
+            Place::Kv(name) => self.kept_kv(name),
+            Place::Session(id) => self.kept_session(id),
         };
         // Another row may stand there by now.
         kept.filter(|(there, _)| *there == key).map(|(_, kept)| kept)
@@ -179,6 +197,7 @@ impl State {
             rows.extend(checks.filter_map(|row| self.kept_check(name, Arc::clone(row))));
         }
         rows.extend(self.kept_acls());
+        rows.extend(self.kept_all_kv());
         rows.sort_by_key(|(key, _)| *key);
         rows
     }

@@ -24,8 +24,10 @@ use super::{
     checks::Live,
     index::Indexes,
     kept::{Kept, RowKey},
+    kv::Keys,
     names::Names,
     rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text},
+    sessions::Sessions,
 };
 
 /// A row that has no place in the state.
@@ -61,6 +63,7 @@ struct Sorted {
     services: Vec<(RowKey, RowKey, Arc<ServiceRow>)>,
     checks: Vec<Check>,
     acls: Vec<(RowKey, Kept)>,
+    kv: Vec<(RowKey, Kept)>,
     last_key: u64,
     last_index: u64,
 }
@@ -84,6 +87,7 @@ impl Sorted {
                 acl @ (Kept::Policy(_) | Kept::Token(_) | Kept::Bootstrapped { .. }) => {
                     sorted.acls.push((key, acl));
                 }
+                kv @ (Kept::Kv(_) | Kept::Session { .. }) => sorted.kv.push((key, kv)),
             }
         }
         sorted
@@ -140,8 +144,14 @@ impl State {
                 misfits.push(Misfit { key, what: kept.describe(), why });
             });
         }
+        for (key, kept) in sorted.kv {
+            state.place_of_kv(key, &kept, &names, now).unwrap_or_else(|why| {
+                misfits.push(Misfit { key, what: kept.describe(), why });
+            });
+        }
         let mut tx = state.index.begin(now);
         state.boot(home, &mut tx);
+        state.free_orphans(&mut tx);
         let changes = state.commit(tx);
         Restored { state, changes, misfits }
     }
@@ -245,7 +255,7 @@ impl State {
             Kept::Policy(row) => self.place_policy(key, row),
             Kept::Token(row) => self.place_token(key, row),
             Kept::Bootstrapped { at } => self.place_bootstrap(key, *at),
-            Kept::Node { .. } | Kept::Service { .. } | Kept::Check { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -262,6 +272,8 @@ impl State {
             generations: 0,
             index: Indexes::default(),
             acls: Acls::default(),
+            kv: Keys::default(),
+            sessions: Sessions::default(),
         }
     }
 }

@@ -12,6 +12,8 @@ use super::{
 mod acls;
 mod against_model;
 mod aliases;
+mod kv;
+mod kv_model;
 mod predicted;
 mod restored;
 

@@ -55,6 +55,38 @@ async fn a_place_is_given_back_and_the_limit_holds() {
     assert!(hub.places.lock().unwrap().of.is_empty(), "no place is kept for nobody");
 }
 
+#[tokio::test]
+async fn a_key_wakes_who_waits_for_it_or_for_a_beginning_of_it() {
+    let below = |prefix: &str| Key::KvBelow(prefix.into());
+    let kv = |name: &str| Key::Kv(name.into());
+    let on = ["", "a", "a/", "a/b", "a/bc", "a/c", "ä", "b", "a/b/c/d/e"];
+    let (on, keys) = (on.map(below), [kv("a/b"), kv("a")]);
+    for (changed, woken) in [
+        ("a/b", vec!["", "a", "a/", "a/b"]),
+        ("a", vec!["", "a"]),
+        ("a/bcd", vec!["", "a", "a/", "a/b", "a/bc"]),
+        ("äb", vec!["", "ä"]),
+        ("zzz", vec![""]),
+        ("", vec![""]),
+    ] {
+        let hub = Hub::new(100);
+        let tickets: Vec<_> = on.iter().chain(&keys).map(|key| hub.enter(key).unwrap()).collect();
+        let mut bells: Vec<_> = tickets.iter().map(|ticket| Box::pin(ticket.bell.notified())).collect();
+        for bell in &mut bells {
+            bell.as_mut().enable();
+        }
+        hub.wake(&BTreeSet::from([kv(changed)]));
+        let rung: Vec<_> = bells.iter_mut().map(|bell| bell.as_mut().enable()).collect();
+        for (key, rung) in on.iter().chain(&keys).zip(rung) {
+            let expected = match key {
+                Key::KvBelow(prefix) => woken.contains(&&**prefix),
+                key => *key == kv(changed),
+            };
+            assert_eq!(rung, expected, "{changed:?} changed, {key:?}");
+        }
+    }
+}
+
 /// Notes that it was woken.
 #[derive(Debug, Default)]
 struct Flag(AtomicBool);

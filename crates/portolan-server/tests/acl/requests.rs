@@ -22,6 +22,10 @@ const fn undone(path: &'static str, body: &'static str, again: (&'static str, &'
     Request { method: "PUT", path, body, again: Some(again) }
 }
 
+const fn delete(path: &'static str) -> Request {
+    Request { method: "DELETE", path, body: "", again: None }
+}
+
 const REGISTER: &str = "/v1/agent/service/register";
 const CHECK: &str = "/v1/agent/check/register";
 const CATALOG: &str = "/v1/catalog/register";
@@ -42,7 +46,7 @@ const FAR_CHECK: &str =
 const FAR_OF_WEB: &str = r#"{"Node":"far","Address":"10.0.0.9","Check":{"CheckID":"cf","Name":"cf","ServiceID":"w9","Status":"passing"}}"#;
 
 /// What all of them are about.
-const FILLED: [(&str, &str); 12] = [
+const FILLED: [(&str, &str); 15] = [
     (REGISTER, WEB),
     (REGISTER, DB),
     (REGISTER, T1),
@@ -55,6 +59,9 @@ const FILLED: [(&str, &str); 12] = [
     (CATALOG, FAR_SPARE),
     (CATALOG, FAR_CHECK),
     (CATALOG, FAR_OF_WEB),
+    ("/v1/kv/web", "1"),
+    ("/v1/kv/db", "1"),
+    ("/v1/session/create", "{}"),
 ];
 
 pub(crate) async fn fill(site: &Site) -> Try {
@@ -139,6 +146,30 @@ pub(crate) const REQUESTS: &[Request] = &[
         body: "",
         again: None,
     },
+    get("/v1/kv/web"),
+    get("/v1/kv/web?raw"),
+    get("/v1/kv/none"),
+    get("/v1/kv/?recurse"),
+    get("/v1/kv/?keys"),
+    get("/v1/kv/w?keys"),
+    put("/v1/kv/web", "1"),
+    put("/v1/kv/none?cas=7", "1"),
+    put("/v1/kv/web?acquire=none", "1"),
+    delete("/v1/kv/none"),
+    delete("/v1/kv/none?recurse"),
+    delete("/v1/kv/we/b?recurse"),
+    put("/v1/txn", r#"[{"KV":{"Verb":"get","Key":"web"}},{"KV":{"Verb":"get-tree","Key":"d"}}]"#),
+    put("/v1/txn", r#"[{"KV":{"Verb":"check-index","Key":"web","Index":1}}]"#),
+    put("/v1/txn", r#"[{"KV":{"Verb":"check-not-exists","Key":"none"}}]"#),
+    put("/v1/txn", r#"[{"KV":{"Verb":"set","Key":"web","Value":"MQ=="}},{"KV":{"Verb":"get","Key":"db"}}]"#),
+    put("/v1/txn", r#"[{"KV":{"Verb":"delete-tree","Key":"none"}}]"#),
+    get("/v1/session/list"),
+    get("/v1/session/node/n1"),
+    get("/v1/session/info/44444444-4444-4444-8444-444444444444"),
+    put("/v1/session/create", r#"{"NodeChecks":[]}"#),
+    put("/v1/session/renew/44444444-4444-4444-8444-444444444444", ""),
+    put("/v1/session/destroy/44444444-4444-4444-8444-444444444444", ""),
+    put("/v1/event/fire/web", ""),
     put("/v1/agent/check/pass/c1", ""),
     put("/v1/agent/check/pass/nc", ""),
     put("/v1/agent/check/pass/none", ""),

@@ -111,16 +111,25 @@ async fn fill(registry: &Registry) -> Try {
     registry.write("/v1/agent/service/deregister/gone", "").await?;
     let far = r#"{"Node":"far","Address":"10.0.0.9","Service":{"Service":"db","Port":5432}}"#;
     registry.write("/v1/catalog/register", far).await?;
+    registry.write("/v1/kv/a/gone", "1").await?;
+    registry.send("DELETE", "/v1/kv/a/gone", "").await?;
+    registry.write("/v1/kv/a/b?flags=7", "value").await?;
+    let holder = registry.send("PUT", "/v1/session/create", r#"{"TTL":"1h"}"#).await?;
+    let holder: Value = serde_json::from_str(&holder.body)?;
+    let acquire = format!("/v1/kv/a/lock?acquire={}", holder["ID"].as_str().ok_or("no id")?);
+    registry.write(&acquire, "held").await?;
     registry.write("/v1/agent/service/maintenance/w1?enable=true&reason=upgrade", "").await
 }
 
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 8] = [
     "/v1/health/service/web",
     "/v1/catalog/services",
     "/v1/catalog/nodes",
     "/v1/health/state/any",
     "/v1/catalog/node/far",
     "/v1/catalog/node/n1",
+    "/v1/kv/a?recurse",
+    "/v1/session/list",
 ];
 
 async fn told(registry: &Registry) -> Try<Vec<(u64, Value)>> {

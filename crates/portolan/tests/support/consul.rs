@@ -100,9 +100,14 @@ impl Agent {
         Ok(agent)
     }
 
+    /// Where it is over plain HTTP.
+    pub(crate) fn http_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+
     /// Over plain HTTP.
     pub(crate) fn plain(&self) -> Result<ConsulConfig, Failure> {
-        Ok(ConsulConfig::default().address(format!("http://127.0.0.1:{}", self.http))?)
+        Ok(ConsulConfig::default().address(self.http_url())?)
     }
 
     /// Over TLS.

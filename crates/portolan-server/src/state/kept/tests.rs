@@ -1,4 +1,4 @@
-//! The bytes of formats 1 and 2, and what is no row.
+//! The bytes of formats 1 to 3, and what is no row.
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use crate::{
     acl::{secret::Secret, stamp::Stamp},
     state::{
         acl::rows::{NodeIdentity, PolicySpec, ServiceIdentity, TokenSpec},
+        kv::rows::KvRow,
         rows::{Ask, CheckFacts, CheckOf, Health, NodeSpec, Origin, Pairs, Probe, ServiceSpec},
+        sessions::rows::{Behavior, ServiceCheck, SessionRow, SessionSpec},
     },
 };
 
@@ -71,11 +73,37 @@ fn token() -> Kept {
     Kept::Token(Arc::new(TokenRow { key: RowKey(0), spec, create: 8, modify: 9 }))
 }
 
+fn kv() -> Kept {
+    let (key, name) = (RowKey(0), "a/b".into());
+    let (value, session) = (Arc::from(*b"\x00v"), Some("s".into()));
+    let row = KvRow { key, name, value, flags: u64::MAX, session, lock_index: 2, create: 10, modify: 11 };
+    Kept::Kv(Arc::new(row))
+}
+
+fn session() -> Kept {
+    let spec = SessionSpec {
+        id: "s".into(),
+        name: "n".into(),
+        node: "".into(),
+        lock_delay: Duration::from_secs(15),
+        behavior: Behavior::Delete,
+        ttl_text: "10s".into(),
+        ttl: Some(Duration::from_secs(10)),
+        node_checks: Some(vec!["serfHealth".into()]),
+        service_checks: Some(vec![ServiceCheck { id: "c".into(), namespace: "".into() }]),
+        checks: vec!["x".into()],
+    };
+    Kept::Session {
+        node: RowKey(1),
+        row: Arc::new(SessionRow { key: RowKey(0), spec, create: 12, modify: 13 }),
+    }
+}
+
 /// When this is red, rows that are on disk already can no longer be read: raise [`FORMAT`], and migrate. Format 2 began
-/// with policies and tokens; the rows of format 1 are the first three.
+/// with policies and tokens, format 3 with keys and sessions; the rows of format 1 are the first three.
 #[test]
-fn format_2_is_these_bytes() {
-    assert_eq!(FORMAT, 2);
+fn format_3_is_these_bytes() {
+    assert_eq!(FORMAT, 3);
     for (kept, bytes) in [
         (node(), "00016e01690161000101016b017601ac0201"),
         (service(), "0101027731037765620101740050000001010000010203"),
@@ -92,6 +120,8 @@ fn format_2_is_these_bytes() {
             ),
         ),
         (Kept::Bootstrapped { at: 300 }, "05ac02"),
+        (kv(), "0603612f62020076ffffffffffffffffff01010173020a0b"),
+        (session(), "07010173016e0f000103313073010a0001010a736572664865616c746801010163000101780c0d"),
     ] {
         assert_eq!(hex(&kept.encode().unwrap()), bytes);
         assert_eq!(Kept::decode(&kept.encode().unwrap()), Ok(kept));
@@ -100,7 +130,9 @@ fn format_2_is_these_bytes() {
 
 #[test]
 fn what_is_no_row_is_refused_and_never_half_read() {
-    for kept in [node(), service(), check(), policy(), token(), Kept::Bootstrapped { at: 300 }] {
+    for kept in
+        [node(), service(), check(), policy(), token(), Kept::Bootstrapped { at: 300 }, kv(), session()]
+    {
         let bytes = kept.encode().unwrap();
         for end in 0..bytes.len() {
             assert!(Kept::decode(&bytes[..end]).is_err(), "{end} bytes of {}", kept.describe());

@@ -84,6 +84,9 @@ fn answer(state: &State, key: &Key) -> String {
         }
         // What is done here changes no rules: `acls` has steps for those.
         Key::Tokens | Key::Policies => String::new(),
+        // Nor any key or session: `kv_model` is about those.
+        Key::Kv(_) | Key::KvBelow(_) | Key::Sessions | Key::Session(_) | Key::SessionsOn(_) => String::new(),
+        Key::Events => String::new(),
         Key::Services => {
             let rows = |node: &Node| -> Vec<_> {
                 node.services.values().map(|held| held.row.spec.clone()).collect()
