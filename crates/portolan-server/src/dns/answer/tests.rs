@@ -1,3 +1,5 @@
+//! Questions to a small catalogue, and all that is said to them.
+
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Each form of name, and what it asks for.
+
 use proptest::prelude::*;
 
 use super::*;

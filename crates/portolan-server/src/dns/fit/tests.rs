@@ -1,3 +1,5 @@
+//! How much is sent, by what a client can take.
+
 use super::*;
 use crate::dns::{
     message::Rcode,

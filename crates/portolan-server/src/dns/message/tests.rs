@@ -1,3 +1,5 @@
+//! Messages, good and bad, and what is read in them.
+
 use proptest::prelude::*;
 
 use super::*;

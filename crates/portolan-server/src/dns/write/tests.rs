@@ -1,3 +1,5 @@
+//! What is written, as another program reads it.
+
 use std::sync::Arc;
 
 use hickory_proto::op::Message;

@@ -1,3 +1,5 @@
+//! What is found by name and by address, and that nothing is left behind.
+
 use super::*;
 use crate::state::rows::Probe;
 use crate::state::{CatalogEntry, Command, OtherChecks, rows::CheckSpec};
