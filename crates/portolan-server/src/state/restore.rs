@@ -24,7 +24,7 @@ use super::{
     checks::Live,
     index::Indexes,
     kept::{Kept, RowKey},
-    rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text},
+    rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text, folded},
 };
 
 /// A row that has no place in the state.
@@ -76,6 +76,12 @@ impl Sorted {
                     // Nobody else has what comes from a disk, so that it is not copied.
                     if let Some(own) = Arc::get_mut(&mut row) {
                         own.key = key;
+                    }
+                    sorted.services.push((key, node, row));
+                }
+                Kept::Meshed { node, mut row, mesh } => {
+                    if let Some(own) = Arc::get_mut(&mut row) {
+                        (own.key, own.spec.mesh) = (key, Some(mesh));
                     }
                     sorted.services.push((key, node, row));
                 }
@@ -177,7 +183,7 @@ impl State {
             return Err("is there twice");
         }
         let listed = (Text::clone(node), Text::clone(&id));
-        self.by_name.entry(Text::clone(&row.spec.name)).or_default().insert(listed);
+        self.by_name.entry(folded(&row.spec.name)).or_default().insert(listed);
         let row = match row.key {
             known if known == key => Arc::clone(row),
             _ => Arc::new(ServiceRow { key, spec: row.spec.clone(), ..**row }),
@@ -242,7 +248,7 @@ impl State {
             Kept::Policy(row) => self.place_policy(key, row),
             Kept::Token(row) => self.place_token(key, row),
             Kept::Bootstrapped { at } => self.place_bootstrap(key, *at),
-            Kept::Node { .. } | Kept::Service { .. } | Kept::Check { .. } => Ok(()),
+            Kept::Node { .. } | Kept::Service { .. } | Kept::Meshed { .. } | Kept::Check { .. } => Ok(()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The bytes of formats 1 and 2, and what is no row.
+//! The bytes of formats 1 to 3, and what is no row.
 
 use std::time::Duration;
 
@@ -30,6 +30,18 @@ fn service() -> Kept {
     let spec = ServiceSpec { port: 80, tags: Arc::from(["t".into()]), ..ServiceSpec::new("web", "w1") };
     let row = ServiceRow { key: RowKey(0), spec, origin: Origin::Catalog, create: 2, modify: 3 };
     Kept::Service { node: RowKey(1), row: Arc::new(row) }
+}
+
+fn meshed() -> Kept {
+    let mesh = Mesh {
+        kind: "connect-proxy".into(),
+        proxy: "{}".into(),
+        destination: "web".into(),
+        ..Mesh::default()
+    };
+    let spec = ServiceSpec::new("web-proxy", "wp");
+    let row = ServiceRow { key: RowKey(0), spec, origin: Origin::Agent, create: 2, modify: 3 };
+    Kept::Meshed { node: RowKey(1), row: Arc::new(row), mesh: Arc::new(mesh) }
 }
 
 fn check() -> Kept {
@@ -72,10 +84,10 @@ fn token() -> Kept {
 }
 
 /// When this is red, rows that are on disk already can no longer be read: raise [`FORMAT`], and migrate. Format 2 began
-/// with policies and tokens; the rows of format 1 are the first three.
+/// with policies and tokens; the rows of format 1 are the first three. Format 3 began with the last one.
 #[test]
-fn format_2_is_these_bytes() {
-    assert_eq!(FORMAT, 2);
+fn format_3_is_these_bytes() {
+    assert_eq!(FORMAT, 3);
     for (kept, bytes) in [
         (node(), "00016e01690161000101016b017601ac0201"),
         (service(), "0101027731037765620101740050000001010000010203"),
@@ -92,6 +104,10 @@ fn format_2_is_these_bytes() {
             ),
         ),
         (Kept::Bootstrapped { at: 300 }, "05ac02"),
+        (
+            meshed(),
+            "0601027770077765622d70726f787900000000010100000102030d636f6e6e6563742d70726f78790000027b7d0377656200",
+        ),
     ] {
         assert_eq!(hex(&kept.encode().unwrap()), bytes);
         assert_eq!(Kept::decode(&kept.encode().unwrap()), Ok(kept));
@@ -100,7 +116,7 @@ fn format_2_is_these_bytes() {
 
 #[test]
 fn what_is_no_row_is_refused_and_never_half_read() {
-    for kept in [node(), service(), check(), policy(), token(), Kept::Bootstrapped { at: 300 }] {
+    for kept in [node(), service(), check(), policy(), token(), Kept::Bootstrapped { at: 300 }, meshed()] {
         let bytes = kept.encode().unwrap();
         for end in 0..bytes.len() {
             assert!(Kept::decode(&bytes[..end]).is_err(), "{end} bytes of {}", kept.describe());
