@@ -113,6 +113,39 @@ pub(crate) const KNOWN: &[Known] = &[
     known("GET /v1/health/*", "body */Type", "the same"),
 ];
 
+const FOUND: &str = "1.21: what is not there is not found";
+const LATER: &str = "1.8 does not know it";
+
+/// Beside a Consul 1.8, of which statuses alone are compared.
+pub(crate) const KNOWN_OF_1_8: &[Known] = &[
+    known("GET /v1/health/service", "status", "1.21: the method is kept, 307"),
+    known("GET /v1/*/status/leader*", "status", "1.21: the method is kept, 307"),
+    known("GET /v1//status/leader", "status", "1.21: the method is kept, 307"),
+    known("PUT /v1//agent/service/register *", "status", "1.21: the method is kept, 307"),
+    known("GET /v1/health/service/%ff", "status", "a name that is no UTF-8 is refused: no name is"),
+    known("GET /v1/agent/version", "status", LATER),
+    known("GET /v1/agent/metrics?format=prometheus", "status", "1.21: 200 and a header"),
+    known("*\"Locality\":{\"Region\"*", "status", LATER),
+    known("*\"SocketPath\"*", "status", LATER),
+    known("GET /v1/agent/service/unix", "status", LATER),
+    known("*?partition=*", "status", LATER),
+    known("GET *?sg=x", "status", LATER),
+    known("PUT /v1/agent/check/register *\"ServiceID\":\"nope\"}", "status", FOUND),
+    known("PUT /v1/agent/check/*/nope*", "status", FOUND),
+    known("PUT /v1/agent/check/pass/", "status", FOUND),
+    known("PUT /v1/agent/*/deregister/*", "status", FOUND),
+    known(
+        "PUT /v1/agent/join/127.0.0.1",
+        "status",
+        "there is nobody to join: refused, where an agent joins itself",
+    ),
+    known("PUT /v1/agent/service/register *{\"TTL\":true}}", "status", STRICT),
+    known("PUT /v1/catalog/register *\"NodeMeta\":{\"a b\":\"1\"}}", "status", STRICT),
+    known("PUT /v1/catalog/register *\"Status\":\"well\"}}", "status", STRICT),
+    known("GET /v1/catalog/nodes?wait=-1s", "status", STRICT),
+    known("GET /v1/catalog/nodes?peer=x", "status", LATER),
+];
+
 /// Whether `pattern`, in which `*` stands for anything, is all of `text`.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {

@@ -8,6 +8,7 @@ mod ask;
 mod compare;
 mod known;
 mod table;
+mod wake;
 
 #[path = "../support/real.rs"]
 mod real;
