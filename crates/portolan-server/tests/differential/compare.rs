@@ -97,10 +97,13 @@ fn sorted(value: &mut Value) {
     }
 }
 
-/// The checks of an instance in `/agent/health` too.
+/// The instances in `/agent/health`, and the checks of each, too.
 fn sorted_checks(value: &mut Value) {
     match value {
-        Value::Array(all) => all.iter_mut().for_each(sorted_checks),
+        Value::Array(all) => {
+            all.iter_mut().for_each(sorted_checks);
+            all.sort_by_key(|one| one.pointer("/Service/ID").map(Value::to_string));
+        }
         Value::Object(fields) => {
             if let Some(checks) = fields.get_mut("Checks").and_then(Value::as_array_mut) {
                 checks.sort_by_key(|check| check.get("CheckID").map(Value::to_string));
