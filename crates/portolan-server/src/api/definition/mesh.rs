@@ -69,6 +69,7 @@ pub(super) fn field(spec: &mut ServiceSpec, name: &str, value: &Value) -> Decode
     match name {
         "kind" => mesh.kind = text("Kind", value)?,
         "socketpath" => mesh.socket_path = text("SocketPath", value)?,
+        "proxy" if is_empty(value) => {}
         "proxy" => {
             let proxy = proxy(map("Proxy", value)?)?;
             mesh.destination =
