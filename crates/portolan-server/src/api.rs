@@ -20,6 +20,7 @@ mod acl;
 mod agent;
 mod agent_checks;
 mod agent_health;
+mod agent_node;
 mod call;
 mod catalog;
 mod catalog_write;
@@ -117,6 +118,12 @@ const fn own(
 const ENDPOINTS: &[Endpoint] = &[
     get("/v1/agent/self", agent::about),
     get("/v1/agent/members", agent::members),
+    get("/v1/agent/version", agent_node::version),
+    get("/v1/agent/host", agent_node::host),
+    get("/v1/agent/metrics", agent_node::metrics),
+    put("/v1/agent/reload", agent_node::reload),
+    put("/v1/agent/join/", agent_node::join),
+    put("/v1/agent/force-leave/", agent_node::force_leave),
     get("/v1/agent/services", agent::services),
     watch("/v1/agent/service/", agent::service),
     put("/v1/agent/service/register", agent::register),
@@ -140,7 +147,11 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/catalog/service/", catalog::service),
     watch("/v1/catalog/node/", catalog::node),
     watch("/v1/catalog/node-services/", catalog::node_services),
+    watch("/v1/catalog/connect/", catalog::connect),
+    watch("/v1/catalog/gateway-services/", catalog::gateway_services),
     watch("/v1/health/service/", health::service),
+    watch("/v1/health/connect/", health::connect),
+    watch("/v1/health/ingress/", health::ingress),
     watch("/v1/health/node/", health::node),
     watch("/v1/health/checks/", health::checks),
     watch("/v1/health/state/", health::state),
@@ -260,7 +271,16 @@ fn unknown(request: &Request) -> Response {
     if let Some(elsewhere) = call::misplaced(request.uri()) {
         return elsewhere;
     }
-    let text = "Invalid URL path: not a recognized HTTP API endpoint\n";
+    let path = request.uri().path();
+    // Go's mux sends on to the path with a `/` that is there.
+    if ENDPOINTS.iter().any(|endpoint| endpoint.path.strip_suffix('/') == Some(path)) {
+        return call::elsewhere(&format!("{path}/"), request.uri().query());
+    }
+    let text = if path.starts_with("/v1/") {
+        "Invalid URL path: not a recognized HTTP API endpoint\n"
+    } else {
+        "Invalid URL path: if attempting to use the HTTP API, ensure the path starts with '/v1/'\n"
+    };
     Refusal::new(StatusCode::NOT_FOUND, text).into_response()
 }
 

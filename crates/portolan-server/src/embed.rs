@@ -105,7 +105,7 @@ impl Embedded {
     async fn read_service(&self, query: &ServiceQuery) -> Result<Answer<Vec<Arc<Instance>>>, Error> {
         self.our_datacenter(query.datacenter.as_deref())?;
         let name = query.service.as_str();
-        let key = Key::Service(name.into());
+        let key = Key::service(name);
         self.wait(&key, query.block).await?;
         let (index, entries) =
             self.core.look(|state| (state.index(&key), state.entries(name, &Narrow::default())));
@@ -147,7 +147,7 @@ impl Embedded {
         let Some(before) = look() else {
             return Err(self.failed(Kind::NotFound, format!("unknown service id {id:?}")));
         };
-        let key = Key::Service(Arc::clone(&before.name));
+        let key = Key::service(&before.name);
         loop {
             // Before the look, so that no change between the two is missed.
             let index = self.core.look(|state| state.index(&key));

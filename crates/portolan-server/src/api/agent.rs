@@ -14,7 +14,8 @@ use super::{
     Later,
     call::{Call, fits},
     decode::object,
-    definition, filter,
+    definition::{self, mesh, mesh::Sidecar},
+    filter,
     reply::{Done, Outcome, Refusal, body, empty, value},
     rights::Rights,
 };
@@ -24,7 +25,7 @@ use crate::{
     encode::{AgentServiceJson, ById, Layout, json as encode},
     state::{
         Command, Key, OtherChecks, Refused, SERVER_PORT,
-        rows::{ServiceRow, Text},
+        rows::{CheckSpec, ServiceRow, ServiceSpec, Text},
     },
 };
 
@@ -67,9 +68,12 @@ fn member(core: &Core) -> serde_json::Value {
             "dc": config.datacenter,
             "id": &*core.node_id,
             "port": SERVER_PORT.to_string(),
+            "raft_vsn": "3",
             "role": "consul",
             "segment": "",
             "vsn": "2",
+            "vsn_max": "3",
+            "vsn_min": "2",
         },
         "Status": 1,
         "ProtocolMin": 1,
@@ -82,6 +86,9 @@ fn member(core: &Core) -> serde_json::Value {
 }
 
 pub(super) fn members(core: &Core, call: &Call) -> Outcome {
+    if call.param("segment").is_some_and(|segment| !segment.is_empty()) {
+        return Err(Refusal::internal("Network segments are not supported in this version of Consul"));
+    }
     let rights = call.rights(core)?;
     let seen = rights.see_node(&core.config.node);
     let members = filter::members(call, seen.then(|| member(core)).into_iter().collect())?;
@@ -117,6 +124,7 @@ fn hash(content: &[u8]) -> String {
 pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         let id = call.rest.as_str();
+        let wait = call.wait()?;
         let unknown = || Refusal::new(StatusCode::NOT_FOUND, format!("unknown service ID: {id}"));
         let may_see =
             |row: &ServiceRow| call.rights(&core)?.require(Resource::Service, &row.spec.name, Access::Read);
@@ -127,7 +135,6 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
             may_see(row)?;
         }
         if let (Some(row), Some(known)) = (&current, call.param("hash")) {
-            let wait = call.wait()?;
             let content =
                 encode(&AgentServiceJson::new(&row.spec, &core.config.datacenter), Layout::Compact)?;
             if hash(&content) == known {
@@ -152,19 +159,33 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
 }
 
 pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
-    let (service, checks) = definition::service(&object(&call.body)?, core.config.scripts())?;
+    let given = object(&call.body)?;
+    let (service, checks) = definition::service(&given, core.config.scripts())?;
+    let sidecar = mesh::sidecar(&given, &service, core.config.scripts())?;
     fits(core, [&*service.name, &*service.id].into_iter().chain(checks.iter().map(|check| &*check.id)))?;
     let rights = call.rights(core)?;
     rights.write_service(&service.name)?;
     if let Some(there) = replaced(core, &rights, &service.id) {
         rights.write_service(&there.spec.name)?;
     }
+    let sidecar = sidecar.map(|sidecar| with_port(core, &rights, sidecar)).transpose()?;
     let others = match call.param("replace-existing-checks") {
         Some("" | "true") => OtherChecks::Remove,
         _ => OtherChecks::Keep,
     };
-    let written = core.apply(Command::RegisterService { service: Box::new(service), checks, others })?;
+    let mut written = core.apply(Command::RegisterService { service: Box::new(service), checks, others })?;
+    if let Some((service, checks)) = sidecar {
+        written = core.apply(Command::RegisterService { service: Box::new(service), checks, others })?;
+    }
     Ok(Done::new(written, empty()))
+}
+
+/// A sidecar with its port, where the caller may register it.
+fn with_port(core: &Core, rights: &Rights, sidecar: Sidecar) -> Outcome<(ServiceSpec, Vec<CheckSpec>)> {
+    rights.write_service(sidecar.name())?;
+    let taken = core.look(|state| state.agent_services());
+    let had = taken.iter().find(|row| row.spec.id == *sidecar.id()).map(|row| row.spec.port);
+    sidecar.complete(had, |port| taken.iter().any(|row| row.spec.port == port))
 }
 
 /// The instance that a change is about, where rights count.
@@ -184,7 +205,13 @@ fn may_change(core: &Core, call: &Call, id: &str) -> Outcome<()> {
 
 pub(super) fn deregister(core: &Core, call: &Call) -> Outcome<Done> {
     may_change(core, call, &call.rest)?;
-    let written = core.apply(Command::DeregisterService { id: call.rest.as_str().into() })?;
+    let mut written = core.apply(Command::DeregisterService { id: call.rest.as_str().into() })?;
+    // What came with it goes with it.
+    let sidecar = format!("{}{}", call.rest, mesh::SIDECAR);
+    let came_with = |row: Arc<ServiceRow>| row.spec.mesh.as_ref().is_some_and(|mesh| mesh.is_sidecar);
+    if core.look(|state| state.agent_service(&sidecar)).is_some_and(came_with) {
+        written = core.apply(Command::DeregisterService { id: sidecar.into() })?;
+    }
     Ok(Done::new(written, empty()))
 }
 

@@ -74,7 +74,7 @@ fn info<'a>(row: &'a ServiceRow, checks: &'a [AgentCheck], datacenter: &'a str) 
 }
 
 pub(super) fn by_id(core: &Core, call: &Call) -> Outcome {
-    let id = call.name("Missing serviceID")?;
+    let id = call.name("Missing serviceID").map_err(Refusal::by_server)?;
     let rights = call.rights(core)?;
     let found = core.look(|state| {
         Some((state.agent_service(id)?, state.checks_of_agent_service(id, CheckScope::WithNode)))
@@ -90,7 +90,7 @@ pub(super) fn by_id(core: &Core, call: &Call) -> Outcome {
 }
 
 pub(super) fn by_name(core: &Core, call: &Call) -> Outcome {
-    let name = call.name("Missing service Name")?;
+    let name = call.name("Missing service Name").map_err(Refusal::by_server)?;
     call.rights(core)?.require(Resource::Service, name, Access::Read)?;
     let found: Vec<_> = core.look(|state| {
         let named = state.agent_services().into_iter().filter(|row| *row.spec.name == *name);

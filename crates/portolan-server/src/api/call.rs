@@ -20,6 +20,24 @@ use crate::{acl::secret::Secret, core::Core, encode::Layout, state::Narrow};
 /// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
 
+/// Where Consul does not look at a parameter that it refuses elsewhere.
+const NOT_READ: [(&str, &str); 5] = [
+    ("ns", "/v1/status/leader"),
+    ("ns", "/v1/status/peers"),
+    ("ns", "/v1/catalog/nodes"),
+    ("partition", "/v1/status/leader"),
+    ("partition", "/v1/status/peers"),
+];
+
+/// What Consul's agent keeps answers of, where `?cached` asks for one.
+const CACHED: [&str; 5] = [
+    "/v1/catalog/services",
+    "/v1/catalog/service/",
+    "/v1/catalog/connect/",
+    "/v1/health/service/",
+    "/v1/health/connect/",
+];
+
 /// Parameters by name, few and so in a list, each with all its values.
 type Params = Vec<(String, Vec<String>)>;
 
@@ -88,16 +106,18 @@ impl Call {
 
     fn refuse_what_is_not_there(&self) -> Result<(), Refusal> {
         for (param, what) in [("ns", "Namespaces"), ("partition", "Partitions")] {
-            if self.param(param).is_some_and(|value| !value.is_empty()) {
+            let is_read = !NOT_READ.contains(&(param, self.path.as_str()));
+            if is_read && self.param(param).is_some_and(|value| !value.is_empty()) {
                 let text =
                     format!("Invalid query parameter: \"{param}\" - {what} are a Consul Enterprise feature");
                 return Err(Refusal::bad(text));
             }
         }
-        for (param, what) in [("peer", "peers"), ("sg", "sameness groups")] {
-            if self.param(param).is_some_and(|value| !value.is_empty()) {
-                return Err(Refusal::bad(format!("{what} are not supported yet; leave out ?{param}")));
-            }
+        if self.param("sg").is_some_and(|value| !value.is_empty()) {
+            return Err(Refusal::internal("sameness groups are not supported in consul CE"));
+        }
+        if self.param("peer").is_some_and(|value| !value.is_empty()) {
+            return Err(Refusal::bad("peers are not supported yet; leave out ?peer"));
         }
         Ok(())
     }
@@ -149,7 +169,12 @@ impl Call {
         let conflict = |one: &str| {
             Refusal::bad(format!("Cannot specify ?{one} with ?consistent, conflicting semantics."))
         };
-        let consistency = match (has("stale"), has("consistent")) {
+        let max_stale = self.param("max_stale").filter(|text| !text.is_empty());
+        if let Some(text) = max_stale {
+            portolan::parse_duration("max_stale", text)
+                .map_err(|_cause| Refusal::bad(format!("Invalid max_stale value {text:?}")))?;
+        }
+        let consistency = match (has("stale") || max_stale.is_some(), has("consistent")) {
             (true, true) => return Err(conflict("stale")),
             (true, false) => Consistency::Stale,
             (false, true) => Consistency::Consistent,
@@ -169,7 +194,7 @@ impl Call {
             consistency,
             block: (index > 0).then_some(Block { index, wait }),
             narrow: Narrow { node_meta: node_meta.collect(), ..Narrow::default() },
-            cached: has("cached"),
+            cached: has("cached") && CACHED.iter().any(|path| self.path.starts_with(path)),
         })
     }
 
@@ -261,19 +286,20 @@ pub(super) fn misplaced(uri: &Uri) -> Option<Response> {
     if clean == path {
         return None;
     }
-    let mut location = encode(&clean);
-    if let Some(query) = uri.query() {
+    Some(elsewhere(&clean, uri.query()))
+}
+
+/// Sends on to another path.
+pub(super) fn elsewhere(path: &str, query: Option<&str>) -> Response {
+    let mut location = encode(path);
+    if let Some(query) = query {
         location.push('?');
         location.push_str(query);
     }
+    let Ok(value) = HeaderValue::try_from(&location) else { return bare(StatusCode::BAD_REQUEST) };
     let mut response = bare(StatusCode::TEMPORARY_REDIRECT);
-    match HeaderValue::try_from(location) {
-        Ok(location) => {
-            response.headers_mut().insert(header::LOCATION, location);
-            Some(response)
-        }
-        Err(_) => Some(bare(StatusCode::BAD_REQUEST)),
-    }
+    response.headers_mut().insert(header::LOCATION, value);
+    response
 }
 
 /// Whether a path is as it should be at first sight, which nearly all are: nothing to decode, nothing to clean.

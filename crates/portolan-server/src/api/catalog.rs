@@ -29,7 +29,7 @@ use super::{
 use crate::{
     core::Core,
     encode::{ById, CatalogServiceJson, LEAST_GZIP, Layout, NodeJson, ServiceJson, gzip, json},
-    state::{Key, Narrow, State},
+    state::{Entry, Key, Narrow, State},
 };
 
 /// Encodes what was found, with the name of the datacenter.
@@ -213,12 +213,26 @@ pub(super) fn services(core: Arc<Core>, call: Call) -> Later {
 }
 
 pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
+    entries(core, call, State::entries)
+}
+
+/// What the mesh would reach it by.
+pub(super) fn connect(core: Arc<Core>, call: Call) -> Later {
+    entries(core, call, State::connected)
+}
+
+/// There are no gateways.
+pub(super) fn gateway_services(core: Arc<Core>, call: Call) -> Later {
+    entries(core, call, |_, _, _| Vec::new())
+}
+
+fn entries(core: Arc<Core>, call: Call, pick: fn(&State, &str, &Narrow) -> Vec<Entry>) -> Later {
     Box::pin(async move {
         let name = call.name("Missing service name")?;
         let mut read = call.read_options(&core)?;
         read.narrow.tags = call.all("tag").to_vec();
-        let look = |state: &State, narrow: &Narrow| state.entries(name, narrow);
-        answer(&core, &call, &read, &Key::Service(name.into()), look, |entries, datacenter, layout| {
+        let look = |state: &State, narrow: &Narrow| pick(state, name, narrow);
+        answer(&core, &call, &read, &Key::service(name), look, |entries, datacenter, layout| {
             let shown: Vec<_> =
                 entries.iter().map(|entry| CatalogServiceJson::new(entry, datacenter)).collect();
             json(&shown, layout)
@@ -237,9 +251,10 @@ struct NodeServicesJson<'a, S> {
 pub(super) fn node(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         let name = call.name("Missing node name")?;
+        let name = core.look(|state| state.node_called(name, true));
         let read = call.read_options(&core)?;
-        let look = |state: &State, _: &Narrow| state.node(name);
-        answer(&core, &call, &read, &Key::Node(name.into()), look, |found, datacenter, layout| {
+        let look = |state: &State, _: &Narrow| state.node(&name);
+        answer(&core, &call, &read, &Key::Node(Arc::clone(&name)), look, |found, datacenter, layout| {
             let shown = found.as_ref().map(|(node, services)| NodeServicesJson {
                 node: Some(NodeJson::new(node, datacenter)),
                 services: ById(services.iter().map(|row| (&*row.spec.id, ServiceJson::new(row))).collect()),
@@ -253,9 +268,10 @@ pub(super) fn node(core: Arc<Core>, call: Call) -> Later {
 pub(super) fn node_services(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         let name = call.name("Missing node name")?;
+        let name = core.look(|state| state.node_called(name, true));
         let read = call.read_options(&core)?;
-        let look = |state: &State, _: &Narrow| state.node(name);
-        answer(&core, &call, &read, &Key::Node(name.into()), look, |found, datacenter, layout| {
+        let look = |state: &State, _: &Narrow| state.node(&name);
+        answer(&core, &call, &read, &Key::Node(Arc::clone(&name)), look, |found, datacenter, layout| {
             let shown = NodeServicesJson {
                 node: found.as_ref().map(|(node, _)| NodeJson::new(node, datacenter)),
                 services: found.as_ref().map(|(_, services)| {

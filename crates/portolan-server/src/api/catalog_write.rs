@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     call::{Call, fits},
     decode::{Decoded, fields, list, map, object, pairs, text, truth},
-    definition::{check_service, common_field},
+    definition::{check_service, common_field, mesh},
     reply::{Done, Outcome, Refusal, value},
     rights::Rights,
 };
@@ -182,6 +182,7 @@ fn service(given: &Map<String, Value>) -> Decoded<ServiceSpec> {
     if spec.id.is_empty() {
         spec.id = Text::clone(&spec.name);
     }
+    mesh::sound(&mut spec, Refusal::internal)?;
     Ok(spec)
 }
 

@@ -33,6 +33,8 @@ pub(super) fn object(body: &[u8]) -> Decoded<Map<String, Value>> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     match Value::deserialize(&mut reader) {
         Ok(Value::Object(fields)) => Ok(fields),
+        // Go leaves its structure as it is.
+        Ok(Value::Null) => Ok(Map::new()),
         Ok(other) => Err(wrong("the body", &other, "an object")),
         Err(error) if error.is_eof() => Err(failed("unexpected EOF")),
         Err(error) => Err(failed(error)),

@@ -22,6 +22,8 @@ use crate::{
     state::rows::{CheckSpec, Locality, ServiceSpec, TaggedAddress, Text},
 };
 
+pub(super) mod mesh;
+
 /// A service with its checks, as an agent is told.
 pub(super) fn service(
     given: &Map<String, Value>,
@@ -50,6 +52,7 @@ pub(super) fn service(
         spec.id = Text::clone(&spec.name);
     }
     check_service(&spec, Refusal::bad)?;
+    mesh::sound(&mut spec, Refusal::bad)?;
     let raw: Vec<RawCheck> = check.filter(|check| !check.is_empty()).into_iter().chain(checks).collect();
     let checks = raw
         .into_iter()
@@ -70,10 +73,7 @@ pub(super) fn common_field(spec: &mut ServiceSpec, name: &str, value: &Value) ->
         "taggedaddresses" => spec.tagged = tagged(value)?,
         "weights" => (spec.passing_weight, spec.warning_weight) = weights(value)?,
         "locality" => spec.locality = Some(locality(value)?),
-        "kind" => not_yet("Kind", value)?,
-        "socketpath" => not_yet("SocketPath", value)?,
-        "proxy" => not_yet("Proxy", value)?,
-        "connect" => not_yet("Connect", value)?,
+        "kind" | "socketpath" | "proxy" | "connect" => return mesh::field(spec, name, value),
         "namespace" | "partition" | "peername" => not_yet(name, value)?,
         _ => return Ok(false),
     }
@@ -120,6 +120,14 @@ fn weights(value: &Value) -> Decoded<(u16, u16)> {
     Err(Refusal::bad(format!("Invalid Weights: {problem}")))
 }
 
+/// What Consul says of definitions that its validation refuses (go-multierror).
+pub(super) fn invalid(problems: &[&str]) -> String {
+    let errors =
+        if problems.len() == 1 { "1 error".to_owned() } else { format!("{} errors", problems.len()) };
+    let lines: String = problems.iter().map(|problem| format!("\t* {problem}\n")).collect();
+    format!("Validation failed: {errors} occurred:\n{lines}\n")
+}
+
 fn locality(value: &Value) -> Decoded<Locality> {
     let mut locality = Locality { region: "".into(), zone: "".into() };
     fields(map("Locality", value)?, |name, value| {
@@ -131,7 +139,7 @@ fn locality(value: &Value) -> Decoded<Locality> {
         Ok(true)
     })?;
     if locality.region.is_empty() && !locality.zone.is_empty() {
-        return Err(Refusal::bad("Validation failed: zone cannot be set without region"));
+        return Err(Refusal::bad(invalid(&["zone cannot be set without region"])));
     }
     Ok(locality)
 }

@@ -16,12 +16,29 @@ use crate::{
     core::Core,
     encode::{CheckJson, EntryJson, Layout, json},
     state::{
-        Key, Narrow, State,
+        Entry, Key, Narrow, State,
         rows::{CheckRow, Health},
     },
 };
 
+/// Which instances of a service are asked for.
+type Pick = fn(&State, &str, &Narrow) -> Vec<Entry>;
+
 pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
+    entries(core, call, State::entries)
+}
+
+/// What the mesh would reach it by.
+pub(super) fn connect(core: Arc<Core>, call: Call) -> Later {
+    entries(core, call, State::connected)
+}
+
+/// There are no gateways.
+pub(super) fn ingress(core: Arc<Core>, call: Call) -> Later {
+    entries(core, call, |_, _, _| Vec::new())
+}
+
+fn entries(core: Arc<Core>, call: Call, pick: Pick) -> Later {
     Box::pin(async move {
         let name = call.name("Missing service name")?;
         let mut read = call.read_options(&core)?;
@@ -31,8 +48,8 @@ pub(super) fn service(core: Arc<Core>, call: Call) -> Later {
             Some("") => true,
             Some(word) => Call::flag(word).ok_or_else(|| Refusal::bad("Invalid value for ?passing"))?,
         };
-        let look = |state: &State, narrow: &Narrow| state.entries(name, narrow);
-        answer(&core, &call, &read, &Key::Service(name.into()), look, |entries, datacenter, layout| {
+        let look = |state: &State, narrow: &Narrow| pick(state, name, narrow);
+        answer(&core, &call, &read, &Key::service(name), look, |entries, datacenter, layout| {
             let shown: Vec<_> = entries.iter().map(|entry| EntryJson::new(entry, datacenter)).collect();
             json(&shown, layout)
         })
@@ -49,9 +66,10 @@ fn rows(checks: &Vec<Arc<CheckRow>>, _: &str, layout: Layout) -> Result<Bytes, s
 pub(super) fn node(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         let name = call.name("Missing node name")?;
+        let name = core.look(|state| state.node_called(name, false));
         let read = call.read_options(&core)?;
-        let look = |state: &State, narrow: &Narrow| state.node_checks(name, narrow);
-        answer(&core, &call, &read, &Key::NodeChecks(name.into()), look, rows).await
+        let look = |state: &State, narrow: &Narrow| state.node_checks(&name, narrow);
+        answer(&core, &call, &read, &Key::NodeChecks(Arc::clone(&name)), look, rows).await
     })
 }
 
@@ -60,7 +78,7 @@ pub(super) fn checks(core: Arc<Core>, call: Call) -> Later {
         let name = call.name("Missing service name")?;
         let read = call.read_options(&core)?;
         let look = |state: &State, narrow: &Narrow| state.service_checks(name, narrow);
-        answer(&core, &call, &read, &Key::Service(name.into()), look, rows).await
+        answer(&core, &call, &read, &Key::service(name), look, rows).await
     })
 }
 
@@ -68,7 +86,7 @@ pub(super) fn state(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         let word = call.name("Missing check state")?;
         let read = call.read_options(&core)?;
-        let wanted = Health::of(word);
+        let wanted = Health::of(&word.to_lowercase());
         let nonsense = wanted.is_none() && word != "any";
         let look = |state: &State, narrow: &Narrow| {
             if nonsense { Vec::new() } else { state.checks_in(wanted, narrow) }

@@ -56,6 +56,12 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 
+    /// The same as its servers would refuse it.
+    pub(super) fn by_server(mut self) -> Self {
+        self.status = StatusCode::INTERNAL_SERVER_ERROR;
+        self
+    }
+
     /// The same with another beginning, where it has this one.
     pub(super) fn reworded(mut self, begin: &str, other: &str) -> Self {
         if let Some(rest) = self.text.strip_prefix(begin) {

@@ -15,12 +15,12 @@ fn address(core: &Core) -> String {
 
 pub(super) fn leader(core: &Core, call: &Call) -> Outcome {
     call.for_anyone();
-    call.check_datacenter(core)?;
+    call.read_options(core)?;
     value(&address(core), call.layout())
 }
 
 pub(super) fn peers(core: &Core, call: &Call) -> Outcome {
     call.for_anyone();
-    call.check_datacenter(core)?;
+    call.read_options(core)?;
     value(&[address(core)], call.layout())
 }

@@ -29,7 +29,16 @@ fn sample(endpoint: &Endpoint) -> Option<(String, String)> {
         (Verb::Get, "/v1/agent/health/service/name/" | "/v1/catalog/service/" | "/v1/health/service/") => {
             ("web", "")
         }
-        (Verb::Get, "/v1/health/checks/") => ("web", ""),
+        (
+            Verb::Get,
+            "/v1/health/checks/"
+            | "/v1/health/connect/"
+            | "/v1/health/ingress/"
+            | "/v1/catalog/connect/"
+            | "/v1/catalog/gateway-services/",
+        ) => ("web", ""),
+        (Verb::Put, "/v1/agent/reload") => ("", ""),
+        (Verb::Put, "/v1/agent/join/" | "/v1/agent/force-leave/") => ("somebody", ""),
         (Verb::Get, "/v1/catalog/node/" | "/v1/catalog/node-services/" | "/v1/health/node/") => ("n1", ""),
         (Verb::Get, "/v1/health/state/") => ("any", ""),
         (Verb::Get, "/v1/kv/") => ("a", ""),
@@ -164,6 +173,8 @@ async fn every_endpoint_asks_for_a_right_and_whoever_has_none_gets_nothing() {
             (Verb::Delete, "/v1/acl/policy/") | (_, "/v1/session/renew/") => StatusCode::NOT_FOUND,
             // Nothing is no backup.
             (_, "/v1/portolan/restore") => StatusCode::BAD_REQUEST,
+            // There is no cluster.
+            (_, "/v1/agent/join/" | "/v1/agent/force-leave/") => StatusCode::INTERNAL_SERVER_ERROR,
             // Its check is critical.
             (_, "/v1/agent/health/service/id/" | "/v1/agent/health/service/name/") => {
                 StatusCode::SERVICE_UNAVAILABLE

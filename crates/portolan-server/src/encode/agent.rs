@@ -7,17 +7,20 @@
 //! Rules from Consul 1.21: api/agent.go (`AgentService`), api/health.go (`HealthCheckDefinition`).
 
 use serde::Serialize;
+use serde_json::Value;
 
-use super::shapes::{Empty, LocalityJson, PairsJson, TaggedJson, TagsJson, WeightsJson};
+use super::shapes::{ConnectJson, Empty, LocalityJson, PairsJson, TaggedJson, TagsJson, WeightsJson};
 use crate::state::{
     AgentCheck,
-    rows::{CheckFacts, ServiceSpec},
+    rows::{CheckFacts, Mesh, ServiceSpec},
 };
 
 /// An instance as the agent tells it.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct AgentServiceJson<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    kind: &'a str,
     #[serde(rename = "ID")]
     id: &'a str,
     service: &'a str,
@@ -27,18 +30,48 @@ pub(crate) struct AgentServiceJson<'a> {
     address: &'a str,
     #[serde(skip_serializing_if = "TaggedJson::is_empty")]
     tagged_addresses: TaggedJson<'a>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    socket_path: &'a str,
     weights: WeightsJson,
     enable_tag_override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     locality: Option<LocalityJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content_hash: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect: Option<ConnectJson>,
     datacenter: &'a str,
+}
+
+/// The kinds whose proxy the agent tells.
+const PROXIES: [&str; 5] =
+    ["connect-proxy", "mesh-gateway", "terminating-gateway", "ingress-gateway", "api-gateway"];
+
+/// A proxy as the agent tells it: without some of what is empty.
+fn proxy(mesh: &Mesh) -> Value {
+    let told = if mesh.proxy.is_empty() { "{\"MeshGateway\":{},\"Expose\":{}}" } else { &*mesh.proxy };
+    let mut told: Value = serde_json::from_str(told).unwrap_or_default();
+    let drop_empty = |value: &mut Value, name: &str| {
+        if let Some(fields) = value.as_object_mut()
+            && fields.get(name).and_then(Value::as_str) == Some("")
+        {
+            fields.remove(name);
+        }
+    };
+    drop_empty(&mut told, "Mode");
+    for upstream in told.get_mut("Upstreams").and_then(Value::as_array_mut).into_iter().flatten() {
+        drop_empty(upstream, "Datacenter");
+    }
+    told
 }
 
 impl<'a> AgentServiceJson<'a> {
     pub(crate) fn new(spec: &'a ServiceSpec, datacenter: &'a str) -> Self {
+        let mesh = spec.mesh.as_deref();
         Self {
+            kind: mesh.map_or("", |mesh| &mesh.kind),
             id: &spec.id,
             service: &spec.name,
             tags: TagsJson(&spec.tags),
@@ -46,10 +79,13 @@ impl<'a> AgentServiceJson<'a> {
             port: spec.port,
             address: &spec.address,
             tagged_addresses: TaggedJson(&spec.tagged),
+            socket_path: mesh.map_or("", |mesh| &mesh.socket_path),
             weights: WeightsJson::new(spec),
             enable_tag_override: spec.enable_tag_override,
             locality: spec.locality.as_ref().map(LocalityJson::new),
             content_hash: None,
+            proxy: mesh.filter(|mesh| PROXIES.contains(&&*mesh.kind)).map(proxy),
+            connect: mesh.filter(|mesh| mesh.native).map(|mesh| ConnectJson::new(Some(mesh))),
             datacenter,
         }
     }

@@ -12,7 +12,9 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::state::{
     AgentCheck, Entry,
-    rows::{CheckFacts, CheckRow, Locality, NodeRow, Pairs, ServiceRow, ServiceSpec, TaggedAddress, Text},
+    rows::{
+        CheckFacts, CheckRow, Locality, Mesh, NodeRow, Pairs, ServiceRow, ServiceSpec, TaggedAddress, Text,
+    },
 };
 
 #[derive(Serialize)]
@@ -119,17 +121,48 @@ pub(super) struct Empty {}
 /// What a service that is no proxy says of proxies.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct ProxyJson {
+struct NoProxyJson {
     mode: &'static str,
     mesh_gateway: Empty,
     expose: Empty,
 }
 
-const NO_PROXY: ProxyJson = ProxyJson { mode: "", mesh_gateway: Empty {}, expose: Empty {} };
+const NO_PROXY: NoProxyJson = NoProxyJson { mode: "", mesh_gateway: Empty {}, expose: Empty {} };
+
+/// What an instance says of proxies.
+struct ProxyJson<'a>(Option<&'a Mesh>);
+
+impl Serialize for ProxyJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.filter(|mesh| !mesh.proxy.is_empty()) {
+            None => NO_PROXY.serialize(serializer),
+            Some(mesh) => {
+                let told: serde_json::Value =
+                    serde_json::from_str(&mesh.proxy).map_err(serde::ser::Error::custom)?;
+                told.serialize(serializer)
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ConnectJson {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    native: bool,
+}
+
+impl ConnectJson {
+    pub(super) fn new(mesh: Option<&Mesh>) -> Self {
+        Self { native: mesh.is_some_and(|mesh| mesh.native) }
+    }
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ServiceJson<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    kind: &'a str,
     #[serde(rename = "ID")]
     id: &'a str,
     service: &'a str,
@@ -141,12 +174,14 @@ pub(crate) struct ServiceJson<'a> {
     meta: Option<PairsJson<'a>>,
     #[serde(skip_serializing_if = "is_zero")]
     port: u16,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    socket_path: &'a str,
     weights: WeightsJson,
     enable_tag_override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     locality: Option<LocalityJson<'a>>,
-    proxy: ProxyJson,
-    connect: Empty,
+    proxy: ProxyJson<'a>,
+    connect: ConnectJson,
     peer_name: &'static str,
     create_index: u64,
     modify_index: u64,
@@ -160,7 +195,9 @@ fn is_zero(port: &u16) -> bool {
 impl<'a> ServiceJson<'a> {
     pub(crate) fn new(row: &'a ServiceRow) -> Self {
         let spec = &row.spec;
+        let mesh = spec.mesh.as_deref();
         Self {
+            kind: mesh.map_or("", |mesh| &mesh.kind),
             id: &spec.id,
             service: &spec.name,
             tags: TagsJson(&spec.tags),
@@ -168,11 +205,12 @@ impl<'a> ServiceJson<'a> {
             tagged_addresses: TaggedJson(&spec.tagged),
             meta: Some(&spec.meta).filter(|meta| !meta.is_empty()).map(PairsJson),
             port: spec.port,
+            socket_path: mesh.map_or("", |mesh| &mesh.socket_path),
             weights: WeightsJson::new(spec),
             enable_tag_override: spec.enable_tag_override,
             locality: spec.locality.as_ref().map(LocalityJson::new),
-            proxy: NO_PROXY,
-            connect: Empty {},
+            proxy: ProxyJson(mesh),
+            connect: ConnectJson::new(mesh),
             peer_name: "",
             create_index: row.create,
             modify_index: row.modify,
@@ -191,7 +229,7 @@ pub(crate) struct CatalogServiceJson<'a> {
     datacenter: &'a str,
     tagged_addresses: Option<PairsJson<'a>>,
     node_meta: Option<PairsJson<'a>>,
-    service_kind: &'static str,
+    service_kind: &'a str,
     #[serde(rename = "ServiceID")]
     service_id: &'a str,
     service_name: &'a str,
@@ -203,10 +241,10 @@ pub(crate) struct CatalogServiceJson<'a> {
     /// `{}` when there is none.
     service_meta: PairsJson<'a>,
     service_port: u16,
-    service_socket_path: &'static str,
+    service_socket_path: &'a str,
     service_enable_tag_override: bool,
-    service_proxy: ProxyJson,
-    service_connect: Empty,
+    service_proxy: ProxyJson<'a>,
+    service_connect: ConnectJson,
     service_locality: Option<LocalityJson<'a>>,
     create_index: u64,
     modify_index: u64,
@@ -216,6 +254,7 @@ impl<'a> CatalogServiceJson<'a> {
     pub(crate) fn new(entry: &'a Entry, datacenter: &'a str) -> Self {
         let (node, row) = (&entry.node.spec, &entry.service);
         let spec = &row.spec;
+        let mesh = spec.mesh.as_deref();
         Self {
             id: &node.id,
             node: &node.name,
@@ -223,7 +262,7 @@ impl<'a> CatalogServiceJson<'a> {
             datacenter,
             tagged_addresses: node.tagged.as_ref().map(PairsJson),
             node_meta: node.meta.as_ref().map(PairsJson),
-            service_kind: "",
+            service_kind: mesh.map_or("", |mesh| &mesh.kind),
             service_id: &spec.id,
             service_name: &spec.name,
             service_tags: TagsJson(&spec.tags),
@@ -232,10 +271,10 @@ impl<'a> CatalogServiceJson<'a> {
             service_weights: WeightsJson::new(spec),
             service_meta: PairsJson(&spec.meta),
             service_port: spec.port,
-            service_socket_path: "",
+            service_socket_path: mesh.map_or("", |mesh| &mesh.socket_path),
             service_enable_tag_override: spec.enable_tag_override,
-            service_proxy: NO_PROXY,
-            service_connect: Empty {},
+            service_proxy: ProxyJson(mesh),
+            service_connect: ConnectJson::new(mesh),
             service_locality: spec.locality.as_ref().map(LocalityJson::new),
             create_index: row.create,
             modify_index: row.modify,

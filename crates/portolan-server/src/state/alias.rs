@@ -101,17 +101,19 @@ impl State {
         let Some(Probe::Alias { node, service }) = self.live.get(id).map(|live| &live.spec.probe) else {
             return;
         };
-        let (status, output) = self.alias_status(node.as_ref(), service.as_ref());
+        let (status, output) = self.alias_status(id, node.as_ref(), service.as_ref());
         self.set_status(id, status, super::cut(&output), tx);
     }
 
-    fn alias_status(&self, node: Option<&Text>, service: Option<&Text>) -> (Health, String) {
+    fn alias_status(&self, own: &Text, node: Option<&Text>, service: Option<&Text>) -> (Health, String) {
         let on = self.nodes.get(node.unwrap_or(&self.home));
         let held = service.and_then(|id| on?.services.get(id));
         let (mut status, mut output) = (Health::Passing, "No checks found.".to_owned());
         let of_node = on.into_iter().flat_map(|on| on.checks.values());
         // The agent itself does not know of the checks that others put on its node.
         let of_node = of_node.filter(|check| node.is_some() || self.live.contains_key(&check.facts.id));
+        // One of the node that followed itself would never be well again (in Consul it is not).
+        let of_node = of_node.filter(|check| check.facts.id != *own);
         let mut found = held.is_some();
         for check in of_node.chain(held.into_iter().flat_map(|held| held.checks.values())) {
             let facts = &check.facts;

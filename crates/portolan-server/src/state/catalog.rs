@@ -15,7 +15,10 @@ use super::{
     CatalogCheck, CatalogEntry, Held, Key, Node, Refused, State,
     index::Tx,
     kept::Place,
-    rows::{CheckFacts, CheckOf, CheckRow, Health, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text},
+    rows::{
+        CheckFacts, CheckOf, CheckRow, Health, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text,
+        folded,
+    },
 };
 
 impl State {
@@ -51,7 +54,7 @@ impl State {
     /// An answer about a service shows its nodes and their checks too, so they move its index.
     fn touch_services_of(&self, node: &Text, tx: &mut Tx) {
         for held in self.nodes.get(node).iter().flat_map(|node| node.services.values()) {
-            tx.touch_service(&held.row.spec.name);
+            tx.touch_instance_of(&held.row.spec);
         }
     }
 
@@ -72,10 +75,13 @@ impl State {
         let of = CheckOf { id: Text::clone(&id), name: Text::clone(&name), tags: Arc::clone(&spec.tags) };
         let place = Place::Service(Text::clone(node), Text::clone(&id));
         let mut left = None;
+        // Whom it is, and was, a proxy for.
+        let mut spoken_for = Vec::from_iter(spec.destination().cloned());
         match on.services.get_mut(&id) {
             Some(held) if held.row.spec == spec && held.row.origin == origin => return,
             Some(held) => {
                 left = Some(Text::clone(&held.row.spec.name)).filter(|old| *old != name);
+                spoken_for.extend(held.row.spec.destination().cloned());
                 let ServiceRow { key, create, .. } = *held.row;
                 self.names.service_left(node, &held.row.spec);
                 self.names.service_came(node, &spec);
@@ -93,8 +99,9 @@ impl State {
         if let Some(old) = left {
             self.unlist(node, &id, &old, tx);
         }
-        self.by_name.entry(Text::clone(&name)).or_default().insert((Text::clone(node), Text::clone(&id)));
+        self.by_name.entry(folded(&name)).or_default().insert((Text::clone(node), Text::clone(&id)));
         self.touch_instance(node, &id, &name, tx);
+        spoken_for.iter().for_each(|of| tx.touch_service(of));
         self.rename_checks(node, &id, &of, tx);
     }
 
@@ -113,11 +120,11 @@ impl State {
     }
 
     fn unlist(&mut self, node: &Text, id: &Text, name: &Text, tx: &mut Tx) {
-        if let Some(instances) = self.by_name.get_mut(name) {
+        let listed = folded(name);
+        if let Some(instances) = self.by_name.get_mut(&listed) {
             instances.remove(&(Text::clone(node), Text::clone(id)));
             if instances.is_empty() {
-                self.by_name.remove(name);
-                self.names.name_left(name);
+                self.by_name.remove(&listed);
             }
         }
         tx.touch_service(name);
@@ -136,6 +143,7 @@ impl State {
         let name = Text::clone(&held.row.spec.name);
         self.unlist(node, id, &name, tx);
         self.touch_instance(node, id, &name, tx);
+        tx.touch_instance_of(&held.row.spec);
     }
 
     /// Creates or replaces a check; the instance that it names is there.
@@ -180,7 +188,11 @@ impl State {
         tx.touch(Key::Checks);
         tx.touch(Key::NodeChecks(Text::clone(node)));
         match of {
-            Some(of) => tx.touch_service(&of.name),
+            Some(of) => {
+                tx.touch_service(&of.name);
+                let held = self.nodes.get(node).and_then(|node| node.services.get(&of.id));
+                held.iter().for_each(|held| tx.touch_instance_of(&held.row.spec));
+            }
             None => self.touch_services_of(node, tx),
         }
     }

@@ -117,7 +117,7 @@ impl State {
         }
         let of = self.check_of(&home, &id);
         for check in checks {
-            self.start_check(check, of.clone(), tx);
+            self.start_check(check, of.clone(), "", tx);
         }
     }
 
@@ -149,7 +149,7 @@ impl State {
                 Err(_) => return Err(Refused::NoSuchService(id)),
             },
         };
-        self.start_check(check, of, tx);
+        self.start_check(check, of, "0s", tx);
         Ok(())
     }
 
@@ -162,14 +162,16 @@ impl State {
         Ok(())
     }
 
-    fn start_check(&mut self, spec: CheckSpec, of: Option<CheckOf>, tx: &mut Tx) {
+    /// `never`: how the interval and the timeout are told where there is none, which hangs on how it was registered.
+    fn start_check(&mut self, spec: CheckSpec, of: Option<CheckOf>, never: &str, tx: &mut Tx) {
         let id = Text::clone(&spec.id);
         let known = self.check(&self.home, &id);
         let (interval, timeout) = match &spec.probe {
             Probe::Run { interval, timeout, .. } => {
-                (format_duration(*interval).into(), timeout.map(format_duration).unwrap_or_default().into())
+                let timeout = timeout.map_or_else(|| never.to_owned(), format_duration);
+                (format_duration(*interval).into(), timeout.into())
             }
-            Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance => ("".into(), "".into()),
+            Probe::Ttl(_) | Probe::Alias { .. } | Probe::Maintenance => (never.into(), never.into()),
         };
         let facts = CheckFacts {
             id: Text::clone(&id),
@@ -376,7 +378,7 @@ impl State {
             Some(reason) => {
                 let mut check = CheckSpec::new(&id, name, Probe::Maintenance);
                 check.notes = if reason.is_empty() { default.into() } else { reason };
-                self.start_check(check, of, tx);
+                self.start_check(check, of, "", tx);
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ use std::{
 use super::{
     alias::Followed,
     kept::{Kept, Place, RowKey},
-    rows::Text,
+    rows::{ServiceSpec, Text, folded},
 };
 
 /// What a query asks about, and what a watcher waits for.
@@ -37,7 +37,7 @@ pub(crate) enum Key {
     Node(Text),
     /// The checks on one node.
     NodeChecks(Text),
-    /// The instances of one service, their nodes and checks.
+    /// The instances of one service, their nodes and checks; see [`Key::service`].
     Service(Text),
     /// One instance as the agent knows it. It has no index: its watchers compare hashes.
     AgentService(Text),
@@ -56,6 +56,13 @@ pub(crate) enum Key {
     SessionsOn(Text),
     /// Events that were fired. The state has none of them.
     Events,
+}
+
+impl Key {
+    /// The instances of a service, however its name is written.
+    pub(crate) fn service(name: &str) -> Self {
+        Self::Service(folded(name))
+    }
 }
 
 /// What a command changed: whom to wake, which probes to look at again, and what must last.
@@ -88,8 +95,14 @@ impl Tx {
         self.changes.keys.insert(key);
     }
 
+    /// The service of an instance, and the one that it is a proxy for.
+    pub(super) fn touch_instance_of(&mut self, spec: &ServiceSpec) {
+        self.touch_service(&spec.name);
+        spec.destination().into_iter().for_each(|of| self.touch_service(of));
+    }
+
     pub(super) fn touch_service(&mut self, name: &Text) {
-        self.touch(Key::Service(Text::clone(name)));
+        self.touch(Key::service(name));
     }
 
     pub(super) fn probe(&mut self, check: &Text) {

@@ -8,7 +8,7 @@
 //! Never: keeps what another row has already (a check's service name and tags); takes bytes with anything left over.
 //!
 //! The form is postcard's of the types in `rows.rs`: [`FORMAT`] counts its changes.
-//! Proof: `state/tests/restored.rs`; `kept/tests.rs` holds the bytes of formats 1 to 3.
+//! Proof: `state/tests/restored.rs`; `kept/tests.rs` holds the bytes of all formats.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::{fmt, sync::Arc};
@@ -20,14 +20,14 @@ use super::{
     acl::rows::{PolicyRow, TokenRow},
     index::Tx,
     kv::rows::KvRow,
-    rows::{CheckRow, CheckSpec, NodeRow, ServiceRow, Text},
+    rows::{CheckRow, CheckSpec, Mesh, NodeRow, ServiceRow, Text},
     sessions::rows::SessionRow,
 };
 
 /// The form of the rows. A change of any type that is kept is a new one.
 ///
-/// Format 2 has policies and tokens besides, format 3 keys and sessions; the rows of the formats before are the same in
-/// them, so they are read as they are.
+/// Format 2 has policies and tokens besides; format 3 keys, sessions, and instances with something of the mesh. The rows of
+/// the formats before are the same in them, so they are read as they are.
 pub(crate) const FORMAT: u64 = 3;
 
 /// What a row is kept under.
@@ -63,6 +63,12 @@ pub(crate) enum Kept {
         node: RowKey,
         row: Arc<SessionRow>,
     },
+    /// A service that says something of the mesh, which its row leaves out.
+    Meshed {
+        node: RowKey,
+        row: Arc<ServiceRow>,
+        mesh: Arc<Mesh>,
+    },
 }
 
 /// Where a row stands in the state, if it is still there.
@@ -94,6 +100,13 @@ impl fmt::Display for Unreadable {
 }
 
 impl Kept {
+    fn service(node: RowKey, row: Arc<ServiceRow>) -> Self {
+        match &row.spec.mesh {
+            Some(mesh) => Self::Meshed { node, mesh: Arc::clone(mesh), row },
+            None => Self::Service { node, row },
+        }
+    }
+
     /// The row as bytes.
     ///
     /// # Errors
@@ -118,7 +131,7 @@ impl Kept {
     pub(crate) fn modify(&self) -> u64 {
         match self {
             Self::Node { row, .. } => row.modify,
-            Self::Service { row, .. } => row.modify,
+            Self::Service { row, .. } | Self::Meshed { row, .. } => row.modify,
             Self::Check { row, .. } => row.modify,
             Self::Policy(row) => row.modify,
             Self::Token(row) => row.modify,
@@ -132,7 +145,9 @@ impl Kept {
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Node { row, .. } => format!("node {:?}", &*row.spec.name),
-            Self::Service { row, .. } => format!("instance {:?} of {:?}", &*row.spec.id, &*row.spec.name),
+            Self::Service { row, .. } | Self::Meshed { row, .. } => {
+                format!("instance {:?} of {:?}", &*row.spec.id, &*row.spec.name)
+            }
             Self::Check { row, .. } => match &row.facts.of {
                 Some(of) => format!("check {:?} of instance {:?}", &*row.facts.id, &*of.id),
                 None => format!("check {:?}", &*row.facts.id),
@@ -161,7 +176,7 @@ impl State {
             Place::Service(node, id) => {
                 let on = self.nodes.get(node)?;
                 let row = Arc::clone(&on.services.get(id)?.row);
-                Some((row.key, Kept::Service { node: on.row.key, row }))
+                Some((row.key, Kept::service(on.row.key, row)))
             }
             Place::Check(node, id) => self.kept_check(node, Arc::clone(self.check(node, id)?)),
             Place::Policy(id) => self.kept_policy(id),
@@ -191,7 +206,7 @@ impl State {
         for (name, on) in &self.nodes {
             rows.extend(self.kept_node(name));
             for held in on.services.values() {
-                rows.push((held.row.key, Kept::Service { node: on.row.key, row: Arc::clone(&held.row) }));
+                rows.push((held.row.key, Kept::service(on.row.key, Arc::clone(&held.row))));
             }
             let checks = on.checks.values().chain(on.services.values().flat_map(|held| held.checks.values()));
             rows.extend(checks.filter_map(|row| self.kept_check(name, Arc::clone(row))));

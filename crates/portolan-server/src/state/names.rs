@@ -17,10 +17,9 @@ use super::{
     rows::{Health, NodeRow, NodeSpec, ServiceRow, ServiceSpec, Text},
 };
 
-/// Names that are not in lower case, by what they are in it; and all addresses.
+/// Nodes whose names are not in lower case, by what they are in it; and all addresses.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    services: BTreeSet<(String, Text)>,
     nodes: BTreeSet<(String, Text)>,
     nodes_at: BTreeSet<(IpAddr, Text)>,
     services_at: BTreeSet<(IpAddr, Text, Text)>,
@@ -80,22 +79,12 @@ impl Names {
         if let Ok(address) = spec.address.parse() {
             self.services_at.insert((address, Text::clone(node), Text::clone(&spec.id)));
         }
-        if let Some(lower) = lowered(&spec.name) {
-            self.services.insert((lower, Text::clone(&spec.name)));
-        }
     }
 
     /// An instance left. Its service may have others.
     pub(super) fn service_left(&mut self, node: &Text, spec: &ServiceSpec) {
         if let Ok(address) = spec.address.parse() {
             self.services_at.remove(&(address, Text::clone(node), Text::clone(&spec.id)));
-        }
-    }
-
-    /// The last instance of a service left.
-    pub(super) fn name_left(&mut self, name: &Text) {
-        if let Some(lower) = lowered(name) {
-            self.services.remove(&(lower, Text::clone(name)));
         }
     }
 }
@@ -110,12 +99,8 @@ fn spelled<'a>(set: &'a BTreeSet<(String, Text)>, lower: &str) -> impl Iterator<
 impl State {
     /// The instances of a service that may be used, and have the tag (empty: any). `service` and `tag` are in lower case.
     pub(crate) fn usable(&self, service: &str, tag: &str, admit: Admit) -> Vec<Usable> {
-        let exact = self.by_name.get(service).into_iter();
-        // A catalogue in which all names are in lower case, as most are, is not searched twice.
-        let others = (!self.names.services.is_empty()).then(|| spelled(&self.names.services, service));
-        let others = others.into_iter().flatten().filter_map(|name| self.by_name.get(name));
         let mut found = Vec::new();
-        for (node, id) in exact.chain(others).flatten() {
+        for (node, id) in self.by_name.get(service).into_iter().flatten() {
             let Some(node) = self.nodes.get(node) else { continue };
             let Some(held) = node.services.get(id).filter(|held| has_tag(&held.row.spec, tag)) else {
                 continue;

@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     Held, Node, State,
-    rows::{CheckRow, CheckSpec, Health, NodeRow, Origin, Probe, ServiceRow, Text},
+    rows::{CheckRow, CheckSpec, Health, NodeRow, Origin, Probe, ServiceRow, Text, folded},
 };
 
 /// One instance with all that is known about its health. The node's checks come first.
@@ -69,6 +69,9 @@ impl Narrow {
     }
 }
 
+/// How much of a node's id names it (Consul: `minUUIDLookupLen`).
+const LEAST_OF_ID: usize = 2;
+
 fn all_checks(node: &Node, held: &Held) -> Vec<Arc<CheckRow>> {
     node.checks.values().chain(held.checks.values()).map(Arc::clone).collect()
 }
@@ -76,8 +79,25 @@ fn all_checks(node: &Node, held: &Held) -> Vec<Arc<CheckRow>> {
 impl State {
     /// The instances of a service, with their nodes and checks.
     pub(crate) fn entries(&self, name: &str, narrow: &Narrow) -> Vec<Entry> {
+        Self::narrowed(self.instances(name), narrow)
+    }
+
+    /// The instances by which the mesh reaches a service: its proxies, and those that speak for themselves. Goes through
+    /// all that there are: where there is no mesh, nobody asks often.
+    pub(crate) fn connected(&self, name: &str, narrow: &Narrow) -> Vec<Entry> {
+        let name = folded(name);
+        let reaches = |held: &Held| {
+            let spec = &held.row.spec;
+            let is_native = spec.mesh.as_ref().is_some_and(|mesh| mesh.native) && folded(&spec.name) == name;
+            is_native || spec.destination().is_some_and(|of| folded(of) == name)
+        };
+        let all = self.nodes.values().flat_map(|node| node.services.values().map(move |held| (node, held)));
+        Self::narrowed(all.filter(|(_, held)| reaches(held)), narrow)
+    }
+
+    fn narrowed<'a>(instances: impl Iterator<Item = (&'a Node, &'a Held)>, narrow: &Narrow) -> Vec<Entry> {
         let mut found = Vec::new();
-        for (node, held) in self.instances(name) {
+        for (node, held) in instances {
             if !narrow.node(&node.row) || !narrow.tags(&held.row) {
                 continue;
             }
@@ -91,7 +111,7 @@ impl State {
     }
 
     fn instances(&self, name: &str) -> impl Iterator<Item = (&Node, &Held)> {
-        self.by_name.get(name).into_iter().flatten().filter_map(|(node, id)| {
+        self.by_name.get(&folded(name)).into_iter().flatten().filter_map(|(node, id)| {
             let node = self.nodes.get(node)?;
             Some((node, node.services.get(id)?))
         })
@@ -128,6 +148,23 @@ impl State {
     /// All nodes.
     pub(crate) fn node_rows(&self, narrow: &Narrow) -> Vec<Arc<NodeRow>> {
         self.nodes.values().map(|node| &node.row).filter(|row| narrow.node(row)).map(Arc::clone).collect()
+    }
+
+    /// The name that a node has, of one that is written in another case or is the beginning of its id; else as it is
+    /// written (Consul: agent/consul/state/catalog.go `nodeServices`).
+    pub(crate) fn node_called(&self, written: &str, ids: bool) -> Text {
+        if self.nodes.contains_key(written) {
+            return written.into();
+        }
+        let folded_name = folded(written);
+        let named = self.node_named(&folded_name).map(|row| Text::clone(&row.spec.name));
+        let is_id = ids && written.len() >= LEAST_OF_ID;
+        let by_id = || {
+            let mut found = self.nodes.values().filter(|node| node.row.spec.id.starts_with(&*folded_name));
+            // One that could be several is none.
+            found.next().filter(|_| found.next().is_none()).map(|node| Text::clone(&node.row.spec.name))
+        };
+        named.or_else(|| is_id.then(by_id).flatten()).unwrap_or_else(|| written.into())
     }
 
     /// A node with its services.

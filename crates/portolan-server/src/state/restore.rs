@@ -26,7 +26,7 @@ use super::{
     kept::{Kept, RowKey},
     kv::Keys,
     names::Names,
-    rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text},
+    rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text, folded},
     sessions::Sessions,
 };
 
@@ -80,6 +80,12 @@ impl Sorted {
                     // Nobody else has what comes from a disk, so that it is not copied.
                     if let Some(own) = Arc::get_mut(&mut row) {
                         own.key = key;
+                    }
+                    sorted.services.push((key, node, row));
+                }
+                Kept::Meshed { node, mut row, mesh } => {
+                    if let Some(own) = Arc::get_mut(&mut row) {
+                        (own.key, own.spec.mesh) = (key, Some(mesh));
                     }
                     sorted.services.push((key, node, row));
                 }
@@ -189,7 +195,7 @@ impl State {
             return Err("is there twice");
         }
         let listed = (Text::clone(node), Text::clone(&id));
-        self.by_name.entry(Text::clone(&row.spec.name)).or_default().insert(listed);
+        self.by_name.entry(folded(&row.spec.name)).or_default().insert(listed);
         let row = match row.key {
             known if known == key => Arc::clone(row),
             _ => Arc::new(ServiceRow { key, spec: row.spec.clone(), ..**row }),

@@ -16,6 +16,11 @@ use super::kept::RowKey;
 
 /// Text that rows, answers and indexes share.
 pub(crate) type Text = Arc<str>;
+/// A service's name as it is looked up: Consul does that without case (agent/consul/state/catalog_schema.go).
+pub(crate) fn folded(name: &str) -> Text {
+    if name.chars().any(char::is_uppercase) { name.to_lowercase().into() } else { name.into() }
+}
+
 /// Key-value pairs, in the order they are shown.
 pub(crate) type Pairs = BTreeMap<Text, Text>;
 
@@ -84,6 +89,36 @@ pub(crate) struct Locality {
     pub(crate) zone: Text,
 }
 
+/// What an instance says of the mesh. It is kept and told, and nothing is done with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mesh {
+    /// `connect-proxy`, `mesh-gateway`, …; empty for a service like any other.
+    pub(crate) kind: Text,
+    pub(crate) socket_path: Text,
+    /// It speaks the mesh's protocol itself.
+    pub(crate) native: bool,
+    /// Its `Proxy` as the catalogue tells it, in JSON; empty where there is none.
+    pub(crate) proxy: Text,
+    /// The service that it is a proxy for.
+    pub(crate) destination: Text,
+    /// It came with its service, and goes with it.
+    pub(crate) is_sidecar: bool,
+}
+
+impl Default for Mesh {
+    fn default() -> Self {
+        let empty = || Text::from("");
+        let (kind, socket_path, proxy, destination) = (empty(), empty(), empty(), empty());
+        Self { kind, socket_path, native: false, proxy, destination, is_sidecar: false }
+    }
+}
+
+impl Mesh {
+    pub(crate) fn is_connect_proxy(&self) -> bool {
+        &*self.kind == "connect-proxy"
+    }
+}
+
 /// An instance as it is defined: complete, with an id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServiceSpec {
@@ -98,6 +133,9 @@ pub(crate) struct ServiceSpec {
     pub(crate) warning_weight: u16,
     pub(crate) enable_tag_override: bool,
     pub(crate) locality: Option<Locality>,
+    /// Kept beside it, in a row of another kind ([`Kept::Meshed`](super::kept::Kept::Meshed)).
+    #[serde(skip)]
+    pub(crate) mesh: Option<Arc<Mesh>>,
 }
 
 impl ServiceSpec {
@@ -115,7 +153,13 @@ impl ServiceSpec {
             warning_weight: 1,
             enable_tag_override: false,
             locality: None,
+            mesh: None,
         }
+    }
+
+    /// The service that it is a proxy for.
+    pub(crate) fn destination(&self) -> Option<&Text> {
+        self.mesh.as_ref().filter(|mesh| mesh.is_connect_proxy()).map(|mesh| &mesh.destination)
     }
 }
 

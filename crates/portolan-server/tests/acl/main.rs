@@ -2,6 +2,7 @@
 
 mod answers;
 mod kept;
+#[path = "../support/real.rs"]
 mod real;
 mod requests;
 mod rules;

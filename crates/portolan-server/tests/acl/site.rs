@@ -2,15 +2,14 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use portolan_server::{DefaultPolicy, Secret, Server, ServerConfig};
+use portolan_server::{DefaultPolicy, Secret, ServerConfig};
 use reqwest::{Client, Method};
-use tokio::{
-    sync::oneshot,
-    task::{JoinSet, yield_now},
-    time::timeout,
-};
+use tokio::{sync::oneshot, task::JoinSet, time::timeout};
 
-use crate::{real::Consul, support::Failure};
+use crate::{
+    real::{self, Consul},
+    support::Failure,
+};
 
 pub(crate) type Try<T = ()> = Result<T, Failure>;
 
@@ -69,7 +68,7 @@ impl Site {
     }
 
     pub(crate) async fn with(config: ServerConfig) -> Try<Self> {
-        let server = timeout(PATIENCE, free(config)).await??;
+        let server = timeout(PATIENCE, real::bind(config)).await??;
         let addr = server.http_addr();
         let (stop, stopped) = oneshot::channel::<()>();
         let mut tasks = JoinSet::new();
@@ -78,7 +77,11 @@ impl Site {
     }
 
     pub(crate) async fn real() -> Try<Self> {
-        let consul = Consul::start().await?;
+        // The word for the first token was another one before 1.11.
+        let word = if real::minor()? >= 11 { "initial_management" } else { "master" };
+        let tokens = serde_json::json!({ word: ROOT, "agent": ROOT, "default": "" });
+        let acl = serde_json::json!({ "enabled": true, "default_policy": "deny", "tokens": tokens });
+        let consul = Consul::start(NODE, ROOT, serde_json::json!({ "acl": acl })).await?;
         let (addr, client) = (consul.addr, client()?);
         Ok(Self { name: "Consul", addr, client, running: Running::Real { _consul: consul } })
     }
@@ -137,17 +140,6 @@ impl Site {
         let token = serde_json::json!({ "AccessorID": accessor, "SecretID": secret, "Policies": policies });
         self.write("/v1/acl/token", &token.to_string()).await?;
         Ok(())
-    }
-}
-
-/// Binds it once its data directory is free: a Consul that another test is starting has all open files of this process,
-/// locks among them, until it is a program of its own.
-async fn free(config: ServerConfig) -> Try<Server> {
-    loop {
-        match Server::bind(config.clone()).await {
-            Err(error) if error.to_string().contains("is in use by process") => yield_now().await,
-            done => return Ok(done?),
-        }
     }
 }
 

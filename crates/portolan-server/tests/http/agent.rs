@@ -114,7 +114,7 @@ async fn a_wrong_definition_is_refused_with_a_reason_and_leaves_nothing() -> Try
             400,
             "Invalid check: OSService checks are not run by this registry; use another kind",
         ),
-        (r#"{"name":"x","Proxy":{"Mode":"direct"}}"#, 400, "Proxy is not supported yet; leave it out"),
+        (r#"{"name":"x","Proxy":{"Foo":1}}"#, 400, r#"Request decode failed: json: unknown field "Foo""#),
         (r#"{"name":"..","Port":1}"#, 400, "Invalid service name: \"..\" cannot stand in a URL's path"),
         ("{\"name\":\"a\\u0000b\"}", 400, "Invalid service name: \"a\\0b\" holds a control character"),
         (r#"{"name":"x","Connect":{},"Proxy":{},"Check":{}}"#, 200, ""),

@@ -10,7 +10,7 @@ use portolan::expr::{Subject, Value, any_of_pairs};
 
 use crate::state::{
     Entry,
-    rows::{CheckRow, NodeSpec, Pairs, ServiceSpec},
+    rows::{CheckRow, Mesh, NodeSpec, Pairs, ServiceSpec},
 };
 
 type Path<'a> = &'a [Box<str>];
@@ -68,6 +68,10 @@ impl Service<'_> {
                 spec.tags.iter().any(|tag| **tag == *wanted)
             }))),
             "Meta" => Some(pairs(&spec.meta, rest, test)),
+            "Kind" => Some(test(Value::Text(&spec.mesh.as_ref()?.kind))),
+            "SocketPath" => Some(test(Value::Text(&spec.mesh.as_ref()?.socket_path))),
+            "Connect" if **rest.first()? == *"Native" => Some(test(Value::Bool(spec.mesh.as_ref()?.native))),
+            "Proxy" => proxy(spec.mesh.as_ref()?, rest, test),
             "Weights" => match &**rest.first()? {
                 "Passing" => number(spec.passing_weight),
                 "Warning" => number(spec.warning_weight),
@@ -86,6 +90,17 @@ impl Service<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// A text or number of a proxy; what lies deeper counts as empty.
+fn proxy(mesh: &Mesh, rest: Path<'_>, test: Test<'_>) -> Option<bool> {
+    let told: serde_json::Value = serde_json::from_str(&mesh.proxy).ok()?;
+    let [field] = rest else { return None };
+    match told.get(&**field)? {
+        serde_json::Value::String(text) => Some(test(Value::Text(text))),
+        serde_json::Value::Number(number) => Some(test(Value::Int(number.as_i64()?))),
+        _ => None,
     }
 }
 

@@ -34,6 +34,18 @@ fn service() -> Kept {
     Kept::Service { node: RowKey(1), row: Arc::new(row) }
 }
 
+fn meshed() -> Kept {
+    let mesh = Mesh {
+        kind: "connect-proxy".into(),
+        proxy: "{}".into(),
+        destination: "web".into(),
+        ..Mesh::default()
+    };
+    let spec = ServiceSpec::new("web-proxy", "wp");
+    let row = ServiceRow { key: RowKey(0), spec, origin: Origin::Agent, create: 2, modify: 3 };
+    Kept::Meshed { node: RowKey(1), row: Arc::new(row), mesh: Arc::new(mesh) }
+}
+
 fn check() -> Kept {
     let ask = Ask::Tcp { target: "h:1".into(), tls: None };
     let probe = Probe::Run { ask, interval: Duration::from_secs(10), timeout: None };
@@ -100,7 +112,7 @@ fn session() -> Kept {
 }
 
 /// When this is red, rows that are on disk already can no longer be read: raise [`FORMAT`], and migrate. Format 2 began
-/// with policies and tokens, format 3 with keys and sessions; the rows of format 1 are the first three.
+/// with policies and tokens; the rows of format 1 are the first three. Format 3 began with the last three.
 #[test]
 fn format_3_is_these_bytes() {
     assert_eq!(FORMAT, 3);
@@ -122,6 +134,10 @@ fn format_3_is_these_bytes() {
         (Kept::Bootstrapped { at: 300 }, "05ac02"),
         (kv(), "0603612f62020076ffffffffffffffffff01010173020a0b"),
         (session(), "07010173016e0f000103313073010a0001010a736572664865616c746801010163000101780c0d"),
+        (
+            meshed(),
+            "0801027770097765622d70726f78790000000000010100000002030d636f6e6e6563742d70726f78790000027b7d0377656200",
+        ),
     ] {
         assert_eq!(hex(&kept.encode().unwrap()), bytes);
         assert_eq!(Kept::decode(&kept.encode().unwrap()), Ok(kept));
@@ -130,9 +146,8 @@ fn format_3_is_these_bytes() {
 
 #[test]
 fn what_is_no_row_is_refused_and_never_half_read() {
-    for kept in
-        [node(), service(), check(), policy(), token(), Kept::Bootstrapped { at: 300 }, kv(), session()]
-    {
+    let rules = [policy(), token(), Kept::Bootstrapped { at: 300 }];
+    for kept in [node(), service(), check(), kv(), session(), meshed()].into_iter().chain(rules) {
         let bytes = kept.encode().unwrap();
         for end in 0..bytes.len() {
             assert!(Kept::decode(&bytes[..end]).is_err(), "{end} bytes of {}", kept.describe());

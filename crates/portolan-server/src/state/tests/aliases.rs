@@ -74,6 +74,20 @@ fn the_checks_of_the_node_count_and_an_alias_may_follow_a_node_alone() {
     }
 }
 
+/// In Consul it is one of the checks that it follows, and stays as it is.
+#[test]
+fn an_alias_among_the_checks_of_its_node_is_well_again_with_what_it_follows() {
+    use Health::{Critical, Passing};
+    let (mut state, now) = start();
+    state.ok(register(spec("back", "b"), vec![ttl("c", 10)]), now);
+    let check = Box::new(alias("of-node", None, Some("b")));
+    state.ok(Command::RegisterCheck { check, service: None }, now);
+    for (reported, follows) in [(Critical, Critical), (Passing, Passing), (Critical, Critical)] {
+        state.ok(report("c", reported, ""), now);
+        assert_eq!(status(&state, "of-node"), follows);
+    }
+}
+
 #[test]
 fn aliases_of_aliases_follow_and_a_circle_ends() {
     use Health::{Critical, Passing};

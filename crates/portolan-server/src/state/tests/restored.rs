@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::state::rows::Mesh;
 
 mod replaced;
 
@@ -87,6 +88,11 @@ fn command(state: &State, step: &Step) -> Option<Command> {
         Step::Register { id, name, tag, checks, only } => {
             let mut service = named(*name, *id);
             service.tags = Arc::from([format!("t{tag}").into()]);
+            // Each other one says something of the mesh.
+            service.mesh = (tag % 2 == 1).then(|| {
+                let destination = format!("s{id}").into();
+                Arc::new(Mesh { kind: "connect-proxy".into(), destination, ..Mesh::default() })
+            });
             Command::RegisterService {
                 service: Box::new(service),
                 checks: checks.iter().map(|(check, kind)| check_spec(*check, *kind)).collect(),

@@ -1,4 +1,4 @@
-//! A real Consul that denies by default: `consul agent -dev`, ended when dropped.
+//! A real Consul with settings of the test's own: `consul agent -dev`, ended when dropped.
 
 use std::{
     fs,
@@ -9,10 +9,11 @@ use std::{
 
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    site::{NODE, ROOT, Try},
-    support::{binary, free_ports},
-};
+use portolan_server::{Server, ServerConfig};
+
+use crate::support::{Failure, binary, free_ports};
+
+type Try<T> = Result<T, Failure>;
 
 /// How long it may take until it has a leader.
 const START: Duration = Duration::from_secs(60);
@@ -42,7 +43,8 @@ pub(crate) fn minor() -> Try<u32> {
 }
 
 impl Consul {
-    pub(crate) async fn start() -> Try<Self> {
+    /// One whose node has this name. Readiness is asked for with `token`; `settings` are added to the agent's.
+    pub(crate) async fn start(node: &str, token: &str, settings: serde_json::Value) -> Try<Self> {
         let files = tempfile::tempdir()?;
         let [http, server, serf] = free_ports()?;
         let mut ports = serde_json::json!({
@@ -51,15 +53,15 @@ impl Consul {
         if minor()? >= 14 {
             ports["grpc_tls"] = (-1).into();
         }
-        // The word for the first token was another one before 1.11.
-        let word = if minor()? >= 11 { "initial_management" } else { "master" };
-        let config = serde_json::json!({
-            "node_name": NODE,
+        let mut config = serde_json::json!({
+            "node_name": node,
             "ports": ports,
             "disable_update_check": true,
-            "acl": { "enabled": true, "default_policy": "deny", "tokens": { word: ROOT, "agent": ROOT, "default": "" } },
             "limits": { "http_max_conns_per_client": 1000 },
         });
+        if let (Some(config), serde_json::Value::Object(settings)) = (config.as_object_mut(), settings) {
+            config.extend(settings);
+        }
         fs::write(files.path().join("agent.json"), config.to_string())?;
         let child = Command::new(binary()?)
             .args(["agent", "-dev", "-bind=127.0.0.1", "-config-file"])
@@ -69,13 +71,13 @@ impl Consul {
             .stderr(Stdio::null())
             .spawn()?;
         let consul = Self { child, _files: files, addr: ([127, 0, 0, 1], http).into() };
-        let url = format!("http://{}/v1/catalog/nodes?token={ROOT}", consul.addr);
+        let url = format!("http://{}/v1/catalog/nodes?token={token}", consul.addr);
         let up = async {
             loop {
                 // An agent that has a leader lists itself.
                 if let Ok(answer) = reqwest::get(&url).await
                     && answer.status().is_success()
-                    && answer.text().await?.contains(NODE)
+                    && answer.text().await?.contains(node)
                 {
                     return Ok(consul);
                 }
@@ -83,5 +85,18 @@ impl Consul {
             }
         };
         timeout(START, up).await?
+    }
+}
+
+/// Binds an embedded registry once its data directory is free: a Consul that another test is starting has all open files
+/// of this process, locks among them, until it is a program of its own.
+pub(crate) async fn bind(config: ServerConfig) -> Try<Server> {
+    loop {
+        match Server::bind(config.clone()).await {
+            Err(error) if error.to_string().contains("is in use by process") => {
+                tokio::task::yield_now().await
+            }
+            done => return Ok(done?),
+        }
     }
 }

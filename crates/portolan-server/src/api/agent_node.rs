@@ -1,0 +1,107 @@
+//! `/v1/agent/…`, what is asked of the agent as a process: its version, its machine, its figures, and what moves a cluster.
+//!
+//! In:  calls. Out: what there is to tell of one process that is no member of a cluster.
+//!
+//! Differs from Consul: `host` tells what can be told without reading the machine, `metrics` how much there is in the
+//! catalogue; joining is refused, for there is nobody to join.
+//! Never: stops the process.
+//!
+//! Rules from Consul: agent/agent_endpoint.go `AgentVersion`, `AgentHost`, `AgentMetrics`, `AgentReload`, `AgentJoin`.
+
+use http::HeaderValue;
+use serde_json::{Value, json};
+
+use super::{
+    call::Call,
+    reply::{Done, Outcome, Refusal, empty, value},
+};
+use crate::{
+    acl::{Access, Resource},
+    core::{Core, INTERFACE_VERSION, calendar},
+    durable::Written,
+    state::Narrow,
+};
+
+fn require(core: &Core, call: &Call, resource: Resource, access: Access) -> Outcome<()> {
+    call.rights(core)?.require(resource, &core.config.node, access)
+}
+
+pub(super) fn version(core: &Core, call: &Call) -> Outcome {
+    require(core, call, Resource::Agent, Access::Read)?;
+    let told = json!({
+        "SHA": "",
+        "BuildDate": "1970-01-01T00:00:01Z",
+        "HumanVersion": INTERFACE_VERSION,
+        "FIPS": "",
+    });
+    value(&told, call.layout())
+}
+
+pub(super) fn host(core: &Core, call: &Call) -> Outcome {
+    require(core, call, Resource::Operator, Access::Read)?;
+    let host = json!({
+        "hostname": core.config.node,
+        "os": std::env::consts::OS,
+        "kernelArch": std::env::consts::ARCH,
+    });
+    let told = json!({
+        "Memory": null,
+        "CPU": [],
+        "Host": host,
+        "Disk": null,
+        "CollectionTime": 0,
+        "Errors": ["memory, processors and disks are not told by this registry"],
+    });
+    value(&told, call.layout())
+}
+
+pub(super) fn metrics(core: &Core, call: &Call) -> Outcome {
+    require(core, call, Resource::Agent, Access::Read)?;
+    if call.param("format") == Some("prometheus") {
+        let mut response = empty();
+        let why = "Prometheus is not enabled since its retention time is not positive";
+        response.headers_mut().insert("x-consul-reason", HeaderValue::from_static(why));
+        return Ok(response);
+    }
+    let (nodes, services, instances) = core.look(|state| {
+        let all = Narrow::default();
+        (state.node_rows(&all).len(), state.service_names(&all).len(), state.instances_of_all(&all).len())
+    });
+    let now = calendar().to_string();
+    let second = now.get(..19).unwrap_or_default();
+    let gauge = |name: &str, count: usize| -> Value {
+        let labels = json!({ "datacenter": core.config.datacenter });
+        json!({ "Name": name, "Value": count, "Labels": labels })
+    };
+    let told = json!({
+        "Timestamp": format!("{} +0000 UTC", second.replace('T', " ")),
+        "Gauges": [
+            gauge("consul.state.nodes", nodes),
+            gauge("consul.state.service_instances", instances),
+            gauge("consul.state.services", services),
+        ],
+        "Points": [],
+        "Counters": [],
+        "Samples": [],
+    });
+    value(&told, call.layout())
+}
+
+/// There is no file to be read again.
+pub(super) fn reload(core: &Core, call: &Call) -> Outcome<Done> {
+    require(core, call, Resource::Agent, Access::Write)?;
+    Ok(Done::new(Written::NOTHING, empty()))
+}
+
+pub(super) fn join(core: &Core, call: &Call) -> Outcome<Done> {
+    require(core, call, Resource::Agent, Access::Write)?;
+    Err(Refusal::internal("this registry is one process and joins no cluster"))
+}
+
+pub(super) fn force_leave(core: &Core, call: &Call) -> Outcome<Done> {
+    call.rights(core)?.require(Resource::Operator, "", Access::Write)?;
+    if call.rest == core.config.node {
+        return Err(Refusal::internal("the registry's own node cannot be made to leave"));
+    }
+    Err(Refusal::internal(format!("agent: No node found with name '{}'", call.rest)))
+}
