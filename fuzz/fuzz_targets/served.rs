@@ -12,7 +12,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use portolan_server::{Limits, Server, ServerConfig};
@@ -41,7 +41,6 @@ fn served() -> &'static Served {
             let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
             runtime.block_on(async move {
                 let config = ServerConfig::default().http_addr(([127, 0, 0, 1], 0).into()).max_checks(1);
-                // A client that leaves in the midst of a preface keeps its place until the time of its head is over.
                 let config = config.limits(Limits::default().max_connections_per_address(None));
                 let server = Server::bind(config).await.expect("a free port");
                 told.send(server.http_addr()).expect("somebody waits");
@@ -116,6 +115,8 @@ pub fn asked(bytes: &[u8], then: Then) -> Vec<u8> {
 /// It still answers.
 #[allow(dead_code, reason = "one of the targets looks at each answer instead")]
 pub fn lives() {
+    let asked = Instant::now();
     let answer = ask(served().addr, LEADER, Then::Waits(PATIENCE));
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    let said = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "after {:?}: {said:?}", asked.elapsed());
 }

@@ -11,6 +11,7 @@ mod bench;
 mod claims;
 mod cluster;
 mod consul;
+mod filters;
 mod fuzz;
 mod mutants;
 mod planted;
@@ -59,6 +60,8 @@ cargo xtask COMMAND
                       --seed S      the bars with another seed
   power             the embedded registry on a disk that fails and loses power (10,000 seeds): nothing acknowledged is lost
                       --seeds N     so many; --seed S plays one
+  filters           generated filter expressions on the embedded registry and a real Consul (10,000): none may differ
+                      --count N     so many; --seed S others
   mutants           small changes to the PURE files: does a unit test notice each? (all in one build; a quarter of an hour)
                       --file PATH   only this file (again for more); its share is shown, and does not count
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
@@ -121,6 +124,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("mutants", words) => mutants::command(&project, words),
         ("cluster", words) => cluster::command(&project, words),
         ("power", words) => power::command(&project, words),
+        ("filters", words) => filters::command(&project, words),
         ("sim", words) => sim::command(&project, words),
         ("fuzz", words) => match fuzz::Order::of(words) {
             Ok(order) => fuzz::command(&project, &order),

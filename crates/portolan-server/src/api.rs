@@ -5,8 +5,8 @@
 //! An endpoint parses a [`Call`], turns it into one command or one question, and encodes the reply. What is not in
 //! [`ENDPOINTS`] is not there yet: 404, as for any path that Consul does not know.
 //!
-//! Never: panics on a request; ignores a parameter that would change the answer (`filter` is refused); reads a body
-//! beyond its limit or for longer than its time.
+//! Never: panics on a request; ignores a parameter that would change the answer; reads a body beyond its limit or for
+//! longer than its time.
 //!
 //! Rules from Consul: agent/http.go, agent/http_register.go.
 //! Proof: `tests/http.rs`.
@@ -27,6 +27,7 @@ mod check_definition;
 mod decode;
 mod definition;
 mod event;
+mod filter;
 mod health;
 mod interface;
 mod kv;

@@ -41,6 +41,11 @@ pub mod depend;
 mod discovery;
 mod duration;
 mod error;
+pub mod expr {
+    //! Filter expressions over anything, in Consul's language: what [`Filter`](crate::Filter) is made of.
+
+    pub use crate::resolve::expr::{Expression, Matcher, Shape, Subject, Value, any_of_pairs};
+}
 mod guard;
 #[cfg(any(feature = "axum", feature = "hyper", feature = "reqwest", feature = "tonic", feature = "tower"))]
 pub mod integrate;
@@ -80,6 +85,7 @@ pub use register::{
     RegistrationHandle, RegistrationState,
 };
 pub use registry::{Registry, consul::ConsulConfig};
+pub use resolve::expr::{Filter, FilterError};
 pub use resolve::{
     Attempt, CallError, Ejection, Endpoint, Exclusion, Explanation, Failed, FailureKind, GaveUp, LeftOut,
     Locality, Mark, NoInstance, OnStale, Panic, PastBound, Pick, Policy, Prefer, Resolver, Retry,

@@ -30,6 +30,7 @@ mod cell;
 mod decide;
 mod endpoint;
 mod ewma;
+pub(crate) mod expr;
 mod load;
 mod loads;
 mod none;

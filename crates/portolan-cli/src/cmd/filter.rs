@@ -1,4 +1,4 @@
-//! Which instances a person asked for: by tag, meta and version.
+//! Which instances a person asked for: by tag, meta, version and expression.
 //!
 //! In:  flags. Out: the library's own filter, so that the command and a program agree.
 
@@ -20,6 +20,10 @@ pub(crate) struct Filter {
     /// also their pre-releases.
     #[arg(long = "version", value_name = "REQUIREMENT", help_heading = "Filter")]
     version: Option<Requirement>,
+    /// Only instances that fit this expression, in Consul's language of filters: `Service.Meta.team == "shop" and
+    /// "canary" not in Service.Tags`.
+    #[arg(long = "filter", value_name = "EXPR", help_heading = "Filter")]
+    expression: Option<portolan::Filter>,
 }
 
 impl Filter {
@@ -32,6 +36,7 @@ impl Filter {
         for pair in &self.meta {
             select = select.meta(&pair.key, &pair.value);
         }
+        select.filter = self.expression.clone();
         match &self.version {
             Some(version) => select.version(version.clone()),
             None => select,
@@ -62,7 +67,9 @@ mod tests {
             tags: tags.iter().map(ToString::to_string).collect(),
             meta: meta.iter().map(|pair| pair.parse().unwrap()).collect(),
             version: version.map(|text| text.parse().unwrap()),
+            expression: None,
         };
+        let expression = |text: &str| Filter { expression: Some(text.parse().unwrap()), ..Filter::default() };
         for (filter, expected) in [
             (Filter::default(), true),
             (filter(&["blue", "b"], &["team=x"], Some("1.2.0")), true),
@@ -72,6 +79,8 @@ mod tests {
             (filter(&[], &[], Some("1.3.0")), false),
             (filter(&[], &[], Some(">=1.1, <2")), true),
             (filter(&[], &[], Some("=1.2.1")), false),
+            (expression("Service.Meta.team == x and blue in Service.Tags"), true),
+            (expression("Checks.Status == passing"), false),
         ] {
             assert_eq!(fits(&filter.select(), &one), expected, "{filter:?}");
         }

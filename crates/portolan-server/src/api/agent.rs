@@ -14,7 +14,7 @@ use super::{
     Later,
     call::{Call, fits},
     decode::object,
-    definition,
+    definition, filter,
     reply::{Done, Outcome, Refusal, body, empty, value},
     rights::Rights,
 };
@@ -84,7 +84,7 @@ fn member(core: &Core) -> serde_json::Value {
 pub(super) fn members(core: &Core, call: &Call) -> Outcome {
     let rights = call.rights(core)?;
     let seen = rights.see_node(&core.config.node);
-    let members: Vec<_> = seen.then(|| member(core)).into_iter().collect();
+    let members = filter::members(call, seen.then(|| member(core)).into_iter().collect())?;
     let mut response = value(&members, call.layout())?;
     rights.tell(!seen, &mut response);
     Ok(response)
@@ -92,13 +92,15 @@ pub(super) fn members(core: &Core, call: &Call) -> Outcome {
 
 pub(super) fn services(core: &Core, call: &Call) -> Outcome {
     let rights = call.rights(core)?;
-    let rows = core.look(|state| state.agent_services());
-    let shown: Vec<_> = rows
+    let mut rows = core.look(|state| state.agent_services());
+    let all = rows.len();
+    rows.retain(|row| rights.see_service(&row.spec.name));
+    let hidden = rows.len() < all;
+    let rows = filter::services(call, rows)?;
+    let shown = rows
         .iter()
-        .filter(|row| rights.see_service(&row.spec.name))
         .map(|row| (&*row.spec.id, AgentServiceJson::new(&row.spec, &core.config.datacenter)))
         .collect();
-    let hidden = shown.len() < rows.len();
     let mut response = value(&ById(shown), call.layout())?;
     rights.tell(hidden, &mut response);
     Ok(response)

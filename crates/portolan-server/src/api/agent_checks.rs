@@ -9,6 +9,7 @@ use super::{
     call::{Call, fits},
     check_definition::{Given, RawCheck},
     decode::{fields, object, text},
+    filter,
     reply::{Done, Outcome, Refusal, empty, value},
     rights::Rights,
 };
@@ -16,21 +17,22 @@ use crate::{
     core::Core,
     encode::{ById, CheckJson},
     state::{
-        AgentCheck, Command, Refused, cut,
+        Command, Refused, cut,
         rows::{Health, Text},
     },
 };
 
 pub(super) fn checks(core: &Core, call: &Call) -> Outcome {
     let rights = call.rights(core)?;
-    let checks = core.look(|state| state.agent_checks());
-    let seen = |check: &&AgentCheck| match &check.row.facts.of {
+    let mut checks = core.look(|state| state.agent_checks());
+    let all = checks.len();
+    checks.retain(|check| match &check.row.facts.of {
         Some(of) => rights.see_service(&of.name),
         None => rights.see_node(&core.config.node),
-    };
-    let shown = checks.iter().filter(seen).map(|check| (&*check.row.facts.id, CheckJson::of_agent(check)));
-    let shown: Vec<_> = shown.collect();
-    let hidden = shown.len() < checks.len();
+    });
+    let hidden = checks.len() < all;
+    let checks = filter::checks(call, checks)?;
+    let shown = checks.iter().map(|check| (&*check.row.facts.id, CheckJson::of_agent(check))).collect();
     let mut response = value(&ById(shown), call.layout())?;
     rights.tell(hidden, &mut response);
     Ok(response)

@@ -94,8 +94,7 @@ impl Call {
                 return Err(Refusal::bad(text));
             }
         }
-        for (param, what) in [("filter", "filter expressions"), ("peer", "peers"), ("sg", "sameness groups")]
-        {
+        for (param, what) in [("peer", "peers"), ("sg", "sameness groups")] {
             if self.param(param).is_some_and(|value| !value.is_empty()) {
                 return Err(Refusal::bad(format!("{what} are not supported yet; leave out ?{param}")));
             }

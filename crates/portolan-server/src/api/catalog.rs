@@ -21,6 +21,7 @@ use tokio::task::spawn_blocking;
 use super::{
     Later,
     call::{Call, Read},
+    filter::{Filter, Filtered},
     reply::{Outcome, Refusal, body, freshness, gzipped, value},
     rights::Rights,
     visible::Visible,
@@ -44,8 +45,9 @@ pub(super) async fn answer<T>(
     encode: Encode<T>,
 ) -> Outcome
 where
-    T: Visible,
+    T: Visible + Filtered,
 {
+    let filter = Filter::of(call)?;
     let mut rights = call.rights(core)?;
     if read.block.is_some() {
         core.wait(key, read.block).await?;
@@ -56,11 +58,13 @@ where
     let rows = |state: &State| look(state, &read.narrow);
     let encode = |mut found: T| {
         let hidden = !rights.sees_all() && found.leave_visible(&rights);
+        // After the rights, so that nobody learns by a filter what is hidden.
+        filter.leave_fitting(&mut found, &core.config.datacenter);
         Ok((encode(&found, &core.config.datacenter, layout)?, hidden))
     };
     // A node's meta moves the indexes of its services, but not those of the lists that it may narrow.
-    let question =
-        read.narrow.node_meta.is_empty().then(|| Question::new(call, &read.narrow, layout, &rights));
+    let keep = read.narrow.node_meta.is_empty() && filter.is_none();
+    let question = keep.then(|| Question::new(call, &read.narrow, layout, &rights));
     let (index, plain, hidden) = match &question {
         Some(question) => shared(core, question, key, rows, encode).await?,
         None => {

@@ -24,11 +24,11 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest},
     net::TcpStream,
     sync::Semaphore,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -182,7 +182,7 @@ impl Connection {
     }
 
     async fn run(self, stream: TcpStream) {
-        let first = timeout(self.limits().idle_timeout, preface(&stream));
+        let first = timeout(self.limits().idle_timeout, preface(&stream, self.limits().header_timeout));
         let speaks = tokio::select! {
             told = first => match told {
                 Ok(Ok(speaks)) => speaks,
@@ -284,9 +284,11 @@ where
     }
 }
 
-/// Which version the client begins with. Looks without taking anything.
-async fn preface(stream: &TcpStream) -> io::Result<Speaks> {
+/// Which version the client begins with; `limit`: how long it may take for the rest once it has begun. Looks without taking
+/// anything.
+async fn preface(stream: &TcpStream, limit: Duration) -> io::Result<Speaks> {
     let mut first = [0; PREFACE.len()];
+    let mut begun = None;
     loop {
         let seen = stream.peek(&mut first).await?;
         let (seen, _) = first.split_at_checked(seen).unwrap_or((&first, &[]));
@@ -299,7 +301,11 @@ async fn preface(stream: &TcpStream) -> io::Result<Speaks> {
         if !PREFACE.starts_with(seen) {
             return Ok(Speaks::Http1);
         }
-        // Only a part of it is there, and peeking again would not wait for more.
+        // Only a part of it is there, and peeking again would wait neither for more nor for the end.
+        let begun = *begun.get_or_insert_with(Instant::now);
+        if begun.elapsed() >= limit || stream.ready(Interest::READABLE).await?.is_read_closed() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         sleep(PREFACE_PAUSE).await;
     }
 }

@@ -221,6 +221,24 @@ async fn one_address_has_so_many_connections_and_others_have_theirs() -> Try {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
+async fn who_leaves_in_the_midst_of_a_preface_gives_the_place_back() -> Try {
+    let hour = Duration::from_secs(3600);
+    let limits = Limits::default().max_connections_per_address(Some(1)).header_timeout(hour);
+    let registry = limited(limits.idle_timeout(hour)).await?;
+    for begun in ["P", "PR"] {
+        let mut stream = TcpStream::connect(registry.addr).await?;
+        stream.write_all(begun.as_bytes()).await?;
+        stream.shutdown().await?;
+        let mut answer = Vec::new();
+        // It is closed or reset, for what came was never read.
+        drop(timeout(PATIENCE, stream.read_to_end(&mut answer)).await?);
+        assert_eq!(answer, b"");
+    }
+    assert_eq!(over(&mut from(1, &registry).await?).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_thousand_idle_and_two_hundred_dripping_connections_keep_nobody_out() -> Try {
     // Each connection has two ends in this process.
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);

@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::prefer::{self, Prefer};
+use super::{
+    expr::Filter,
+    prefer::{self, Prefer},
+};
 use crate::{
     duration::format_duration,
     error::Error,
@@ -52,6 +55,8 @@ pub struct Select {
     pub tags: Vec<Arc<str>>,
     /// Pairs that an instance's meta must all have.
     pub meta: BTreeMap<Arc<str>, Arc<str>>,
+    /// A condition in Consul's language of filters, beside tags and meta. `None`, the default: none.
+    pub filter: Option<Filter>,
     /// Which versions an instance may have; one that tells none, or none that can be read, is left out. `latest` means
     /// the newest of which an instance can be picked, among those with the tags and the meta that are asked for; while
     /// none can be, the newest that is known. `None`, the default: any, or none.
@@ -107,6 +112,14 @@ impl Select {
     #[must_use]
     pub fn meta(mut self, key: &str, value: &str) -> Self {
         self.meta.insert(key.into(), value.into());
+        self
+    }
+
+    /// Only instances that fit this expression, in place of one that was asked for already. It is evaluated here, whatever
+    /// the registry: a filter does not narrow what wakes a view.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
         self
     }
 

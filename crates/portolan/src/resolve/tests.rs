@@ -126,6 +126,7 @@ fn each_filter_leaves_out_with_its_reason() {
     let snapshot = live(&[base()], &[]);
     let reason = |select: Select| build(&snapshot, &select).left_out.first().map(|left| left.why.to_string());
     let version = |text: &str| text.parse::<semver::Version>().unwrap();
+    let filtered = |text: &str| Select::default().filter(text.parse().unwrap());
     for (select, expected) in [
         (Select::default(), None),
         (Select::default().tag("blue"), None),
@@ -133,6 +134,8 @@ fn each_filter_leaves_out_with_its_reason() {
         (Select::default().meta("team", "a"), None),
         (Select::default().meta("team", "b"), Some("has meta team=\"a\"")),
         (Select::default().meta("region", "b"), Some("lacks the meta key \"region\"")),
+        (filtered("Service.Meta.team == a and Blue in Service.Tags"), None),
+        (filtered("not Service.Meta.team == a"), Some("does not fit the filter not Service.Meta.team == a")),
         (Select::default().version(version("1.2.0")), None),
         (Select::default().version(version("1.3.0")), Some("is version 1.2.0")),
     ] {

@@ -6,7 +6,10 @@ use std::{fmt, sync::Arc};
 
 #[cfg(doc)]
 use super::Select;
-use crate::model::{Requirement, Status, Unreadable};
+use crate::{
+    model::{Requirement, Status, Unreadable},
+    resolve::expr::Filter,
+};
 
 /// Why an instance is not picked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub enum Exclusion {
         /// What it has; `None`: nothing.
         found: Option<Arc<str>>,
     },
+    /// It does not fit this filter expression.
+    Filter(Filter),
     /// It has another version, or tells none.
     Version {
         /// What it has; `None`: nothing.
@@ -57,7 +62,7 @@ impl Exclusion {
     /// Whether the caller did not ask for such an instance, whatever its health.
     #[must_use]
     pub fn is_unasked(&self) -> bool {
-        matches!(self, Self::Tag(_) | Self::Meta { .. }) || self.is_by_version()
+        matches!(self, Self::Tag(_) | Self::Meta { .. } | Self::Filter(_)) || self.is_by_version()
     }
 
     /// Whether it is its version that nobody asked for.
@@ -75,6 +80,7 @@ impl fmt::Display for Exclusion {
             Self::Tag(tag) => write!(f, "lacks the tag {tag:?}"),
             Self::Meta { key, found: Some(found) } => write!(f, "has meta {key}={found:?}"),
             Self::Meta { key, found: None } => write!(f, "lacks the meta key {key:?}"),
+            Self::Filter(filter) => write!(f, "does not fit the filter {filter}"),
             Self::Version { found: Some(found) } => write!(f, "is version {found}"),
             Self::Version { found: None } => f.write_str("tells no version"),
             Self::UnreadableVersion(what) => write!(f, "has no readable version: {what}"),

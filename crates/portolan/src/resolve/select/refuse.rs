@@ -40,8 +40,12 @@ impl Select {
         if let Some(tag) = self.tags.iter().find(|tag| !has_tag(instance, tag)) {
             return Some(Exclusion::Tag(Arc::clone(tag)));
         }
-        let (key, _) = self.meta.iter().find(|(key, value)| instance.meta.get(key) != Some(*value))?;
-        Some(Exclusion::Meta { key: Arc::clone(key), found: instance.meta.get(key).cloned() })
+        let mut pairs = self.meta.iter();
+        if let Some((key, _)) = pairs.find(|(key, value)| instance.meta.get(key) != Some(*value)) {
+            return Some(Exclusion::Meta { key: Arc::clone(key), found: instance.meta.get(key).cloned() });
+        }
+        let filter = self.filter.as_ref().filter(|filter| !filter.fits(instance))?;
+        Some(Exclusion::Filter(filter.clone()))
     }
 
     /// Its health, where that is refused.

@@ -15,6 +15,7 @@ fn each_setting_leaves_the_others_as_they_were() {
         slow_start: Some(SECOND),
         tags: vec!["blue".into()],
         meta: [("team".into(), "a".into())].into(),
+        filter: "Service.Port == 80".parse().ok(),
         version: Some(Requirement::exactly(&version)),
         version_fallback: Some(Requirement::any()),
         split: Some(Split::all(Requirement::latest())),
@@ -27,12 +28,13 @@ fn each_setting_leaves_the_others_as_they_were() {
         max_age: Some(SECOND),
         on_stale: OnStale::Fail,
     };
-    let settings: [&dyn Fn(Select) -> Select; 15] = [
+    let settings: [&dyn Fn(Select) -> Select; 16] = [
         &|select| select.max_in_flight(7),
         &|select| select.bounded_load(150),
         &|select| select.slow_start(SECOND),
         &|select| select.tag("blue"),
         &|select| select.meta("team", "a"),
+        &|select| select.filter("Service.Port==80".parse().unwrap()),
         &|select| select.version(version.clone()),
         &|select| select.version_fallback(Requirement::any()),
         &|select| select.split(Split::all(Requirement::latest())),
