@@ -13,7 +13,8 @@ use portolan::{
 const NEXT: char = '\x1e';
 
 fuzz_target!(|data: &str| {
-    let key = |part: usize| if part == 0 { NEEDS_KEY.to_owned() } else { format!("{NEEDS_KEY}-{}", part + 1) };
+    let key =
+        |part: usize| if part == 0 { NEEDS_KEY.to_owned() } else { format!("{NEEDS_KEY}-{}", part + 1) };
     let pairs = data.split(NEXT).enumerate().map(|(part, value)| (key(part).into(), value.into()));
     let declared = decode(&pairs.collect::<Meta>());
     let needs: Needs = declared.needs.iter().cloned().collect();

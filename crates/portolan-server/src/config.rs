@@ -13,12 +13,13 @@ use std::{
 
 use portolan::{Error, registry::consul::Tls};
 
+mod dns;
 mod hosts;
 mod https;
 mod limits;
 
 pub(crate) use hosts::Hosts;
-pub use {https::Https, limits::Limits};
+pub use {dns::Dns, https::Https, limits::Limits};
 
 use crate::{
     acl::{
@@ -47,6 +48,8 @@ pub struct ServerConfig {
     pub http_addr: SocketAddr,
     /// Where to listen for HTTPS, and with which certificates. `None`, the default: nowhere.
     pub https: Option<Https>,
+    /// How DNS is answered. `None`, the default: not at all.
+    pub dns: Option<Dns>,
     /// The host names, beside those that are always its own, under which the registry may be asked, and whose web pages may
     /// ask it: a name, `*.` before a domain for all in it, or `*` for any. Its own are IP addresses, `localhost`, and the
     /// node's name; over HTTPS also the name for which the client verified the certificate. Default: no others.
@@ -91,6 +94,7 @@ impl Default for ServerConfig {
         Self {
             http_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8500)),
             https: None,
+            dns: None,
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
             data_dir: None,
@@ -123,6 +127,13 @@ impl ServerConfig {
     #[must_use]
     pub fn https(mut self, https: Option<Https>) -> Self {
         self.https = https;
+        self
+    }
+
+    /// How DNS is answered; `None`: not at all.
+    #[must_use]
+    pub fn dns(mut self, dns: Option<Dns>) -> Self {
+        self.dns = dns;
         self
     }
 
@@ -264,6 +275,7 @@ impl ServerConfig {
         })?;
         Hosts::new(&self.node, &self.allowed_hosts)?;
         self.limits.validate()?;
+        self.dns.as_ref().map_or(Ok(()), Dns::validate)?;
         limits::in_range("max_checks", self.max_checks, 1..=65_536)?;
         limits::lasts("grace", self.grace, Duration::ZERO..=Duration::from_secs(300))?;
         if self.acl_initial_management.as_ref().is_some_and(|secret| !is_uuid(secret.reveal())) {

@@ -305,7 +305,7 @@ pub(crate) fn background(core: &Arc<Core>) -> JoinSet<()> {
     tasks
 }
 
-async fn supervise<F>(name: &'static str, make: impl Fn() -> F + Send)
+pub(crate) async fn supervise<F>(name: &'static str, make: impl Fn() -> F + Send)
 where
     F: Future<Output = ()> + Send + 'static,
 {

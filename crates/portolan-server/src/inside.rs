@@ -1,6 +1,9 @@
 //! What the fuzz targets need of what is private here. No part of the interface: it changes without notice.
 //!
-//! In:  rules and names; paths of keys; any bytes in the place of rows or of a backup. Out: what they come to. Never: is used by anything but `fuzz/`.
+//! In:  rules and names, packets; paths of keys; any bytes in the place of rows or of a backup. Out: what they come to. Never:
+//! is used by anything but `fuzz/`.
+
+pub use crate::dns::Packets;
 
 use std::time::Instant;
 

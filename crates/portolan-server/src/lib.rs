@@ -3,14 +3,15 @@
 //! ```text
 //! HTTP (api) ─┐                      ┌─ wait: index -> wake-ups
 //! embed      ─┼─ commands ─▶ state ──┼─ encode: rows -> JSON, once for all who wait
-//! check      ─┘  (pure)              ├─ probes to run, deadlines
+//! check, dns ─┘  (pure)              ├─ probes to run, deadlines
 //!                                    └─ durable: rows -> store, a group of writes at a time
 //! ```
 //!
 //! - [`Server`] binds a port and serves; [`Server::run`] ends within a deadline.
 //! - [`Server::ephemeral`] is one in a test: a line, a free port, gone with its handle.
 //! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
-//! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken.
+//! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken, [`Dns`] how
+//!   it answers DNS.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
 //!
 //! Without [`ServerConfig::data_dir`] it starts empty, with its indexes at 1, as `consul agent -dev` does, and forgets
@@ -38,6 +39,7 @@ mod check;
 mod complete;
 mod config;
 mod core;
+mod dns;
 mod durable;
 mod embed;
 mod encode;
@@ -53,7 +55,7 @@ mod store;
 mod wait;
 
 pub use acl::{DefaultPolicy, secret::Secret};
-pub use config::{Https, Limits, ServerConfig};
+pub use config::{Dns, Https, Limits, ServerConfig};
 pub use embed::Embedded;
 pub use ephemeral::{Ephemeral, Running};
 pub use repair::Repair;

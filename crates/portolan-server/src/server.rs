@@ -18,7 +18,7 @@ use tokio::{
 mod connection;
 mod exposed;
 mod front;
-mod places;
+pub(crate) mod places;
 mod tls;
 mod wire;
 
@@ -27,7 +27,7 @@ pub use tls::Certificates;
 use crate::{
     config::{Hosts, ServerConfig},
     core::Core,
-    durable,
+    dns, durable,
     embed::{Embedded, background},
     store::{Trouble, dir::Dir},
 };
@@ -46,6 +46,7 @@ pub struct Server {
     listener: TcpListener,
     http_addr: SocketAddr,
     secure: Option<Secure>,
+    dns: Option<dns::Bound>,
     hosts: Hosts,
     core: Arc<Core>,
 }
@@ -79,9 +80,13 @@ impl Server {
                 Some(Secure { listener, addr, certificates: Certificates::open(https).await? })
             }
         };
+        let dns = match &config.dns {
+            None => None,
+            Some(dns) => Some(dns::Bound::bind(dns).await?),
+        };
         // The port first: a second registry is told of the first by its address.
         let core = Arc::new(open(config).await?);
-        Ok(Self { listener, http_addr, secure, hosts, core })
+        Ok(Self { listener, http_addr, secure, dns, hosts, core })
     }
 
     /// Where it listens; with the real port when port 0 was asked for.
@@ -94,6 +99,12 @@ impl Server {
     #[must_use]
     pub fn https_addr(&self) -> Option<SocketAddr> {
         self.secure.as_ref().map(|secure| secure.addr)
+    }
+
+    /// Where it answers DNS, if it does; with the real port.
+    #[must_use]
+    pub fn dns_addr(&self) -> Option<SocketAddr> {
+        self.dns.as_ref().map(dns::Bound::addr)
     }
 
     /// The certificates of HTTPS, to have them read again while it serves.
@@ -125,9 +136,12 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future ends everything at once.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let Self { listener, http_addr, secure, hosts, core } = self;
+        let Self { listener, http_addr, secure, dns, hosts, core } = self;
         let _stop_when_dropped = core.stopping.clone().drop_guard();
         let mut tasks = background(&core);
+        if let Some(dns) = dns {
+            dns.serve(&core, &mut tasks);
+        }
         let serving = Serving::new(&core, hosts);
         let mut connections = JoinSet::new();
         let https_addr = secure.as_ref().map(|secure| secure.addr);

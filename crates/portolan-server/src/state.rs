@@ -26,6 +26,7 @@ mod checks;
 mod index;
 pub(crate) mod kept;
 pub(crate) mod kv;
+mod names;
 mod queries;
 mod replace;
 mod restore;
@@ -38,6 +39,7 @@ use {
     checks::Live,
     index::{Indexes, Tx},
     kv::{Keys, KvOp, KvShown, TxnFailed},
+    names::Names,
     rows::{
         CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text,
     },
@@ -50,6 +52,7 @@ pub(crate) use {
 pub(crate) use {
     index::{Changes, Key},
     kept::{FORMAT, Kept, RowKey},
+    names::{Admit, Owner, Usable},
     restore::{Misfit, Restored},
 };
 
@@ -168,6 +171,7 @@ pub(crate) struct State {
     nodes: BTreeMap<Text, Node>,
     /// Node and id of each service's instances, in the order they are listed.
     by_name: BTreeMap<Text, BTreeSet<(Text, Text)>>,
+    names: Names,
     /// The agent's own checks, as they run.
     live: BTreeMap<Text, Live>,
     /// The agent's alias checks, by what they follow.

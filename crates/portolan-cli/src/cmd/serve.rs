@@ -12,6 +12,7 @@ use portolan_server::{Certificates, Repair, Server, ServerConfig, faults::Faults
 use tokio::task::spawn_blocking;
 
 mod acl;
+mod dns;
 mod door;
 #[cfg(unix)]
 mod files;
@@ -35,11 +36,13 @@ Examples:
   portolan serve --https-addr 0.0.0.0:8501 --tls-cert registry.pem --tls-key registry.key --tls-client-ca ca.pem
   portolan serve --http-addr 0.0.0.0:8500 --datacenter edge --node box-7 --allow-host registry.example
   portolan serve --acl-default-policy deny
+  portolan serve --dns-addr 0.0.0.0:53 --dns-ttl '*=5s' --recursor 192.0.2.53
   portolan serve -dev --fault 'GET /v1/health/service/* empty-lower 0.05'
 
 What it acknowledged is on disk, and is back at the next start; --ephemeral and -dev keep it in memory, and forget it.
 
 It speaks Consul's HTTP interface, so what speaks to Consul can speak to it: set CONSUL_HTTP_ADDR to its address.
+It speaks its DNS interface too: dig @127.0.0.1 -p 8600 web.service.consul SRV.
 It is asked under its own names: addresses, localhost, --node, and what its certificate is for; see --allow-host for others.
 Ctrl-C and SIGTERM stop it, and it ends with 0.";
 
@@ -49,9 +52,6 @@ pub(crate) struct Args {
     /// Where to listen for HTTP; port 0 takes any free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8500", value_parser = address)]
     http_addr: SocketAddr,
-    /// Where to listen for DNS. Not in this version.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    dns_addr: Option<String>,
     /// Where to keep what must survive a restart. Default: `portolan` in `$XDG_STATE_HOME`, or in `~/.local/state`.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["ephemeral", "dev"])]
     data_dir: Option<PathBuf>,
@@ -75,6 +75,8 @@ pub(crate) struct Args {
     enable_script_checks: bool,
     #[command(flatten)]
     acl: AclArgs,
+    #[command(flatten)]
+    dns: dns::DnsArgs,
     #[command(flatten)]
     door: door::DoorArgs,
     #[command(flatten)]
@@ -108,6 +110,9 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     let mut told = format!("portolan serves HTTP at http://{addr} (datacenter {datacenter}, node {node})\n");
     if let Some(addr) = server.https_addr() {
         told.push_str(&format!("portolan serves HTTPS at https://{addr}\n"));
+    }
+    if let Some(addr) = server.dns_addr() {
+        told.push_str(&format!("portolan serves DNS at {addr}\n"));
     }
     let certificates = server.certificates();
     let hangup = if certificates.is_some() { Hangup::listen()? } else { Hangup::ignored() };
@@ -144,11 +149,6 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
 
 /// The server's settings, or which flag cannot be honoured.
 fn configured(args: &Args) -> Result<ServerConfig, Usage> {
-    if args.dns_addr.is_some() {
-        return Err(Usage(
-            "--dns-addr: the DNS interface is not in this version; leave the flag out".to_owned(),
-        ));
-    }
     let mut config =
         ServerConfig::default().http_addr(args.http_addr).enable_script_checks(args.enable_script_checks);
     if !(args.ephemeral || args.dev) {
@@ -168,7 +168,7 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
     if let Some(name) = &args.node {
         config = config.node(name);
     }
-    config = args.door.apply(config)?;
+    config = args.dns.apply(args.door.apply(config)?)?;
     if let Some(plan) = args.faults.plan()? {
         config = config.faults(Some(Faults::new(plan)));
     }
@@ -210,10 +210,12 @@ async fn renew(mut hangup: Hangup, certificates: Option<Certificates>) {
 
 /// A port that is taken is said to be, with the flag that changes it.
 fn in_use(error: portolan::Error, args: &Args) -> anyhow::Error {
-    let https = error.to_string().starts_with("https_addr");
-    let (addr, flag) = match args.door.https_addr.filter(|_| https) {
-        Some(addr) => (addr, "--https-addr"),
-        None => (args.http_addr, "--http-addr"),
+    let text = error.to_string();
+    let (https, dns) = (args.door.https_addr, args.dns.addr(args.http_addr));
+    let (addr, flag) = match (https, dns) {
+        (Some(addr), _) if text.starts_with("https_addr") => (addr, "--https-addr"),
+        (_, Some(addr)) if text.starts_with("dns_addr") => (addr, "--dns-addr (`off`: no DNS)"),
+        _ => (args.http_addr, "--http-addr"),
     };
     let error = anyhow::Error::new(error);
     let taken = error.chain().any(|cause| {

@@ -16,7 +16,7 @@ use crate::config::Limits;
 
 /// All connections.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     most: usize,
     most_of_one: usize,
     #[expect(clippy::disallowed_types, reason = "cold path: held for a search in a map, once a connection")]
@@ -31,19 +31,19 @@ struct Held {
 
 /// One connection's, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     address: IpAddr,
 }
 
 impl Places {
-    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         let most_of_one = limits.max_connections_per_address.unwrap_or(usize::MAX);
         Arc::new(Self { most: limits.max_connections, most_of_one, held: Default::default() })
     }
 
     /// A place for a connection from `address`; `None` when it has as many as it may, or all are taken.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = address.to_canonical();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let of_one = held.of.get(&address).copied().unwrap_or_default();

@@ -26,11 +26,14 @@ impl State {
             Some(node) if node.row.spec == spec => return name,
             Some(node) => {
                 let NodeRow { key, create, .. } = *node.row;
+                self.names.node_left(&node.row.spec);
+                self.names.node_came(&spec);
                 node.row = Arc::new(NodeRow { key, spec, create, modify: tx.at });
                 tx.keep(key, Place::Node(Text::clone(&name)));
             }
             None => {
                 let key = tx.new_key();
+                self.names.node_came(&spec);
                 let row = Arc::new(NodeRow { key, spec, create: tx.at, modify: tx.at });
                 tx.keep(key, Place::Node(Text::clone(&name)));
                 let node =
@@ -74,11 +77,14 @@ impl State {
             Some(held) => {
                 left = Some(Text::clone(&held.row.spec.name)).filter(|old| *old != name);
                 let ServiceRow { key, create, .. } = *held.row;
+                self.names.service_left(node, &held.row.spec);
+                self.names.service_came(node, &spec);
                 held.row = Arc::new(ServiceRow { key, spec, origin, create, modify: tx.at });
                 tx.keep(key, place);
             }
             None => {
                 let key = tx.new_key();
+                self.names.service_came(node, &spec);
                 let row = ServiceRow { key, spec, origin, create: tx.at, modify: tx.at };
                 tx.keep(key, place);
                 on.services.insert(Text::clone(&id), Held { row: Arc::new(row), checks: BTreeMap::new() });
@@ -111,6 +117,7 @@ impl State {
             instances.remove(&(Text::clone(node), Text::clone(id)));
             if instances.is_empty() {
                 self.by_name.remove(name);
+                self.names.name_left(name);
             }
         }
         tx.touch_service(name);
@@ -125,6 +132,7 @@ impl State {
         }
         let Some(held) = self.nodes.get_mut(node).and_then(|node| node.services.remove(id)) else { return };
         tx.keep(held.row.key, Place::Service(Text::clone(node), Text::clone(id)));
+        self.names.service_left(node, &held.row.spec);
         let name = Text::clone(&held.row.spec.name);
         self.unlist(node, id, &name, tx);
         self.touch_instance(node, id, &name, tx);
@@ -295,6 +303,7 @@ impl State {
         }
         self.end_sessions_of_node(node, tx);
         if let Some(on) = self.nodes.remove(node) {
+            self.names.node_left(&on.row.spec);
             tx.keep(on.row.key, Place::Node(Text::clone(node)));
         }
         tx.touch(Key::Nodes);

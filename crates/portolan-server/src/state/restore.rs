@@ -25,6 +25,7 @@ use super::{
     index::Indexes,
     kept::{Kept, RowKey},
     kv::Keys,
+    names::Names,
     rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text},
     sessions::Sessions,
 };
@@ -169,6 +170,7 @@ impl State {
         }
         let row = Arc::new(NodeRow { key, spec: row.spec.clone(), ..*row });
         let node = Node { row, services: BTreeMap::new(), checks: BTreeMap::new(), owners: BTreeMap::new() };
+        self.names.node_came(&node.row.spec);
         self.nodes.insert(Text::clone(&name), node);
         names.insert(key, name);
         Ok(())
@@ -192,6 +194,7 @@ impl State {
             known if known == key => Arc::clone(row),
             _ => Arc::new(ServiceRow { key, spec: row.spec.clone(), ..**row }),
         };
+        self.names.service_came(node, &row.spec);
         on.services.insert(id, Held { row, checks: BTreeMap::new() });
         Ok(())
     }
@@ -262,6 +265,7 @@ impl State {
             home,
             nodes: BTreeMap::new(),
             by_name: BTreeMap::new(),
+            names: Names::default(),
             live: BTreeMap::new(),
             aliases: BTreeMap::new(),
             deadlines: BTreeSet::new(),

@@ -14,6 +14,7 @@ use clap::Parser;
 
 mod canned;
 mod cpu;
+mod dns;
 mod http;
 mod load;
 mod process;
@@ -26,7 +27,8 @@ mod writes;
 use process::{Process, Storage, What};
 
 /// What can be measured, in this order.
-const PARTS: [&str; 8] = ["memory", "durable", "reads", "watchers", "each", "size", "ephemeral", "deadlines"];
+const PARTS: [&str; 9] =
+    ["memory", "durable", "reads", "dns", "watchers", "each", "size", "ephemeral", "deadlines"];
 
 /// Measures the embedded registry.
 #[derive(Debug, Parser)]
@@ -118,6 +120,19 @@ impl Bench {
         Ok(Some(Process::start(What::Consul { binary, storage, token: None }).await?))
     }
 
+    /// A registry, and a Consul if there is one, which answer DNS.
+    async fn with_dns(&self) -> anyhow::Result<(Process, Option<Process>)> {
+        let (command, flags) = (self.command.clone(), self.options.serve.clone());
+        let ours = What::Portolan { command, storage: Storage::Memory, flags, token: None };
+        let consul = match self.options.consul.clone() {
+            None => None,
+            Some(binary) => {
+                Some(Process::with_dns(What::Consul { binary, storage: Storage::Memory, token: None }).await?)
+            }
+        };
+        Ok((Process::with_dns(ours).await?, consul))
+    }
+
     fn wants(&self, part: &str) -> bool {
         self.options.part.is_empty() || self.options.part.iter().any(|wanted| wanted == part)
     }
@@ -142,6 +157,7 @@ impl Bench {
             "memory" => writes::in_memory(self, rows).await,
             "durable" => writes::durable(self, rows).await,
             "reads" => reads::rows(self, rows).await,
+            "dns" => dns::rows(self, rows).await,
             "watchers" => watchers::of_one(self, rows).await,
             "each" => watchers::of_each(self, rows).await,
             "size" => size::rows(self, rows).await,

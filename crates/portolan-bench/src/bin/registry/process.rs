@@ -62,6 +62,8 @@ pub(crate) enum Storage {
 pub(crate) struct Process {
     what: What,
     addr: SocketAddr,
+    /// Where it answers DNS, if that is measured.
+    dns: Option<u16>,
     files: TempDir,
     child: Option<Child>,
 }
@@ -80,8 +82,20 @@ impl Process {
     /// # Errors
     /// When it does not.
     pub(crate) async fn start(what: What) -> anyhow::Result<Self> {
+        Self::begin(what, None).await
+    }
+
+    /// The same, and it answers DNS.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) async fn with_dns(what: What) -> anyhow::Result<Self> {
+        Self::begin(what, Some(free_port()?)).await
+    }
+
+    async fn begin(what: What, dns: Option<u16>) -> anyhow::Result<Self> {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut process = Self { what, addr, files: TempDir::new()?, child: None };
+        let mut process = Self { what, addr, dns, files: TempDir::new()?, child: None };
         process.again().await?;
         Ok(process)
     }
@@ -115,6 +129,9 @@ impl Process {
                 let mut run = Command::new(command);
                 run.args(["serve", "--http-addr", &addr, "--limit", "max_connections_per_address=off"]);
                 run.args(flags);
+                if let Some(port) = self.dns {
+                    run.arg("--dns-addr").arg(format!("127.0.0.1:{port}"));
+                }
                 match storage {
                     Storage::Memory => run.arg("--ephemeral"),
                     Storage::Disk => run.arg("--data-dir").arg(self.files.path().join("data")),
@@ -130,7 +147,7 @@ impl Process {
                     "performance": { "raft_multiplier": 1 },
                     "ports": {
                         "http": self.addr.port(), "server": free_port()?, "serf_lan": free_port()?,
-                        "serf_wan": -1, "dns": -1, "grpc": -1,
+                        "serf_wan": -1, "dns": self.dns.map_or(-1, i32::from), "grpc": -1,
                     },
                 });
                 if *storage == Storage::Disk {
@@ -178,6 +195,14 @@ impl Process {
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it answers DNS.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(crate) fn dns(&self) -> anyhow::Result<SocketAddr> {
+        Ok((Ipv4Addr::LOCALHOST, self.dns.context("it answers no DNS")?).into())
     }
 
     fn id(&self) -> anyhow::Result<u32> {
