@@ -208,8 +208,9 @@ impl Call {
 
     /// All parameters as Go would write them again: by name.
     pub(super) fn parameters_again(&self) -> String {
-        let pairs =
-            self.params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        let mut params: Vec<_> = self.params.iter().collect();
+        params.sort_by_key(|(name, _)| name);
+        let pairs = params.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
         let pairs = pairs.map(|(name, value)| format!("{}={}", escape(name), escape(value)));
         pairs.collect::<Vec<_>>().join("&")
     }
