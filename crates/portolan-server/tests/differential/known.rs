@@ -151,7 +151,8 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((begin, rest)) => text.strip_prefix(begin).is_some_and(|text| {
-            rest.is_empty() || text.char_indices().any(|(at, _)| matches(rest, &text[at..]))
+            rest.is_empty()
+                || text.char_indices().any(|(at, _)| matches(rest, text.get(at..).unwrap_or_default()))
         }),
     }
 }

@@ -118,7 +118,7 @@ async fn compared(ours: SocketAddr, theirs: SocketAddr, explained: &[Known]) -> 
         if method == "PUT" && path.starts_with("/v1/agent/") && theirs_reply.status == 200 {
             timeout(PATIENCE, settled(theirs))
                 .await
-                .map_err(|_| format!("{line}: never in the catalogue"))??;
+                .map_err(|late| format!("{line}: never in the catalogue: {late}"))??;
         }
     }
     Ok(report)
