@@ -33,6 +33,7 @@ mod health;
 mod interface;
 mod kv;
 mod own;
+mod path;
 mod reply;
 mod rights;
 mod session;
@@ -196,7 +197,7 @@ const ABOUT_RULES: &str = "/v1/acl/";
 
 /// `of_path`: the endpoints of one path, which differ in their method.
 async fn answer(core: Arc<Core>, of_path: &'static [Endpoint], request: Request) -> Response {
-    if let Some(elsewhere) = call::misplaced(request.uri()) {
+    if let Some(elsewhere) = path::misplaced(request.uri()) {
         return elsewhere;
     }
     let default_policy = core.config.shown_default_policy();
@@ -268,13 +269,13 @@ fn other_method(of_path: &[Endpoint], method: &Method) -> Response {
 }
 
 fn unknown(request: &Request) -> Response {
-    if let Some(elsewhere) = call::misplaced(request.uri()) {
+    if let Some(elsewhere) = path::misplaced(request.uri()) {
         return elsewhere;
     }
     let path = request.uri().path();
     // Go's mux sends on to the path with a `/` that is there.
     if ENDPOINTS.iter().any(|endpoint| endpoint.path.strip_suffix('/') == Some(path)) {
-        return call::elsewhere(&format!("{path}/"), request.uri().query());
+        return path::elsewhere(&format!("{path}/"), request.uri().query());
     }
     let text = if path.starts_with("/v1/") {
         "Invalid URL path: not a recognized HTTP API endpoint\n"

@@ -13,7 +13,8 @@ use http::{HeaderValue, StatusCode, header};
 
 use super::{
     Later, bare,
-    call::{self, Call},
+    call::Call,
+    path,
     reply::{Done, Outcome, Refusal, freshness_of_keys, value},
     rights::Rights,
 };
@@ -162,10 +163,10 @@ fn up_to<'a>(name: &'a str, prefix: &str, separator: &str) -> &'a str {
 /// The key that a request's target names, and that name up to a separator behind a beginning; `None` where it names none.
 pub(crate) fn named(target: &str, prefix: &str, separator: &str) -> Option<(String, String)> {
     let uri: http::Uri = target.parse().ok()?;
-    if call::misplaced(&uri).is_some() {
+    if path::misplaced(&uri).is_some() {
         return None;
     }
-    let name = call::decoded(uri.path())?.strip_prefix("/v1/kv/")?.to_owned();
+    let name = path::decoded(uri.path())?.strip_prefix("/v1/kv/")?.to_owned();
     let cut =
         up_to(&name, name.get(..prefix.len()).filter(|begins| *begins == prefix)?, separator).to_owned();
     Some((name, cut))
@@ -173,7 +174,7 @@ pub(crate) fn named(target: &str, prefix: &str, separator: &str) -> Option<(Stri
 
 /// The target that names a key.
 pub(crate) fn target(name: &str) -> String {
-    format!("/v1/kv/{}", call::encode(name))
+    format!("/v1/kv/{}", path::encode(name))
 }
 
 /// A number as Go reads it, with its words where it is none.
