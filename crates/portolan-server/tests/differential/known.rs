@@ -128,6 +128,7 @@ pub(crate) const KNOWN_OF_1_8: &[Known] = &[
     known("*\"Locality\":{\"Region\"*", "status", LATER),
     known("*\"SocketPath\"*", "status", LATER),
     known("GET /v1/agent/service/unix", "status", LATER),
+    known("GET *?filter=ServiceSocketPath==*", "status", LATER),
     known("*?partition=*", "status", LATER),
     known("GET *?sg=x", "status", LATER),
     known("PUT /v1/agent/check/register *\"ServiceID\":\"nope\"}", "status", FOUND),
