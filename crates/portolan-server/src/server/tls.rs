@@ -63,7 +63,7 @@ impl Certificates {
                 Ok(())
             }
             Err(error) => {
-                let why = chain(&error);
+                let why = error.chain();
                 tracing::error!(
                     error = why,
                     "the certificates cannot be used; those from before stay in use"
@@ -83,18 +83,6 @@ impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificates").field("https", &self.shared.https).finish_non_exhaustive()
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 async fn read(https: Https) -> Result<Arc<ServerConfig>, Error> {
