@@ -158,7 +158,7 @@ async fn every_flag_in_the_packaging_is_one_of_serves() -> Outcome {
     Ok(())
 }
 
-/// Where there is no systemd, nothing can be said about its unit.
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn systemd_finds_nothing_wrong_with_the_unit() -> Outcome {
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging");
@@ -172,9 +172,8 @@ async fn systemd_finds_nothing_wrong_with_the_unit() -> Outcome {
         std::fs::write(copy.path().join(to), text)?;
     }
     let mut verify = tokio::process::Command::new("systemd-analyze");
-    let Ok(said) = verify.arg("verify").arg(copy.path().join("portolan.service")).output().await else {
-        return Ok(());
-    };
+    let said = verify.arg("verify").arg(copy.path().join("portolan.service")).output().await;
+    let said = said.map_err(|failed| format!("systemd-analyze: {failed}; install systemd, which has it"))?;
     let text = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.success() && !text.contains("portolan"), "{text}");
     Ok(())
@@ -221,7 +220,7 @@ async fn refusals(registry: &Running) -> Outcome<Vec<(&'static str, u16, String)
             break;
         }
     }
-    // Consul 1.8 closes without a word.
+    // 0: it is closed without a word.
     let (status, body) = talk(registry, b"").await.unwrap_or_default();
     found.push((TOO_MANY, status, body));
     Ok(found)
@@ -232,11 +231,15 @@ async fn what_is_too_much_gets_consuls_answer() -> Outcome {
     let ours = refusals(&Running::ours().await?).await?;
     let statuses: Vec<_> = ours.iter().map(|(_, status, _)| *status).collect();
     assert_eq!(statuses, [431, 431, 400, 400, 400, 429]);
-    let mut theirs = refusals(&Running::consul().await?).await?;
-    for (of, ours) in theirs.iter_mut().zip(&ours) {
-        if (of.0, of.1) == (TOO_MANY, 0) {
-            of.clone_from(ours);
-        }
+    let consul = Running::consul().await?;
+    // Of 1.0, so that it comes in one piece.
+    let (_, agent) = talk(&consul, b"GET /v1/agent/self HTTP/1.0\r\n\r\n").await?;
+    let is_older = agent.contains(r#""Version": "1.8."#);
+    let mut theirs = refusals(&consul).await?;
+    for (of, ours) in theirs.iter_mut().zip(&ours).filter(|(of, _)| is_older && of.0 == TOO_MANY) {
+        // Consul 1.8 closes without a word.
+        assert_eq!(of.1, 0);
+        of.clone_from(ours);
     }
     assert_eq!(ours, theirs);
     Ok(())

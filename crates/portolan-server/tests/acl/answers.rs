@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    real,
     site::{PATIENCE, ROOT, Reply, Site, Try, config},
+    version,
 };
 
 const ANONYMOUS: &str = "/v1/acl/token/00000000-0000-0000-0000-000000000002";
@@ -149,7 +149,7 @@ fn told(reply: &Reply) -> (u16, Value) {
 
 #[tokio::test]
 async fn tokens_and_policies_are_answered_for_as_by_a_real_consul() -> Try {
-    let minor = real::minor()?;
+    let minor = version::minor()?;
     let (embedded, real) = (Site::embedded().await?, Site::real().await?);
     for (method, path, body) in STEPS {
         let ours = told(&embedded.ask(method, path, body, Some(ROOT)).await?);

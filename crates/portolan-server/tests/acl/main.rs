@@ -12,3 +12,5 @@ mod table;
 #[expect(dead_code, reason = "only the command and its ports are used here")]
 #[path = "../../../portolan/tests/support/consul.rs"]
 mod support;
+#[path = "../support/version.rs"]
+mod version;

@@ -9,6 +9,7 @@ use tokio::{sync::oneshot, task::JoinSet, time::timeout};
 use crate::{
     real::{self, Consul},
     support::Failure,
+    version,
 };
 
 pub(crate) type Try<T = ()> = Result<T, Failure>;
@@ -78,7 +79,7 @@ impl Site {
 
     pub(crate) async fn real() -> Try<Self> {
         // The word for the first token was another one before 1.11.
-        let word = if real::minor()? >= 11 { "initial_management" } else { "master" };
+        let word = if version::minor()? >= 11 { "initial_management" } else { "master" };
         let tokens = serde_json::json!({ word: ROOT, "agent": ROOT, "default": "" });
         let acl = serde_json::json!({ "enabled": true, "default_policy": "deny", "tokens": tokens });
         let consul = Consul::start(NODE, ROOT, serde_json::json!({ "acl": acl })).await?;

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use crate::{
-    real,
     requests::{REQUESTS, Request, WORDS, fill, settled},
     rules::{Set, sets},
     site::{Reply, Site, Try},
+    version,
 };
 
 /// What tells two answers apart.
@@ -109,7 +109,7 @@ async fn with(site: &Site, token: Option<&str>) -> Try<Vec<Told>> {
 
 #[tokio::test]
 async fn each_rule_on_each_endpoint_is_as_a_real_consul_has_it() -> Try {
-    let minor = real::minor()?;
+    let minor = version::minor()?;
     let sets = sets(minor);
     let (embedded, real) = (Site::embedded().await?, Site::real().await?);
     let (ours, theirs) = tokio::try_join!(asked(&embedded, &sets), asked(&real, &sets))?;

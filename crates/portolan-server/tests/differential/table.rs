@@ -15,6 +15,7 @@ use crate::{
     compare::{Difference, differences},
     known::{KNOWN, KNOWN_OF_1_8, Known, matches},
     real::{self, Consul},
+    version,
 };
 
 const NODE: &str = "n1";
@@ -93,7 +94,7 @@ struct Report {
 
 async fn compared(ours: SocketAddr, theirs: SocketAddr, explained: &[Known]) -> Try<Report> {
     let mut report = Report { unexplained: Vec::new(), seen: vec![false; explained.len()], requests: 0 };
-    let is_coarse = real::minor()? < 21;
+    let is_coarse = version::minor()? < 21;
     for request in requests() {
         let Request { line, method, path, body } = request;
         let theirs_reply: Reply = ask(theirs, method, path, body).await?;
@@ -154,7 +155,7 @@ impl Both {
 
 #[tokio::test]
 async fn every_answer_is_a_real_consuls_but_for_what_is_explained() -> Try {
-    let explained = if real::minor()? < 21 { KNOWN_OF_1_8 } else { KNOWN };
+    let explained = if version::minor()? < 21 { KNOWN_OF_1_8 } else { KNOWN };
     let both = Both::start().await?;
     let report = compared(both.ours, both.consul.addr, explained).await?;
     let mut wrong = String::new();

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use crate::{
     ask::{PATIENCE, Reply, Try, ask},
     compare::differences,
-    real,
     table::{Both, settled},
+    version,
 };
 
 const REGISTER: &str = "/v1/agent/service/register";
@@ -71,7 +71,7 @@ async fn woken(addr: SocketAddr, watch: &str, change: &str, body: &str) -> Try<(
 
 #[tokio::test]
 async fn what_wakes_a_waiter_of_a_real_consul_wakes_one_here() -> Try {
-    let is_coarse = real::minor()? < 21;
+    let is_coarse = version::minor()? < 21;
     let both = Both::start().await?;
     for (watch, change, body) in WAKES {
         for addr in [both.consul.addr, both.ours] {

@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::{
     ask::{Told, Way, ask, kind},
     catalogue::{QUESTIONS, fill},
-    site::{Site, Try, minor},
+    site::{Site, Try},
+    version::minor,
 };
 
 /// What is answered otherwise than by Consul 1.21: none of these questions.

@@ -13,3 +13,5 @@ mod site;
 #[expect(dead_code, reason = "only the command and the ports are used here")]
 #[path = "../../../portolan/tests/support/consul.rs"]
 mod support;
+#[path = "../support/version.rs"]
+mod version;

@@ -20,7 +20,8 @@ use tokio::{
 use crate::{
     ask::{Told, Way, ask, kind},
     catalogue::fill,
-    site::{Site, Try, minor},
+    site::{Site, Try},
+    version::minor,
 };
 
 /// The world: `*.example` has an address, `db.example` is another name for `host.example`, `nx.example` is not there, `bad.example`

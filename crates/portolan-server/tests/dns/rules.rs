@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::{
     ask::{Way, ask, kind},
     catalogue::fill,
-    site::{ROOT, Site, Try, minor},
+    site::{ROOT, Site, Try},
+    version::minor,
 };
 
 /// The token of everybody (Consul: acl/acl.go).

@@ -15,7 +15,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::support::{binary, free_ports};
+use crate::{
+    support::{binary, free_ports},
+    version::minor,
+};
 
 pub(crate) type Try<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -48,14 +51,6 @@ impl Drop for Runs {
             assert!(std::thread::panicking(), "the agent could not be ended: {failed}");
         }
     }
-}
-
-/// The minor version of Consul 1.
-pub(crate) fn minor() -> Try<u32> {
-    let output = Command::new(binary()?).arg("version").output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let minor = text.split_once("v1.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
-    minor.ok_or_else(|| format!("cannot tell the version from {text:?}").into())
 }
 
 impl Site {

@@ -1,6 +1,6 @@
 //! Each request's answer beside a real Consul's: status, headers, the body with ids and indexes by their first appearance.
 
-use std::{collections::BTreeMap, process::Command};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::{
     older::OLDER,
     requests::{REQUESTS, Request},
     site::{Reply, Site, Try},
-    support::binary,
+    version::minor,
 };
 
 /// What is not compared: when, and how the bytes are sent.
@@ -82,14 +82,6 @@ const EXPLAINED: &[Explained] = &[
 
 /// Headers that a Consul before 1.21 does not have.
 const NEWER: [&str; 2] = ["x-consul-query-backend", "x-consul-default-acl-policy"];
-
-/// The minor version of the Consul that is asked.
-fn minor() -> Try<u32> {
-    let output = Command::new(binary()?).arg("version").output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let minor = text.split_once("v1.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
-    minor.ok_or_else(|| format!("cannot tell the version from {text:?}").into())
-}
 
 fn shown(request: &Request) -> String {
     format!("{} {} {}", request.method, request.path, request.body).trim().to_owned()

@@ -10,3 +10,5 @@ mod woken;
 #[expect(dead_code, reason = "only a running agent and its address are used here")]
 #[path = "../../../portolan/tests/support/consul.rs"]
 mod support;
+#[path = "../support/version.rs"]
+mod version;

@@ -11,7 +11,10 @@ use tokio::time::{sleep, timeout};
 
 use portolan_server::{Server, ServerConfig};
 
-use crate::support::{Failure, binary, free_ports};
+use crate::{
+    support::{Failure, binary, free_ports},
+    version::minor,
+};
 
 type Try<T> = Result<T, Failure>;
 
@@ -32,14 +35,6 @@ impl Drop for Consul {
             assert!(std::thread::panicking(), "the agent could not be ended: {failed}");
         }
     }
-}
-
-/// The minor version of Consul 1.
-pub(crate) fn minor() -> Try<u32> {
-    let output = Command::new(binary()?).arg("version").output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let minor = text.split_once("v1.").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
-    minor.ok_or_else(|| format!("cannot tell the version from {text:?}").into())
 }
 
 impl Consul {
