@@ -101,6 +101,8 @@ pub(crate) fn build(project: &Project, mutants: &[Mutant]) -> Result<Built> {
             .words("--quiet --package portolan --all-features --lib --message-format=json --target-dir")
             .word(place.join(TARGET))
             .env("CARGO_PROFILE_DEV_DEBUG", "false")
+            // It is built once and run some thousand times. What is checked as it runs is checked all the same.
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
             .env("RUSTFLAGS", FLAGS)
     };
     let mut spared = Spared::default();

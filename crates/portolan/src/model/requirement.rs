@@ -23,7 +23,7 @@
 
 use std::{fmt, str::FromStr};
 
-use semver::{BuildMetadata, Comparator, Op, Prerelease, Version, VersionReq};
+use semver::{Comparator, Op, Prerelease, Version, VersionReq};
 
 use crate::error::Error;
 
@@ -152,7 +152,7 @@ impl Requirement {
 
 /// The release to which a pre-release leads.
 fn release(version: &Version) -> Version {
-    Version { pre: Prerelease::EMPTY, build: BuildMetadata::EMPTY, ..version.clone() }
+    Version { pre: Prerelease::EMPTY, ..version.clone() }
 }
 
 impl From<Version> for Requirement {

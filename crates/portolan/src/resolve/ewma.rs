@@ -162,6 +162,8 @@ mod tests {
         assert_eq!(next(one.failed_after(MS, 0), 0, 0), 100_000_000);
         assert_eq!(next(fresh().failed_after(Duration::ZERO, 0), 0, 0), 1_000_000);
         assert_eq!(next(one.failed_after(Duration::from_secs(2), 0), 0, 0), 2_000_000_000);
+        let later = one.failed_after(MS, 10_000).with_in_flight(0, 10_000);
+        assert!((3.4e7..4.2e7).contains(&later), "{later}: of what is left by then");
         let often = (0..50).fold(one, |cost, _| cost.failed_after(MS, 0));
         assert_eq!(
             next(often, 0, 0),

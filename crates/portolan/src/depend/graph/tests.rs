@@ -70,6 +70,7 @@ fn shop() -> Graph {
 #[test]
 fn edges_go_from_those_who_declare_to_what_they_need() {
     let shop = shop();
+    assert_eq!(shop.home(), Some("dc1"));
     let edges = shop.edges(&at("web"));
     assert_eq!(names(edges.iter().map(Edge::to)), ["api", "cache"]);
     assert_eq!(edges[0].by().len(), 2, "both instances declare it");

@@ -75,6 +75,7 @@ fn what_does_not_fit_is_refused_and_told_by_how_much() {
 fn a_declaration_in_meta_is_taken_if_it_is_the_only_one_and_can_be_read() {
     let by_hand = |value: &str| BTreeMap::from([("portolan-needs".to_owned(), value.to_owned())]);
     assert_eq!(fit(&Needs::default(), &by_hand("db, cache?")).unwrap(), []);
+    assert_eq!(needs_in(&by_hand("db, cache?")), needs("db; cache?"));
     let error = fit(&Needs::default(), &by_hand("cache?, db@^^14")).unwrap_err().to_string();
     assert!(error.starts_with("meta.portolan-needs: \"db@^^14\": needs[1], character 5: "), "{error}");
     let error = fit(&needs("db"), &by_hand("cache")).unwrap_err().to_string();

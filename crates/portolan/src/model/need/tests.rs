@@ -54,6 +54,10 @@ fn a_need_is_read_in_each_of_its_forms() {
         let read: Need = text.parse().unwrap();
         assert_eq!((&read, &*read.to_string()), (&need, shown), "{text:?}");
     }
+    assert_eq!(
+        (db().importance(), db().optional().importance()),
+        (Importance::Required, Importance::Optional)
+    );
     let odd: Need = "a%20b%40c".parse().unwrap();
     assert_eq!(odd.service().as_str(), "a b@c");
 }
@@ -71,6 +75,13 @@ fn a_list_is_parted_at_semicolons_or_else_at_commas_outside_of_requirements() {
         ("db@1.*, *;", &["db@1.*, *"]),
     ] {
         assert_eq!(pieces(text).iter().map(|piece| piece.text).collect::<Vec<_>>(), parts, "{text:?}");
+    }
+    for (text, shown) in [
+        ("db@>=1.4, <2", "db@>=1.4, <2;"),
+        ("db@^14", "db@^14"),
+        ("db@>=1.4, <2; cache", "db@>=1.4, <2; cache"),
+    ] {
+        assert_eq!(text.parse::<Needs>().unwrap().to_string(), shown);
     }
 }
 

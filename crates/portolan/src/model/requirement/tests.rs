@@ -86,6 +86,11 @@ fn what_is_wrong_is_quoted_and_pointed_at() {
         assert_eq!((wrong.text(), wrong.place()), (text, place));
         assert_eq!(Error::from(wrong).kind(), crate::Kind::Config);
     }
+    let longest = format!("{:255} +pre", "^2");
+    assert_eq!(longest.parse(), Ok(requirement("^2 +pre")));
+    assert!(format!("{longest} ").parse::<Requirement>().is_err());
+    let longest = format!("=1.2.3-{}", "a".repeat(249));
+    assert_eq!(requirement(&longest).to_string(), longest);
     let long = "1".repeat(300).parse::<Requirement>().unwrap_err();
     assert!(
         long.to_string().contains("it has 300 bytes; 256 are allowed") && long.text().len() == 64,

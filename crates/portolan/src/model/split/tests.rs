@@ -13,6 +13,7 @@ fn people_write_it_in_several_ways() {
         ("90 >=1.4, <2, 10 ^2", "90 >=1.4, <2, 10 ^2"),
         ("0 1.2, 100 latest +pre", "0 ^1.2, 100 latest +pre"),
         ("1 *", "1 *"),
+        ("95 >=1, 5.2, 5 ^2", "95 >=1, ^5.2, 5 ^2"),
     ] {
         assert_eq!(text.parse::<Split>().unwrap().to_string(), shown, "{text}");
     }
@@ -26,6 +27,8 @@ fn what_is_no_split_is_refused_with_its_place() {
         ("95", "split: \"95\" does not begin with a weight"),
         ("95 ^1, 65536 ^2", "split, part 2: weight 65536 is not from 0 to 65535"),
         ("95 ^1, 5 ^^2", "split, part 2: \"^^2\" is no version requirement, at character 2"),
+        ("95 ^1, % ^2", "split, part 1: \"^1, % ^2\" is no version"),
+        ("95^1, 5 ^2", "split: \"95^1\" does not begin with a weight"),
         ("95 ^1, 5 v2", "split, part 2: \"v2\" is no version"),
         ("0 ^1, 0 ^2", "split: all weights are 0"),
         ("1 ^1, 2 1", "split: ^1 has two parts"),

@@ -31,6 +31,17 @@ fn words(text: &str) -> String {
 }
 
 #[test]
+fn a_filter_is_shown_as_it_was_written_and_equal_to_one_that_says_the_same() {
+    let filter = |text: &str| text.parse::<Filter>().unwrap();
+    let (written, close) = ("Service.Port  ==  80", "Service.Port == 80");
+    assert_eq!(filter(written).as_str(), written);
+    assert_eq!(filter(written).to_string(), written);
+    assert_eq!(format!("{:?}", filter(written)), format!("Filter({written:?})"));
+    assert_eq!(filter(written), filter(close));
+    assert_ne!(filter(written), filter("Service.Port == 81"));
+}
+
+#[test]
 fn an_instance_fits_or_does_not() {
     for (text, expected) in [
         ("Service.ID == web-1", None),

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    model::{Requirement, SplitPart},
     resolve::{
         endpoint::{About, now},
         load::{Load, OPEN},
@@ -208,6 +209,25 @@ fn a_key_says_where_it_goes_and_where_else_it_goes() {
         };
         let [one, again] = [0, 1].map(other);
         assert!(one.is_some_and(|one| one != first) && one == again, "key {key}");
+        let Picker::Maglev(table) = &picker else { panic!("{picker:?}") };
+        assert_eq!(one, table.places(roll).find(|place| *place != first), "by the table's own order");
+    }
+}
+
+#[test]
+fn only_what_goes_by_latency_asks_for_the_time_and_only_two_parts_are_drawn() {
+    let share = |usable| {
+        let part = SplitPart { weight: 1, requirement: Requirement::any() };
+        SplitShare { part: Arc::new(part), versions: Requirement::any(), usable, share: 0.5 }
+    };
+    let endpoints = endpoints(2);
+    for policy in [Policy::PeakEwma].into_iter().chain(ALL) {
+        let of = |split: &[SplitShare]| Picker::of_parts(policy, &[1; 2], &endpoints, &Arc::default(), split);
+        let (whole, parts) = (of(&[share(2), share(0)]), of(&[share(1), share(1)]));
+        let timed = policy == Policy::PeakEwma;
+        assert_eq!([whole.is_timed(), parts.is_timed()], [timed; 2], "{policy:?}");
+        let drawn = |picker| matches!(picker, Picker::Parts(_) | Picker::TimedParts(_));
+        assert_eq!([drawn(whole), drawn(parts)], [false, true], "{policy:?}");
     }
 }
 
