@@ -366,5 +366,6 @@ mod choices;
 mod ejection;
 mod panics;
 mod prefers;
+mod sifted;
 mod splits;
 mod versions;

@@ -100,11 +100,13 @@ fn power_of_two_avoids_the_loaded_one() {
 
 #[test]
 fn of_two_with_the_same_load_the_first_is_taken_as_a_peek_takes_it() {
-    let (picker, endpoints) = picker(Policy::PowerOfTwo, &[1; 7]);
-    let loads = loads_of(&endpoints);
-    let mut rolls = Rolls::new(5);
-    for roll in (0..100).map(|_| rolls.next()) {
-        assert_eq!(picker.pick(&loads, roll, None), picker.peek(roll));
+    for policy in [Policy::PowerOfTwo, Policy::PeakEwma] {
+        let (picker, endpoints) = picker(policy, &[1; 7]);
+        let loads = loads_of(&endpoints);
+        let mut rolls = Rolls::new(5);
+        for roll in (0..100).map(|_| rolls.next()) {
+            assert_eq!(picker.pick(&loads, roll, Some(now())), picker.peek(roll), "{policy:?}");
+        }
     }
 }
 

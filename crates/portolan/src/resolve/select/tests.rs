@@ -112,8 +112,9 @@ fn the_datacentres_are_the_first_and_then_its_fallbacks() {
 #[test]
 fn a_list_that_somebody_chose_is_filtered_no_more_and_never_doubted() {
     let select = Select::default().tag("blue").policy(Policy::Random).max_age(SECOND, OnStale::Fail);
-    let select = select.prefer(Prefer::SameNode).max_in_flight(3);
-    let expected = Select::default().policy(Policy::Random).panic(Panic::Off).max_in_flight(3);
+    let select = select.prefer(Prefer::SameNode).max_in_flight(3).bounded_load(150);
+    let expected =
+        Select::default().policy(Policy::Random).panic(Panic::Off).max_in_flight(3).bounded_load(150);
     assert_eq!(select.of_a_list(), expected);
 }
 

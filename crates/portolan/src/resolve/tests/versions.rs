@@ -131,3 +131,14 @@ async fn a_fallback_comes_before_another_datacentre() {
     let pick = resolver.pick().unwrap();
     assert_eq!((pick.port, pick.mark()), (1001, Mark::OtherVersion));
 }
+
+#[test]
+fn of_one_instance_alone_it_is_said_why_it_is_refused() {
+    let refusal = |select: &Select, one: &Instance| select.refuses(one).map(|why| why.to_string());
+    let (old, new) = (of(1, "1.4.0"), of(2, "2.0.0"));
+    assert_eq!(refusal(&wanting("^1"), &old), None);
+    assert_eq!(refusal(&wanting("^1"), &new).as_deref(), Some("is version 2.0.0"));
+    let split = Select::default().split("1 ^1, 0 ^2".parse().unwrap());
+    assert_eq!(refusal(&split, &old), None);
+    assert_eq!(refusal(&split, &new).as_deref(), Some("is of ^2, which has weight 0 in the split"));
+}
