@@ -189,6 +189,41 @@ fn versions_that_do_not_go_together_are_a_conflict_unless_each_finds_its_own() {
 }
 
 #[test]
+fn each_side_of_a_conflict_names_all_who_are_on_it_once() {
+    let all = graph(&[
+        ("db", &["d1@1.4.0"]),
+        ("web", &["w1 passing db@^1, db@^1:2"]),
+        ("job", &["j1 passing db@^1"]),
+        ("api", &["a1 passing db@^2"]),
+    ]);
+    let (_, conflict) = all.conflicts().next().unwrap();
+    let sides: Vec<_> =
+        conflict.sides.iter().map(|side| (side.requirement.to_string(), names(&side.dependants))).collect();
+    let side = |requirement: &str, who: &[&str]| {
+        (requirement.to_owned(), who.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(sides.len(), 2, "{sides:?}");
+    assert!(
+        sides.contains(&side("^1", &["job", "web"])) && sides.contains(&side("^2", &["api"])),
+        "{sides:?}"
+    );
+}
+
+#[test]
+fn within_a_cycle_it_is_enough_to_be_registered() {
+    let all = graph(&[("db", &["d1@14.0.0 critical"]), ("cache", &[])]);
+    let lack = |need: &str| {
+        let need: Need = need.parse().unwrap();
+        let node = all.node(&ServiceAt::here(need.service().clone()));
+        Lack::of_registered(&need, node).map(|lack| lack.to_string())
+    };
+    assert_eq!((lack("db"), lack("db@^14")), (None, None));
+    assert_eq!(lack("db@^15").as_deref(), Some("1 known, 0 healthy, 0 match ^15"));
+    assert_eq!(lack("cache").as_deref(), Some("no instance is registered"));
+    assert_eq!(lack("web").as_deref(), Some("nothing is known of it yet"));
+}
+
+#[test]
 fn who_needs_the_last_instance_is_told_before_it_goes() {
     let all = graph(&[
         ("web", &["w1 passing db"]),

@@ -86,3 +86,29 @@ impl ReadyConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_leaves_the_others_as_they_were() {
+        let time = Duration::from_secs;
+        let config = ReadyConfig::default().lost_after(time(1)).met_after(time(3)).hold(time(4));
+        let expected = ReadyConfig {
+            lost_after: time(1),
+            met_after: time(3),
+            hold: time(4),
+            on_loss: OnLoss::FailClosed,
+        };
+        assert_eq!(config.on_loss(OnLoss::FailClosed), expected);
+    }
+
+    #[test]
+    fn times_up_to_an_hour_will_do() {
+        let config = |time| ReadyConfig::default().met_after(time);
+        assert!(config(LONGEST).check().is_ok());
+        let error = config(Duration::from_secs(3601)).check().unwrap_err().to_string();
+        assert_eq!(error, "ready.met_after: 3601s is over 1 h; set less");
+    }
+}

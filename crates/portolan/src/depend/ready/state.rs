@@ -120,3 +120,47 @@ impl ReadyChanges {
         (!same).then_some(changes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stage_has_its_word_and_two_of_them_are_ready() {
+        let all = [Stage::Waiting, Stage::Ready, Stage::Degraded, Stage::NotReady];
+        assert_eq!(all.map(Stage::as_str), ["waiting", "ready", "degraded", "not ready"]);
+        assert_eq!(all.map(Stage::is_ready), [false, true, true, false]);
+    }
+
+    #[test]
+    fn what_differs_is_told_and_nothing_else() {
+        let state = |stage, met: [bool; 2]| {
+            let need = |(name, met): (&str, bool)| NeedState {
+                need: name.parse().unwrap(),
+                met,
+                lack: None,
+                none: None,
+            };
+            let needs = ["db", "cache"].into_iter().zip(met).map(need).collect();
+            Arc::new(ReadyState { service: "web".parse().unwrap(), stage, needs })
+        };
+        let told = |before: &ReadyState, now: &Arc<ReadyState>| {
+            let changes = ReadyChanges::between(before, now)?;
+            assert_eq!((changes.before, &changes.now), (before.stage, now));
+            let names = |all: &mut dyn Iterator<Item = String>| all.collect::<Vec<_>>().join(" ");
+            let met = names(&mut changes.met.iter().map(ToString::to_string));
+            let lost = names(&mut changes.lost.iter().map(|one| one.need.to_string()));
+            Some(format!("+{met} -{lost}"))
+        };
+        let before = state(Stage::Ready, [true, false]);
+        for (now, expected) in [
+            (state(Stage::Ready, [true, false]), None),
+            (state(Stage::Degraded, [true, false]), Some("+ -")),
+            (state(Stage::Ready, [true, true]), Some("+cache -")),
+            (state(Stage::Ready, [false, false]), Some("+ -db")),
+            (state(Stage::NotReady, [false, true]), Some("+cache -db")),
+        ] {
+            assert_eq!(told(&before, &now).as_deref(), expected, "{now:?}");
+        }
+    }
+}

@@ -110,9 +110,11 @@ fn a_mistake_is_told_with_its_place_its_text_and_its_character() {
         assert!(error.to_string().starts_with(begins), "{text:?}: {error}");
         assert_eq!(error.kind(), crate::Kind::Config);
     }
-    // What was wrong with the requirement is the error's cause.
-    let error = "db@^^14".parse::<Need>().unwrap_err();
-    assert!(std::error::Error::source(&error).is_some(), "{error:?}");
+    // What was wrong with the requirement, or with the name, is the error's cause.
+    for text in ["db@^^14", "%2f"] {
+        let error = text.parse::<Need>().unwrap_err();
+        assert!(std::error::Error::source(&error).is_some(), "{error:?}");
+    }
 }
 
 proptest! {
