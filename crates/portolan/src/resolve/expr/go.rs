@@ -165,3 +165,6 @@ pub(super) fn truth(text: &str) -> Result<bool, String> {
         _ => Err(told("ParseBool", text, &Wrong::Syntax)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -237,3 +237,6 @@ fn operators(kind: Kind) -> &'static [&'static str] {
         Kind::Group(_) => &[],
     }
 }
+
+#[cfg(test)]
+mod tests;
