@@ -59,6 +59,8 @@ fn an_instance_fits_or_does_not() {
         ("hop in Service.Meta.team", Some(true)),
         ("Service.Address == \"10.0.0.1\"", Some(true)),
         ("Service.Weights.Passing == 3 or nothing == asked", None),
+        ("Service.Weights.Passing == 3 and Service.Weights.Warning == 1", Some(true)),
+        ("Service.Weights.Passing == 1 or Service.Weights.Warning == 3", Some(false)),
         ("Node.Node == n1 and Node.Datacenter == dc1", Some(true)),
         // In a list: any of its members.
         ("Checks.Status == passing and Checks.Status != passing", Some(true)),
@@ -66,6 +68,7 @@ fn an_instance_fits_or_does_not() {
         ("Checks.Status == maintenance", Some(false)),
         ("not Checks.CheckID == one", Some(false)),
         ("Checks is empty", Some(false)),
+        ("Checks.Name == alive", Some(true)),
         // A key that is missing.
         ("Service.Meta.none == \"\"", Some(false)),
         ("Service.Meta.none != x", Some(true)),
@@ -95,6 +98,7 @@ fn what_is_wrong_is_said_in_consuls_words() {
             "a =",
             r#"1:3 (2): no match found, expected: "!=", "==", "contains", "in", "is", "matches", "not" or [ \t\r\n]"#,
         ),
+        ("a", r#"1:2 (1): no match found, expected: "!=", ".", "==", "[", [ \t\r\n] or [a-zA-Z0-9_]"#),
         (
             "   ",
             "1:4 (3): no match found, expected: \"(\", \"-\", \"0\", \"\\\"\", \"`\", \"not\", [ \\t\\r\\n], [1-9] or [a-zA-Z]",
@@ -182,7 +186,8 @@ fn patterns_are_gos() {
         assert!(pattern::compiled(pattern).is_err(), "{pattern}");
     }
     let big = "(a{1000}){1000}";
-    assert!(pattern::compiled(big).is_err(), "its program would be big");
+    let wrong = pattern::compiled(big).unwrap_err();
+    assert_eq!(wrong, "error parsing regexp: expression too large");
 }
 
 #[test]
@@ -191,6 +196,7 @@ fn depth_and_length_have_a_bound() {
     assert!(deep(parse::DEEPEST - 1).parse::<Expression>().is_ok());
     let error = deep(100_000 / 16).parse::<Expression>().unwrap_err();
     assert!(error.words().contains("deeper than 64 levels"), "{error}");
+    assert!(format!("{:1$}", "a == b", parse::LONGEST).parse::<Expression>().is_ok());
     let error = "a == b or ".repeat(2_000).parse::<Expression>().unwrap_err();
     assert!(error.words().contains("16384 are allowed"), "{error}");
     // Nothing takes long that fits: go-bexpr's cost grows with the power of the depth.
@@ -198,6 +204,24 @@ fn depth_and_length_have_a_bound() {
     assert!(many.parse::<Expression>().is_ok());
     assert!("(".repeat(16_000).parse::<Expression>().is_err());
     assert!("a[\"".repeat(5_000).parse::<Expression>().is_err());
+}
+
+#[test]
+fn an_expression_is_written_with_values_in_quotes_and_keys_in_brackets_where_they_are_no_names() {
+    for (text, written) in [
+        ("a.b_1==c", "a.b_1 == \"c\""),
+        ("not a[`b c`].d != `\"`", "not a[\"b c\"].d != \"\\x22\""),
+        (
+            "a[`_b`] is empty and (b in c or d is not empty)",
+            "a[\"_b\"] is empty and (\"b\" in c or d is not empty)",
+        ),
+        (
+            "a not contains b or a matches `\\.` or a not matches b",
+            "\"b\" not in a or a matches \"\\\\.\" or a not matches \"b\"",
+        ),
+    ] {
+        assert_eq!(text.parse::<Expression>().unwrap().to_string(), written);
+    }
 }
 
 /// Pieces of expressions, in any order.

@@ -53,7 +53,6 @@ impl Parser<'_> {
     pub(super) fn word(&mut self, at: usize, word: &'static str) -> Option<usize> {
         let (fits, what) = match word {
             "." => (self.rest(at).starts_with('.'), DOT),
-            "[" => (self.rest(at).starts_with('['), word),
             _ => (self.rest(at).starts_with(word), word),
         };
         self.tried(at, fits, what);

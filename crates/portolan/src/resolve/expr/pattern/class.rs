@@ -25,10 +25,8 @@ impl Reader<'_> {
         }
         let mut first = true;
         loop {
-            match self.peek() {
-                None => return Err(unclosed(self)),
-                Some(']') if !first => break,
-                _ => {}
+            if self.peek() == Some(']') && !first {
+                break;
             }
             first = false;
             if self.named()? || self.perl_class() || self.property()? {
@@ -38,7 +36,7 @@ impl Reader<'_> {
             let low = self.class_char().transpose()?.ok_or_else(|| unclosed(self))?;
             let mut high = low;
             // A hyphen before the end stands for itself.
-            if self.rest().starts_with('-') && !self.rest().starts_with("-]") && self.rest().len() > 1 {
+            if self.rest().starts_with('-') && !self.rest().starts_with("-]") {
                 self.skip("-");
                 high = self.class_char().transpose()?.ok_or_else(|| unclosed(self))?;
                 if high < low {
