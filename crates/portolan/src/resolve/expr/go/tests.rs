@@ -1,4 +1,4 @@
-//! Go's text and numbers: each line as Go 1.24's `strconv` answers it.
+//! Go's text and numbers: each line as Go's `strconv` answers it.
 
 use super::*;
 

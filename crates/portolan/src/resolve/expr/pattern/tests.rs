@@ -1,4 +1,4 @@
-//! Go's regular expressions: each line as Go 1.24's `regexp` answers it.
+//! Go's regular expressions: each line as its `regexp` answers it, names of classes by the rules of 1.24 (1.26 takes others).
 
 use super::*;
 
