@@ -1,4 +1,4 @@
-//! `cargo xtask bench [registry]`: runs the benchmarks, and prints each figure beside its peer and its target.
+//! `cargo xtask bench [registry|telemetry]`: runs the benchmarks, and prints each figure beside its peer and its target.
 //!
 //! In:  `target/bench.json`, or `target/bench-registry.json`: a list that `portolan-bench` writes. Out: a table; 1 when a
 //! target is missed.
@@ -61,7 +61,7 @@ pub(crate) fn command(project: &Project, miss: Miss) -> Result<Ending> {
 pub(crate) fn registry(project: &Project, words: &[&str]) -> Result<Ending> {
     let consul = consul::find(project)?;
     println!("beside {}: {}", consul.version, consul.path.display());
-    project.cargo("build --release -p portolan-cli").run()?;
+    project.cargo(BUILD_COMMAND).run()?;
     let miss = if words.contains(&"--no-fail") { Miss::IsShown } else { Miss::Fails };
     judged(project, "bench-registry.json", miss, |file| {
         let run = project.cargo(&format!("run --release -p {BENCH} --bin registry -- --json"));
@@ -69,6 +69,53 @@ pub(crate) fn registry(project: &Project, words: &[&str]) -> Result<Ending> {
         let own = words.iter().filter(|word| **word != "--no-fail");
         own.fold(run, |run, word| run.word(*word)).run()
     })
+}
+
+/// How often a pick is measured without a recorder and with one, in turns.
+const TURNS: usize = 3;
+
+/// `cargo xtask bench telemetry`: a pick with metrics recorded beside one without, and a read of the registry with tracing on
+/// and off.
+///
+/// # Errors
+/// As [`command`].
+pub(crate) fn telemetry(project: &Project, words: &[&str]) -> Result<Ending> {
+    project.cargo(BUILD_COMMAND).run()?;
+    let quick = if words.contains(&"--quick") { " --quick" } else { "" };
+    let mut without: Vec<Figure> = Vec::new();
+    let mut with: Vec<Figure> = Vec::new();
+    for _ in 0..TURNS {
+        for (recorder, best) in [("", &mut without), (" --recorder", &mut with)] {
+            let file = project.target.join("bench-telemetry.json");
+            let run =
+                project.cargo(&format!("run --release -p {BENCH} -- --filter 100{quick}{recorder} --json"));
+            run.word(&file).run()?;
+            for figure in figures(&file)? {
+                match best.iter_mut().find(|had| had.name == figure.name) {
+                    Some(had) => had.value = had.value.min(figure.value),
+                    None => best.push(figure),
+                }
+            }
+        }
+    }
+    for figure in &mut with {
+        let plain = without.iter().find(|plain| plain.name == figure.name).map(|plain| plain.value);
+        figure.peer = Some("no recorder".to_owned());
+        figure.peer_value = plain;
+        figure.ratio = plain.filter(|plain| *plain > 0.0).map(|plain| figure.value / plain);
+    }
+    println!("\nwith a recorder, the least of {TURNS} runs\n\n{}", table(&with));
+    let run = project.cargo(&format!("run --release -p {BENCH} --bin registry -- --part tracing{quick}"));
+    run.run()?;
+    Ok(Ending::Well)
+}
+
+/// The command that is measured: with traces, which are off unless a collector is named.
+const BUILD_COMMAND: &str = "build --release -p portolan-cli --features otlp";
+
+fn figures(file: &Path) -> Result<Vec<Figure>> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| file.display().to_string())
 }
 
 /// Runs a benchmark that writes `name`, and judges what it wrote.
@@ -87,8 +134,7 @@ fn judged(
     if !file.is_file() {
         bail!("{BENCH} ended well but wrote no {}", file.display());
     }
-    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let figures: Vec<Figure> = serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+    let figures = figures(&file)?;
     println!("\n{}", table(&figures));
     let missed: Vec<&str> = figures
         .iter()

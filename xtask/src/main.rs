@@ -17,6 +17,7 @@ mod mutants;
 mod planted;
 mod power;
 mod project;
+mod promtool;
 mod redis;
 mod run;
 mod sim;
@@ -47,8 +48,10 @@ cargo xtask COMMAND
                       --no-fail     exit 0 also when a target is missed
   bench registry    the embedded registry beside a Consul and a bare server: a quarter of an hour
                       --quick       a tenth of everything; --no-fail as above
-                      --part P      memory, durable, reads, watchers, each, size, ephemeral, deadlines (again)
+                      --part P      memory, durable, reads, watchers, each, size, ephemeral, deadlines, tracing (again)
                       --serve FLAG  a flag more for `portolan serve`; --token S: the token of every request
+  bench telemetry   a pick with metrics recorded beside one without; a read of the registry with tracing on and off
+                      --quick       to see that it works
   sim               simulate the library through faults, and judge it by its laws (500 seeds)
                       --seeds N     so many runs; --from S: the first is this one
                       --seed S      one run with its whole trace
@@ -121,6 +124,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("bench", []) => bench::command(&project, bench::Miss::Fails),
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
         ("bench", ["registry", words @ ..]) => bench::registry(&project, words),
+        ("bench", ["telemetry", words @ ..]) => bench::telemetry(&project, words),
         ("mutants", words) => mutants::command(&project, words),
         ("cluster", words) => cluster::command(&project, words),
         ("power", words) => power::command(&project, words),

@@ -83,20 +83,13 @@ fn look_at(path: &Path) -> Result<Found> {
 /// # Errors
 /// When apt does not know the package, or cannot get it; it has said why.
 pub(crate) fn fetch(place: &Path) -> Result<()> {
-    let work = place.with_extension("fetch");
-    for old in [place, &work] {
-        if old.exists() {
-            fs::remove_dir_all(old).with_context(|| old.display().to_string())?;
-        }
-    }
-    for dir in ["state/lists/partial", "cache/archives/partial", "unpacked"] {
-        fs::create_dir_all(work.join(dir)).with_context(|| work.display().to_string())?;
-    }
-    fs::write(work.join("apt.conf"), settings(&work))?;
-    let apt = || Run::new("apt-get", &work).words("-qq -c apt.conf");
-    apt().words("update").run()?;
+    let work = begin(place)?;
+    apt(&work).words("update").run()?;
     // By the machine's own status apt knows which libraries are missing; nothing of it is changed.
-    apt().words("install --download-only --reinstall --yes --no-install-recommends").word(PACKAGE).run()?;
+    apt(&work)
+        .words("install --download-only --reinstall --yes --no-install-recommends")
+        .word(PACKAGE)
+        .run()?;
     let unpacked = work.join("unpacked");
     for entry in fs::read_dir(work.join("cache/archives"))? {
         let package = entry?.path();
@@ -110,6 +103,29 @@ pub(crate) fn fetch(place: &Path) -> Result<()> {
     make_server(&unpacked)?;
     fs::rename(&unpacked, place).with_context(|| place.display().to_string())?;
     fs::remove_dir_all(&work).with_context(|| work.display().to_string())
+}
+
+/// A directory beside `place` for apt to work in, with its settings; what was there, and at `place`, is removed.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn begin(place: &Path) -> Result<PathBuf> {
+    let work = place.with_extension("fetch");
+    for old in [place, &work] {
+        if old.exists() {
+            fs::remove_dir_all(old).with_context(|| old.display().to_string())?;
+        }
+    }
+    for dir in ["state/lists/partial", "cache/archives/partial", "unpacked"] {
+        fs::create_dir_all(work.join(dir)).with_context(|| work.display().to_string())?;
+    }
+    fs::write(work.join("apt.conf"), settings(&work))?;
+    Ok(work)
+}
+
+/// `apt-get` in such a directory.
+pub(crate) fn apt(work: &Path) -> Run {
+    Run::new("apt-get", work).words("-qq -c apt.conf")
 }
 
 /// A script that runs the binary under its other name, with its own libraries.

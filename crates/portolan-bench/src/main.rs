@@ -41,6 +41,9 @@ struct Options {
     /// Measure only groups whose name holds this text: "100 instances", "by name", …
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Record metrics, as Prometheus' exporter does: to compare with a run that records none.
+    #[arg(long)]
+    recorder: bool,
     /// A few short rounds: to see that it works, not to quote.
     #[arg(long)]
     quick: bool,
@@ -48,6 +51,10 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if options.recorder {
+        let _handle = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
+        portolan::telemetry::describe();
+    }
     let pace = if options.quick {
         Pace { rounds: 5, slice: Duration::from_micros(200) }
     } else {

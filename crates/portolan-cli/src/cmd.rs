@@ -22,6 +22,8 @@ pub(crate) mod outage;
 pub(crate) mod register;
 #[cfg(unix)]
 pub(crate) mod run;
+#[cfg(unix)]
+pub(crate) mod scrape;
 pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod signal;

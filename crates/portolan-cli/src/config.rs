@@ -17,9 +17,13 @@ use portolan::{
     Config, Discovery, Registry,
     registry::consul::{Consul, ConsulConfig},
 };
+use tokio::runtime::Handle;
 use tracing_subscriber::EnvFilter;
 
-use crate::exit::Usage;
+use crate::{
+    exit::Usage,
+    log::{self, Form, Log},
+};
 
 /// Flags that every subcommand takes.
 #[derive(Debug, Args)]
@@ -94,8 +98,11 @@ fn colored(wanted: Color, terminal: bool, no_color: bool) -> bool {
     }
 }
 
-/// Sends the log to stderr, at the level that `-v`, `-q` or `RUST_LOG` asks for.
-pub(crate) fn start_log(global: &Global, shell: &Shell) {
+/// Sends the log to stderr, at the level that `-v`, `-q` or `RUST_LOG` asks for; and traces where the environment says.
+///
+/// # Errors
+/// As [`log::start`].
+pub(crate) fn start_log(global: &Global, shell: &Shell, runtime: &Handle) -> anyhow::Result<Log> {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
         // The command itself says when reads fail; the log would say it twice.
@@ -107,11 +114,11 @@ pub(crate) fn start_log(global: &Global, shell: &Shell) {
     let asked = global.quiet || global.verbose > 0;
     let environment = if asked { None } else { EnvFilter::try_from_default_env().ok() };
     let filter = environment.unwrap_or_else(|| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match global.log_format {
-        LogFormat::Text => log.with_ansi(shell.color_log).with_target(false).init(),
-        LogFormat::Json => log.json().init(),
-    }
+    let form = match global.log_format {
+        LogFormat::Text => Form::Text { color: shell.color_log },
+        LogFormat::Json => Form::Json,
+    };
+    log::start(filter, form, runtime)
 }
 
 /// Which registry, and by which token.

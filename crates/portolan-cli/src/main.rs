@@ -12,6 +12,7 @@ mod cmd;
 mod config;
 mod definition;
 mod exit;
+mod log;
 mod output;
 
 use config::{Global, Shell};
@@ -77,14 +78,18 @@ fn main() -> ExitCode {
         Err(wrong) => return exit::usage(&wrong).into(),
     };
     let shell = Shell::new(&cli.global);
-    config::start_log(&cli.global, &shell);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {
             return exit::report(&anyhow::Error::new(cause).context("cannot start the runtime")).into();
         }
     };
+    let log = match config::start_log(&cli.global, &shell, runtime.handle()) {
+        Ok(log) => log,
+        Err(error) => return exit::report(&error).into(),
+    };
     let ended = runtime.block_on(run(cli.command, &shell));
+    log.end();
     // Blocking reads (stdin of a demo instance) must not hold up the end.
     runtime.shutdown_background();
     match ended {

@@ -300,3 +300,32 @@ async fn wrong_flags_are_told_before_anything_is_started() -> Outcome {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_measured_is_told_while_the_command_runs() -> Outcome {
+    let registry = Running::ours().await?;
+    let flags = ["--ttl", "15s", "--settle", "10ms", "--wait-healthy", "--metrics-addr", "127.0.0.1:0"];
+    let mut run = Run::start(&registry.url, &flags, &talks())?;
+    let line = run.tells("metrics are told at ").await?;
+    let url = line.split_whitespace().last().ok_or("it says where")?.to_owned();
+    run.tells("web-1: ready").await?;
+    let (authority, path) =
+        url.strip_prefix("http://").and_then(|url| url.split_once('/')).ok_or(url.clone())?;
+    let mut stream = tokio::net::TcpStream::connect(authority).await?;
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await?;
+    let mut text = String::new();
+    timeout(DEADLINE, tokio::io::AsyncReadExt::read_to_string(&mut stream, &mut text)).await??;
+    for part in [
+        "content-type: text/plain; version=0.0.4; charset=utf-8",
+        "# HELP portolan_registrations_total Times an instance was sent to the agent.",
+        "portolan_registrations_total{service=\"web\",reason=\"new\"} 1",
+        "portolan_registration_state{service=\"web\",state=\"registered\"} 1",
+        "portolan_registry_request_seconds_bucket{operation=",
+    ] {
+        assert!(text.contains(part), "{part}\nis not in\n{text}");
+    }
+    run.signal(Signal::TERM)?;
+    assert_eq!(run.code().await?, Some(3));
+    Ok(())
+}

@@ -183,6 +183,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint { most: txn::most, ..put("/v1/txn", txn::put) },
     put("/v1/event/fire/", event::fire),
     watch("/v1/event/list", event::list),
+    get("/metrics", own::metrics),
     get("/v1/portolan/backup", own::backup),
     own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), |limits| {
         (limits.max_bodies / 2, "max_bodies")
@@ -191,6 +192,11 @@ const ENDPOINTS: &[Endpoint] = &[
     own(Verb::Put, faults::ENDPOINT, Run::Now(own::set_faults), of_any),
     own(Verb::Delete, faults::ENDPOINT, Run::Now(own::clear_faults), of_any),
 ];
+
+/// Method and path of all of them, in their order.
+pub(crate) fn endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ENDPOINTS.iter().map(|endpoint| (endpoint.method.as_str(), endpoint.path))
+}
 
 /// The endpoints about rules, which are not there where there are none.
 const ABOUT_RULES: &str = "/v1/acl/";

@@ -98,6 +98,7 @@ fn finish(core: &Core, schedule: &mut Schedule, ran: Result<Ran, tokio::task::Jo
     };
     schedule.done(&order, Instant::now().into_std());
     let Some(verdict) = verdict else { return };
+    core.figures.probed(verdict.status);
     let outcome = Command::Outcome {
         check: Arc::clone(&order.spec.id),
         generation: order.generation,

@@ -87,7 +87,13 @@ pub struct ServerConfig {
     pub faults: Option<Faults>,
     /// Whether whoever can connect may show and change the faults at `/v1/portolan/faults`. Default no.
     pub faults_endpoint: bool,
+    /// Called with the span of each request that somebody listens to, and the request's headers: what traces sets its parent
+    /// from `traceparent` there. `None`, the default: a span begins its own trace.
+    pub adopt_span: Option<AdoptSpan>,
 }
+
+/// What puts the span of a request into the trace that its headers name.
+pub type AdoptSpan = fn(&tracing::Span, &http::HeaderMap);
 
 impl Default for ServerConfig {
     fn default() -> Self {
@@ -111,6 +117,7 @@ impl Default for ServerConfig {
             acl_initial_management: None,
             faults: None,
             faults_endpoint: false,
+            adopt_span: None,
         }
     }
 }
@@ -239,6 +246,13 @@ impl ServerConfig {
     #[must_use]
     pub fn faults(mut self, faults: Option<Faults>) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// What puts the spans of requests into the traces of those who ask.
+    #[must_use]
+    pub fn adopt_span(mut self, adopt: AdoptSpan) -> Self {
+        self.adopt_span = Some(adopt);
         self
     }
 

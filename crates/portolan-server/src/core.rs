@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     acl::stamp::Stamp,
+    api,
     chance::Chance,
     config::ServerConfig,
     durable::{Disk, NotKept, Pending, Started, Written, start},
@@ -35,6 +36,7 @@ use crate::{
         sessions::SessionCommand,
     },
     store::{Place, Trouble},
+    telemetry::Figures,
     wait::{Full, Hub},
 };
 
@@ -61,7 +63,8 @@ pub(crate) struct Core {
     pub(crate) events: Events,
     /// `None`: everything is forgotten at the end.
     pub(crate) disk: Option<Disk>,
-    hub: Hub,
+    pub(crate) figures: Figures,
+    pub(crate) hub: Hub,
     clock: Notify,
     probes: Notify,
     #[expect(
@@ -170,6 +173,7 @@ impl Core {
             stopping: CancellationToken::new(),
             events: Events::default(),
             disk,
+            figures: Figures::new(api::endpoints().count()),
             hub: Hub::new(config.limits.max_watchers),
             clock: Notify::new(),
             probes: Notify::new(),

@@ -27,7 +27,7 @@ use std::{
 use tokio::{
     sync::{Notify, watch},
     task::spawn_blocking,
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -140,6 +140,8 @@ struct Batch {
     line: u64,
     bound: u64,
     whole: bool,
+    /// How much was written of rows.
+    bytes: u64,
 }
 
 impl Batch {
@@ -158,11 +160,19 @@ impl Batch {
         };
         (pending.taken, pending.asked) = (true, false);
         let bound = if low { last.saturating_add(BLOCK) } else { pending.bound };
-        Some(Self { rows, keys: std::mem::take(&mut pending.keys), line: pending.line, bound, whole })
+        Some(Self {
+            rows,
+            keys: std::mem::take(&mut pending.keys),
+            line: pending.line,
+            bound,
+            whole,
+            bytes: 0,
+        })
     }
 
-    fn write(&self, store: &mut Store) -> Result<(), Trouble> {
+    fn write(&mut self, store: &mut Store) -> Result<(), Trouble> {
         let group = group(self.bound, &self.rows)?;
+        self.bytes = group.rows.iter().filter_map(|(_, row)| Some(row.as_ref()?.len() as u64)).sum();
         if self.whole { store.renew(&group) } else { store.write(&group) }
     }
 }
@@ -241,8 +251,9 @@ impl Disk {
     async fn write(&self, batch: Batch) -> (Batch, Result<(), Trouble>) {
         let store = Arc::clone(&self.store);
         let (line, keys) = (batch.line, batch.keys.clone());
-        let lost = Batch { rows: Vec::new(), keys, line, bound: 0, whole: batch.whole };
+        let lost = Batch { rows: Vec::new(), keys, line, bound: 0, whole: batch.whole, bytes: 0 };
         let done = spawn_blocking(move || {
+            let mut batch = batch;
             let ended = batch.write(&mut store.lock().unwrap_or_else(PoisonError::into_inner));
             (batch, ended)
         });
@@ -284,7 +295,9 @@ pub(crate) async fn run(core: Arc<Core>) {
             disk.work.notified().await;
             continue;
         };
+        let begun = Instant::now();
         let (batch, ended) = disk.write(batch).await;
+        core.figures.written(batch.bytes, begun.elapsed(), ended.is_ok());
         core.pending(|_, pending| {
             pending.taken = false;
             if ended.is_ok() {

@@ -12,6 +12,7 @@
 //! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
 //! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken, [`Dns`] how
 //!   it answers DNS.
+//! - [`telemetry`] lists what it counts and traces: `GET /metrics`, for Prometheus.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
 //!
 //! Without [`ServerConfig::data_dir`] it starts empty, with its indexes at 1, as `consul agent -dev` does, and forgets
@@ -52,10 +53,11 @@ mod repair;
 mod server;
 mod state;
 mod store;
+pub mod telemetry;
 mod wait;
 
 pub use acl::{DefaultPolicy, secret::Secret};
-pub use config::{Dns, Https, Limits, ServerConfig};
+pub use config::{AdoptSpan, Dns, Https, Limits, ServerConfig};
 pub use embed::Embedded;
 pub use ephemeral::{Ephemeral, Running};
 pub use repair::Repair;

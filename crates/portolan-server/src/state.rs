@@ -47,7 +47,7 @@ use {
 };
 pub(crate) use {
     checks::{LEAST_DEREGISTER_AFTER, OUTPUT_LIMIT, cut},
-    queries::{AgentCheck, CheckScope, Entry, Narrow, ProbeOrder},
+    queries::{AgentCheck, CheckScope, Entry, Narrow, ProbeOrder, Tally},
 };
 pub(crate) use {
     index::{Changes, Key},

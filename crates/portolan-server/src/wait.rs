@@ -110,6 +110,11 @@ impl Hub {
         Ok(Ticket { hub: self, key, bell })
     }
 
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).waiting
+    }
+
     /// What anybody waits for.
     pub(crate) fn keys(&self) -> BTreeSet<Key> {
         let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);

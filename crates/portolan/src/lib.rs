@@ -31,6 +31,7 @@
 //! - [`depend::Graph`] is who needs whom, as services declare it; [`depend::Readiness`] tells when all is there that one needs.
 //! - [`ExternalNode`] is a thing without an agent, written into the catalogue with the health that you say it has.
 //! - [`HealthEndpoint`] answers how the program is, from named [`Probe`]s, for the registry and for an orchestrator.
+//! - [`telemetry`] lists what is measured and traced; a program's own recorder and subscriber take it.
 //! - [`systemd`] is told that the program is ready, that it stops, and that it lives.
 //! - [`Registry`] is the only door to a catalogue: Consul, the embedded registry, one in this process, or your own.
 
@@ -61,7 +62,7 @@ mod sync;
 #[cfg(unix)]
 pub mod systemd;
 mod tasks;
-mod telemetry;
+pub mod telemetry;
 #[cfg(test)]
 mod testing;
 mod watched;

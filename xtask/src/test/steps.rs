@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Context, Outcome, report};
-use crate::{claims, cluster, consul, project, redis, sim, tidy, tools};
+use crate::{claims, cluster, consul, project, promtool, redis, sim, tidy, tools};
 
 /// One thing to pass.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docs", what: "docs build without warnings", when: When::Full, run: docs },
     Step { name: "demo", what: "the demo on the embedded registry", when: When::Full, run: demo },
     Step { name: "demo-consul", what: "the demo on a real Consul", when: When::Full, run: demo_on_consul },
+    Step { name: "alerts", what: "Prometheus takes the alert rules", when: When::Full, run: check_alerts },
     Step { name: "claims", what: "each claim has a test that ran and passed", when: When::Full, run: check_claims },
 ];
 
@@ -120,7 +121,7 @@ fn find_redis(context: &mut Context) -> Result<Outcome> {
 }
 
 /// What is tested beside the defaults: a feature that is left out here has no test that runs.
-const FEATURES: &str = "--features portolan/redis,portolan/axum,portolan/health-server,portolan/reqwest,portolan/tonic,portolan/tower";
+const FEATURES: &str = "--features portolan/redis,portolan/axum,portolan/health-server,portolan/reqwest,portolan/tonic,portolan/tower,portolan-cli/otlp";
 
 fn tests(context: &mut Context) -> Result<Outcome> {
     run_tests(context, "tests", "test --workspace --all-targets --no-fail-fast")
@@ -206,6 +207,13 @@ fn no_demo(context: &Context) -> Option<String> {
     let commands = context.project.root.join("crates/portolan-cli/src/cmd");
     let there = commands.join("demo.rs").is_file();
     (!there).then(|| "the command has no demo yet".to_owned())
+}
+
+fn check_alerts(context: &mut Context) -> Result<Outcome> {
+    let project = &context.project;
+    let tool = promtool::find(project)?;
+    project.run(&tool).words("check rules dashboards/alerts.yml").run()?;
+    Ok(Outcome::Done)
 }
 
 fn check_claims(context: &mut Context) -> Result<Outcome> {

@@ -13,7 +13,7 @@
 //! child into service that cannot be started; leaves the child running when it ends, unless it is killed itself; leaves
 //! the id behind, unless the registry is down: then deregister-after removes it.
 
-use std::{pin::pin, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use clap::Args as ClapArgs;
 use portolan::{
@@ -30,6 +30,7 @@ use tokio::{
 use super::{
     dependants,
     instance::{CHECKS, InstanceArgs},
+    scrape::Scrape,
 };
 use crate::{
     config::{RegistryArgs, Shell, duration},
@@ -107,6 +108,9 @@ pub(crate) struct Args {
     /// Report that the command lives, by a TTL check. Default 15s, unless there is a --check.
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Checks")]
     ttl: Option<Duration>,
+    /// Where to tell what is measured, for Prometheus: `/metrics` at that address. Default: nowhere.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = super::serve::address)]
+    metrics_addr: Option<SocketAddr>,
     #[command(flatten)]
     instance: InstanceArgs,
     #[command(flatten)]
@@ -138,6 +142,10 @@ const DEFAULT_TTL: Duration = Duration::from_secs(15);
 pub(crate) async fn run(mut args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     // All that can be wrong with the flags is wrong before the child exists.
     let registration = args.registration()?;
+    let _until_the_end = match args.metrics_addr {
+        Some(addr) => Some(Scrape::open(addr, shell).await?),
+        None => None,
+    };
     let discovery = args.registry.discovery(Config::default())?;
     let readiness = match args.instance.needs().is_empty() {
         true => None,

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     config::Shell,
     exit::{Exit, Usage, say},
-    output,
+    log, output,
 };
 
 const EXAMPLES: &str = "\
@@ -169,6 +169,7 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
         config = config.node(name);
     }
     config = args.dns.apply(args.door.apply(config)?)?;
+    config.adopt_span = log::adopt();
     if let Some(plan) = args.faults.plan()? {
         config = config.faults(Some(Faults::new(plan)));
     }

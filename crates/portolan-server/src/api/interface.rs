@@ -19,39 +19,66 @@ use std::{
 use axum::{body::Body, response::Response};
 use http::Request;
 use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
 use tower_service::Service;
+use tracing::Instrument as _;
 
 use super::{ENDPOINTS, Endpoint, answer, unknown};
-use crate::core::Core;
+use crate::{core::Core, telemetry};
 
 /// The whole interface; clones share it.
 #[derive(Clone)]
 pub(crate) struct Interface {
     core: Arc<Core>,
-    /// The endpoints of each path, which differ in their method.
-    endpoints: Arc<BTreeMap<&'static str, &'static [Endpoint]>>,
+    /// The endpoints of each path, which differ in their method, with the place of the first among all.
+    endpoints: Arc<BTreeMap<&'static str, (usize, &'static [Endpoint])>>,
 }
 
 impl Interface {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
-        let of_path = ENDPOINTS.chunk_by(|one, other| one.path == other.path);
-        let endpoints = of_path.filter_map(|of_path| Some((of_path.first()?.path, of_path))).collect();
+        let mut endpoints = BTreeMap::new();
+        let mut place: usize = 0;
+        for of_path in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
+            if let Some(first) = of_path.first() {
+                endpoints.insert(first.path, (place, of_path));
+            }
+            place = place.saturating_add(of_path.len());
+        }
         Self { core: Arc::clone(core), endpoints: Arc::new(endpoints) }
     }
 
-    /// The answer to a request.
+    /// The answer to a request: traced, and counted.
     pub(super) fn ask(&self, request: Request<Body>) -> impl Future<Output = Response> + Send + use<> {
-        let of_path = self.endpoints(request.uri().path());
+        let found = self.endpoints(request.uri().path());
         let core = Arc::clone(&self.core);
-        async move {
-            match of_path {
-                Some(of_path) => answer(core, of_path, request).await,
-                None => unknown(&request),
-            }
+        let begun = Instant::now();
+        let waits = request.uri().query().is_some_and(waits);
+        let route = found.and_then(|(_, of_path)| of_path.first()).map_or("other", |first| first.path);
+        let endpoint = found.and_then(|(place, of_path)| {
+            let number = of_path.iter().position(|endpoint| endpoint.method.is(request.method()))?;
+            place.checked_add(number)
+        });
+        let span = telemetry::served_span(request.method(), route, request.uri().path());
+        if let Some(adopt) = core.config.adopt_span
+            && !span.is_disabled()
+        {
+            adopt(&span, request.headers());
         }
+        let of = span.clone();
+        let asked = async move {
+            let response = match found {
+                Some((_, of_path)) => answer(Arc::clone(&core), of_path, request).await,
+                None => unknown(&request),
+            };
+            let status = response.status();
+            core.figures.answered(endpoint, status, (!waits).then(|| begun.elapsed()));
+            telemetry::answered(&of, status);
+            response
+        };
+        asked.instrument(span)
     }
 
-    fn endpoints(&self, path: &str) -> Option<&'static [Endpoint]> {
+    fn endpoints(&self, path: &str) -> Option<(usize, &'static [Endpoint])> {
         let mut path = path;
         loop {
             if let Some(found) = self.endpoints.get(path) {
@@ -62,6 +89,11 @@ impl Interface {
             path = path.get(..=parent.len())?;
         }
     }
+}
+
+/// Whether it asks to wait for a change: by an index, or by a hash.
+fn waits(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("index=") || pair.starts_with("hash="))
 }
 
 impl Service<Request<Incoming>> for Interface {
@@ -103,7 +135,7 @@ mod tests {
             ("", None),
             ("*", None),
         ] {
-            assert_eq!(interface.endpoints(path).map(|of_path| of_path[0].path), found, "{path}");
+            assert_eq!(interface.endpoints(path).map(|(_, of_path)| of_path[0].path), found, "{path}");
         }
     }
 }

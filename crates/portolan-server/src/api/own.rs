@@ -1,4 +1,4 @@
-//! `/v1/portolan/…`: what Consul has not: backups, and faults on purpose.
+//! `/v1/portolan/…` and `/metrics`: what Consul has not: backups, faults on purpose, and figures for Prometheus.
 //!
 //! In:  calls. Out: a backup as it is made; a registry that holds what a backup holds; the plan of faults, shown or changed.
 //!
@@ -22,6 +22,7 @@ use crate::{
     backup::{Checker, NotRestored, Writing, decoded},
     core::Core,
     faults::{Faults, Plan},
+    telemetry,
 };
 
 /// What was restored.
@@ -31,6 +32,14 @@ struct RestoredJson {
     rows: u64,
     /// Where the indexes are now, at least.
     index: u64,
+}
+
+/// `GET /metrics`: the right is that of Consul's `/v1/agent/metrics`.
+pub(super) fn metrics(core: &Core, call: &Call) -> Outcome {
+    call.rights(core)?.require(Resource::Agent, &core.config.node, Access::Read)?;
+    let mut response = Response::new(Body::from(telemetry::prometheus(&telemetry::gather(core))));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(telemetry::KIND));
+    Ok(response)
 }
 
 /// Whoever reads a backup sees all there is, and whoever restores one puts in what he likes, tokens too. So it takes the right

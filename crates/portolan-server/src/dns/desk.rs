@@ -22,6 +22,7 @@ use crate::{
     config::Dns,
     core::{Core, calendar},
     state::{Admit, Owner, Usable, acl::Permit, rows::NodeRow},
+    telemetry::Transport,
 };
 
 /// How often others are asked for names that came up on the way.
@@ -146,6 +147,22 @@ impl Desk {
 
     /// Takes a message, and answers it if nobody else is needed for that.
     pub(super) fn first(&self, message: &[u8], over: Over, chance: &mut Chance) -> Turn {
+        let turn = self.at_once(message, over, chance);
+        if let Turn::Say(answer) = &turn {
+            self.count(over, answer);
+        }
+        turn
+    }
+
+    fn count(&self, over: Over, answer: &[u8]) {
+        let over = match over {
+            Over::Udp => Transport::Udp,
+            Over::Tcp => Transport::Tcp,
+        };
+        self.core.figures.told_by_dns(over, answer);
+    }
+
+    fn at_once(&self, message: &[u8], over: Over, chance: &mut Chance) -> Turn {
         let request = match Request::read(message) {
             Ok(request) => request,
             Err(Unread::Ignore) => return Turn::Nothing,
@@ -172,6 +189,13 @@ impl Desk {
     /// # Cancel safety
     /// Dropping the future drops the question.
     pub(super) async fn rest(&self, open: Open) -> Vec<u8> {
+        let over = open.over;
+        let answer = self.with_others(open).await;
+        self.count(over, &answer);
+        answer
+    }
+
+    async fn with_others(&self, open: Open) -> Vec<u8> {
         let Open { message, request, names, over } = open;
         let Some(_place) = self.upstream.place() else {
             tracing::warn!("too many questions wait for recursors: one failed");

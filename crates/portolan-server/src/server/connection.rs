@@ -43,6 +43,7 @@ use crate::{
     config::{Hosts, Limits},
     core::Core,
     faults::{Broken, Faults, answer},
+    telemetry::Held,
 };
 
 /// How often a half-sent HTTP/2 preface is looked at again.
@@ -114,6 +115,7 @@ impl Serving {
         connections: &mut JoinSet<()>,
     ) {
         let Some(place) = self.places.take(peer.ip()) else {
+            self.core.figures.refused();
             tracing::debug!(address = %peer.ip(), "a connection is refused: there are too many");
             // By TLS only a handshake could tell it, which costs more than what is refused.
             if let (None, Ok(turn)) = (tls, Arc::clone(&self.told).try_acquire_owned()) {
@@ -137,7 +139,7 @@ impl Serving {
             door: Arc::clone(&self.door),
             cut: self.core.config.faults.as_ref().map(|_| CancellationToken::new()),
             pulse: Arc::default(),
-            place,
+            place: (place, self.core.figures.connected()),
         };
         match tls {
             Some(acceptor) => connections.spawn(one.run_tls(stream, acceptor)),
@@ -162,7 +164,7 @@ struct Connection {
     /// Where there are faults: resets it.
     cut: Option<CancellationToken>,
     pulse: Arc<Pulse>,
-    place: Place,
+    place: (Place, Held),
 }
 
 /// Which version of HTTP is spoken.

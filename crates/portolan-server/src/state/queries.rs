@@ -12,6 +12,8 @@ use std::{
     sync::Arc,
 };
 
+use portolan::CheckState;
+
 use super::{
     Held, Node, State,
     rows::{CheckRow, CheckSpec, Health, NodeRow, Origin, Probe, ServiceRow, Text, folded},
@@ -48,6 +50,46 @@ pub(crate) struct Narrow {
     pub(crate) tags: Vec<String>,
     /// Only what is on nodes with all of these pairs.
     pub(crate) node_meta: Vec<(String, String)>,
+}
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) index: u64,
+    pub(crate) nodes: u64,
+    /// By name.
+    pub(crate) services: u64,
+    /// Passing, warning, critical, in maintenance.
+    pub(crate) instances: [u64; 4],
+    /// Passing, warning, critical.
+    pub(crate) checks: [u64; 3],
+}
+
+impl Tally {
+    fn count_checks<'a>(&mut self, checks: impl Iterator<Item = &'a Arc<CheckRow>>) {
+        let [passing, warning, critical] = &mut self.checks;
+        for check in checks {
+            let count = match check.facts.status {
+                Health::Passing => &mut *passing,
+                Health::Warning => &mut *warning,
+                Health::Critical => &mut *critical,
+            };
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// One instance with these checks: the worst counts.
+    fn count_instance<'a>(&mut self, checks: impl Iterator<Item = &'a Arc<CheckRow>>) {
+        let place = |check: &Arc<CheckRow>| match check.facts.status {
+            _ if CheckState::is_maintenance(&check.facts.id) => 3,
+            Health::Critical => 2,
+            Health::Warning => 1,
+            Health::Passing => 0,
+        };
+        if let Some(count) = self.instances.get_mut(checks.map(place).max().unwrap_or(0)) {
+            *count = count.saturating_add(1);
+        }
+    }
 }
 
 impl Narrow {
@@ -115,6 +157,23 @@ impl State {
             let node = self.nodes.get(node)?;
             Some((node, node.services.get(id)?))
         })
+    }
+
+    /// How many there are of everything, in one pass.
+    pub(crate) fn tally(&self) -> Tally {
+        let mut tally =
+            Tally { index: self.last_index(), nodes: self.nodes.len() as u64, ..Tally::default() };
+        let mut names = BTreeSet::new();
+        for node in self.nodes.values() {
+            tally.count_checks(node.checks.values());
+            for held in node.services.values() {
+                names.insert(&held.row.spec.name);
+                tally.count_checks(held.checks.values());
+                tally.count_instance(node.checks.values().chain(held.checks.values()));
+            }
+        }
+        tally.services = names.len() as u64;
+        tally
     }
 
     /// The id of the agent's own node.

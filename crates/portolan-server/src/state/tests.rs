@@ -386,3 +386,35 @@ fn a_long_output_is_cut_and_says_so() {
     let cut_down = cut(&"é".repeat(3000));
     assert!(cut_down.ends_with("é ... (captured 4096 of 6000 bytes)"));
 }
+
+#[test]
+fn what_there_is_is_counted_by_the_worst_of_its_checks() {
+    let (mut state, now) = start();
+    state.ok(register(spec("web", "none"), vec![]), now);
+    state.ok(register(spec("web", "well"), vec![ttl("a", 30)]), now);
+    state.ok(register(spec("web", "ill"), vec![ttl("b", 30), ttl("c", 30)]), now);
+    state.ok(register(spec("db", "dead"), vec![ttl("d", 30), ttl("e", 30)]), now);
+    state.ok(register(spec("db", "out"), vec![ttl("f", 30)]), now);
+    for (check, status) in [
+        ("a", Health::Passing),
+        ("b", Health::Warning),
+        ("c", Health::Passing),
+        ("d", Health::Warning),
+        ("f", Health::Passing),
+    ] {
+        state.ok(report(check, status, ""), now);
+    }
+    let out = |reason: Option<&str>| Command::Maintenance {
+        service: Some("out".into()),
+        reason: reason.map(Text::from),
+    };
+    state.ok(out(Some("upgrade")), now);
+    let tally = state.tally();
+    assert_eq!(tally.index, state.last_index());
+    assert_eq!((tally.nodes, tally.services), (1, 2));
+    assert_eq!(tally.instances, [2, 1, 1, 1]);
+    // Those of the maintenance and of the one that never reported are critical.
+    assert_eq!(tally.checks, [3, 2, 2]);
+    state.ok(out(None), now);
+    assert_eq!(state.tally().instances, [3, 1, 1, 0]);
+}

@@ -38,6 +38,11 @@ fn disk(what: &str, path: &Path, error: &io::Error) -> Trouble {
     Trouble::Disk(format!("{what} {}: {error}", path.display()))
 }
 
+/// How large the registry's file is; 0 where there is none.
+pub(crate) fn size(path: &Path) -> u64 {
+    fs::metadata(path.join(FILE)).map_or(0, |told| told.len())
+}
+
 impl Dir {
     /// Makes the directory if it is not there, readable by this user alone, and takes it.
     ///

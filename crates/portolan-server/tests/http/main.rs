@@ -11,6 +11,7 @@ mod ephemeral;
 mod gzip;
 mod hosts;
 mod limits;
+mod metrics;
 mod runners;
 mod serving;
 mod tls;

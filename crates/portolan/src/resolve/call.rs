@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::{
     Resolver,
-    endpoint::{Endpoint, FailureKind, Pick, now},
+    endpoint::{Endpoint, FailureKind, now},
     none::NoInstance,
     pick::key_roll,
     retry::{GaveUp, Retry},
@@ -188,7 +188,9 @@ impl Resolver {
             let own = retry.each_within.and_then(|each| begun.checked_add(each));
             let deadline = [last, own].into_iter().flatten().min();
             let sent = attempt(Attempt { endpoint: pick.endpoint(), number: tries, deadline });
-            let sent = sent.instrument(self.span(&pick, tries));
+            let span =
+                telemetry::call_span(&pick, tries, || (pick.freshness().source, pick.freshness().age(begun)));
+            let sent = sent.instrument(span.clone());
             let failed = match in_time(deadline, sent).await {
                 Some(Ok(answer)) => {
                     pick.success(now().saturating_duration_since(begun));
@@ -198,6 +200,7 @@ impl Resolver {
                 None => None,
             };
             let kind = failed.as_ref().map_or(FailureKind::Timeout, |failed| failed.kind);
+            telemetry::failed(&span, kind.label());
             not.push(pick.identity.clone());
             pick.failure(kind);
             let chance = (now(), self.roll());
@@ -218,17 +221,6 @@ impl Resolver {
             Some(failed) => CallError::Failed { failed, tries, gave_up },
             None => CallError::TimedOut { tries, gave_up },
         }
-    }
-
-    fn span(&self, pick: &Pick, tries: u32) -> tracing::Span {
-        let age = pick.freshness().age(now());
-        tracing::debug_span!(
-            telemetry::CALL_SPAN,
-            service = %self.service(),
-            instance = %pick.identity.id,
-            attempt = tries,
-            ?age
-        )
     }
 
     fn count_retry(&self, outcome: &'static str) {

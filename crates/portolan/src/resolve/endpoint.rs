@@ -16,6 +16,7 @@ use super::{load::Load, selection::Mark};
 use crate::{
     model::{Instance, SplitPart},
     snapshot::Freshness,
+    telemetry,
 };
 
 /// What is true of all endpoints of a selection alike, changed in place by the resolver's task: an answer that only
@@ -124,6 +125,15 @@ impl Endpoint {
         self.load.is_on_trial()
     }
 
+    /// Adds an event to the span of the caller, at level debug: what was picked, from which source what is known of it
+    /// is, and how old that is. A lookup makes no event by itself: this reads a clock, and costs more than the pick.
+    pub fn trace(&self) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            let freshness = self.freshness();
+            telemetry::lookup(&self.instance, freshness.source, freshness.age(now()));
+        }
+    }
+
     /// How many picks of it are alive now, in this process.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
@@ -202,6 +212,17 @@ impl FailureKind {
     #[must_use]
     pub fn was_sent(self) -> bool {
         !matches!(self, Self::Connect)
+    }
+
+    /// One word, for spans.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Broken => "broken",
+            Self::Timeout => "timeout",
+            Self::Answer => "answer",
+            Self::Overloaded => "overloaded",
+        }
     }
 }
 

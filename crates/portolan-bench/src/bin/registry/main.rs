@@ -21,14 +21,15 @@ mod process;
 mod reads;
 mod row;
 mod size;
+mod traces;
 mod watchers;
 mod writes;
 
 use process::{Process, Storage, What};
 
 /// What can be measured, in this order.
-const PARTS: [&str; 9] =
-    ["memory", "durable", "reads", "dns", "watchers", "each", "size", "ephemeral", "deadlines"];
+const PARTS: [&str; 10] =
+    ["memory", "durable", "reads", "dns", "watchers", "each", "size", "ephemeral", "deadlines", "tracing"];
 
 /// Measures the embedded registry.
 #[derive(Debug, Parser)]
@@ -112,7 +113,8 @@ impl Bench {
     async fn portolan(&self, storage: Storage) -> anyhow::Result<Process> {
         let Options { serve, token, .. } = &self.options;
         let (command, flags, token) = (self.command.clone(), serve.clone(), token.clone());
-        Process::start(What::Portolan { command, storage, flags, token }).await
+        let environment = Vec::new();
+        Process::start(What::Portolan { command, storage, flags, environment, token }).await
     }
 
     async fn consul(&self, storage: Storage) -> anyhow::Result<Option<Process>> {
@@ -123,7 +125,8 @@ impl Bench {
     /// A registry, and a Consul if there is one, which answer DNS.
     async fn with_dns(&self) -> anyhow::Result<(Process, Option<Process>)> {
         let (command, flags) = (self.command.clone(), self.options.serve.clone());
-        let ours = What::Portolan { command, storage: Storage::Memory, flags, token: None };
+        let environment = Vec::new();
+        let ours = What::Portolan { command, storage: Storage::Memory, flags, environment, token: None };
         let consul = match self.options.consul.clone() {
             None => None,
             Some(binary) => {
@@ -161,6 +164,7 @@ impl Bench {
             "watchers" => watchers::of_one(self, rows).await,
             "each" => watchers::of_each(self, rows).await,
             "size" => size::rows(self, rows).await,
+            "tracing" => traces::rows(self, rows).await,
             "ephemeral" => size::ephemeral(rows).await,
             _ => {
                 size::deadlines(rows);

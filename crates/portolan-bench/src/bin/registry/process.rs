@@ -37,6 +37,7 @@ pub(crate) enum What {
         command: PathBuf,
         storage: Storage,
         flags: Vec<String>,
+        environment: Vec<(&'static str, String)>,
         token: Option<String>,
     },
     Consul {
@@ -125,10 +126,10 @@ impl Process {
     fn command(&self) -> anyhow::Result<Command> {
         let addr = self.addr.to_string();
         Ok(match &self.what {
-            What::Portolan { command, storage, flags, .. } => {
+            What::Portolan { command, storage, flags, environment, .. } => {
                 let mut run = Command::new(command);
                 run.args(["serve", "--http-addr", &addr, "--limit", "max_connections_per_address=off"]);
-                run.args(flags);
+                run.args(flags).envs(environment.iter().map(|(name, value)| (name, value)));
                 if let Some(port) = self.dns {
                     run.arg("--dns-addr").arg(format!("127.0.0.1:{port}"));
                 }

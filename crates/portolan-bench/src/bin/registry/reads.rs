@@ -21,7 +21,7 @@ const CLIENTS: usize = 16;
 /// How many instances the services have, and how many times as fast as Consul a read of each must be.
 const SIZES: [(usize, f64); 4] = [(1, 6.0), (10, 18.0), (100, 55.0), (1_000, 55.0)];
 
-fn path(instances: usize) -> String {
+pub(crate) fn path(instances: usize) -> String {
     format!("/v1/health/service/of-{instances}?passing")
 }
 
@@ -49,7 +49,10 @@ pub(crate) async fn fill(server: &Process, service: &str, instances: usize) -> a
 }
 
 /// Microseconds of the server's processor time, and from one answer to the next.
-async fn cost(server: &Process, path: &str, within: Duration) -> anyhow::Result<(f64, f64)> {
+///
+/// # Errors
+/// When a request fails.
+pub(crate) async fn cost(server: &Process, path: &str, within: Duration) -> anyhow::Result<(f64, f64)> {
     let requests = Arc::new(vec![server.request("GET", path, "")]);
     let load = Load { connections: CLIENTS, requests, most: usize::MAX, within, rate: None };
     let before = server.cpu()?;

@@ -103,22 +103,23 @@ impl Transport {
             .target
             .pair_if("ns", self.namespace.as_deref())
             .pair_if("partition", self.partition.as_deref());
-        let span = tracing::debug_span!(
-            telemetry::REQUEST_SPAN,
-            method = %call.method,
-            path = call.target.path(),
-            status = tracing::field::Empty,
-            index = call.block.map(|block| block.index),
-            wait = call.block.map(|block| tracing::field::display(format_duration(block.wait))),
-        );
         let (operation, waits) = (call.operation, call.block.is_some());
+        let block = call.block.map(|block| (block.index, block.wait));
+        let span = telemetry::request_span(operation, &call.method, call.target.path(), block);
         let started = Instant::now();
-        let done = self.routed(call).instrument(span).await;
+        let done = self.routed(call).instrument(span.clone()).await;
         if !waits {
             metrics::histogram!(telemetry::REQUEST_SECONDS, "operation" => operation)
                 .record(started.elapsed().as_secs_f64());
         }
-        let outcome = done.as_ref().map_or_else(|error| telemetry::kind_label(error.kind()), |_| "ok");
+        let outcome = match &done {
+            Ok(_) => "ok",
+            Err(error) => {
+                let kind = telemetry::kind_label(error.kind());
+                telemetry::failed(&span, kind);
+                kind
+            }
+        };
         metrics::counter!(telemetry::REQUESTS, "operation" => operation, "outcome" => outcome).increment(1);
         done
     }
@@ -165,11 +166,12 @@ impl Transport {
     async fn send(&self, route: &Route, call: Call, name: String) -> Result<Reply, Error> {
         let token = self.token.load_full();
         let sent = if token.is_some() { Token::Sent } else { Token::None };
+        telemetry::sent_to(&route.shown);
         let request = self.request(&route.base, &call, &name, token.as_deref())?;
         let pool = route.pools(call.lane);
         let (answer, _lease) = pool.request(request).await.map_err(|cause| unreachable(&name, cause))?;
         let (head, incoming) = answer.into_parts();
-        tracing::Span::current().record("status", head.status.as_u16());
+        telemetry::answered(head.status);
 
         if !head.status.is_success() {
             // What could be read of the text is enough: the status is what counts.
