@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-pub(crate) use self::{agent::Agent, fetch::conf as apt_conf};
+pub(crate) use self::{
+    agent::{Agent, free_ports},
+    fetch::conf as apt_conf,
+};
 use crate::{Ending, project::Project, run::Run};
 
 /// The variable that names another binary; the tests read it too.

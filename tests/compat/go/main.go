@@ -1,0 +1,6 @@
+package main
+
+import _ "github.com/hashicorp/consul/api"
+import _ "github.com/hashicorp/consul/api/watch"
+
+func main() {}
