@@ -33,6 +33,11 @@ _failed = 0
 _children = []
 
 
+class Over(BaseException):
+    """The program's time is over: no assertion catches this."""
+
+
+
 def say(line):
     print(line, flush=True)
 
@@ -111,6 +116,22 @@ def run(words, stdin="", patience=PATIENCE, env=None, code=0):
     return said
 
 
+def serve(words, port):
+    """Starts a server and waits until it takes connections at this port of the loopback."""
+    child = start(words)
+
+    def answers():
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass
+
+    def up():
+        code = child.poll()
+        return code if code is not None else answers()
+
+    code = eventually(up)
+    assert code is None, f"{words} ended with {code}"
+
+
 def ask(method, path, body=None, patience=PATIENCE):
     """A request beside the client: what a test lays out, or looks at. Gives the answer's JSON, or its text."""
     data = body.encode() if isinstance(body, str) else None if body is None else json.dumps(body).encode()
@@ -157,14 +178,14 @@ def main(test, limit):
     global _failed
 
     def over(*_):
-        raise TimeoutError(f"the program was not over after {limit} s")
+        raise Over(f"the program was not over after {limit} s")
 
     signal.signal(signal.SIGALRM, over)
     signal.signal(signal.SIGTERM, over)
     signal.alarm(limit)
     try:
         test()
-    except Exception as error:
+    except (Exception, Over) as error:
         traceback.print_exc()
         _failed += 1
         say(f"failed the program -- {type(error).__name__}: {' '.join(str(error).split())[:500]}")

@@ -57,13 +57,20 @@ def registration():
         for name, made in {
             "http": consul.Check.http(f"http://127.0.0.1:{port}/", "10m", timeout="1s", deregister="1h", header={"x-foo": ["bar"]}),
             "tcp": consul.Check.tcp("127.0.0.1", port, "10m", timeout="1s"),
-            "grpc": consul.Check.grpc(f"127.0.0.1:{port}", "10m", use_tls=False, tls_skip_verify=True, timeout="1s"),
+            "grpc": consul.Check.grpc(f"127.0.0.1:{port}", "10m", timeout="1s"),
         }.items():
             equal(client.agent.service.register(f"by-{name}", port=port, check=made), True)
             eventually(lambda: equal([c["Status"] for c in client.agent.checks().values() if c["ServiceID"] == f"by-{name}"], ["critical"]))
             equal(client.agent.service.deregister(f"by-{name}"), True)
 
     check("checks by HTTP, TCP and gRPC are taken and run", kinds)
+
+    def over_tls():
+        made = consul.Check.grpc(f"127.0.0.1:{free_port()}", "10m", use_tls=True, tls_skip_verify=True)
+        equal(client.agent.service.register("by-tls", check=made), True)
+        equal(client.agent.service.deregister("by-tls"), True)
+
+    check("a check by gRPC over TLS is taken", over_tls)
 
 
 def checks():
@@ -252,7 +259,7 @@ def queries():
     made = {}
 
     def create():
-        made["id"] = client.query.create("web", name="web-query", onlypassing=True, ttl=10)["ID"]
+        made["id"] = client.query.create("web", name="web-query", onlypassing=True, ttl="10s")["ID"]
 
     check("query.create", create)
     check("query.get", lambda: equal(client.query.get(made["id"])[0]["Name"], "web-query"))

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{consul::Found, debian, project::Project, run::Run, tools};
+use crate::{consul::{self, Found}, debian, project::Project, run::Run, tools};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -31,12 +31,12 @@ const SHORT: Duration = Duration::from_secs(150);
 
 #[rustfmt::skip]
 pub(super) const CLIENTS: &[Client] = &[
-    Client { name: "consul", what: "Consul's own command", limit: LONG, get: consul },
+    Client { name: "consul", what: "Consul's own command", limit: LONG, get: consuls_own },
     Client { name: "go", what: "Consul's Go API client, github.com/hashicorp/consul/api", limit: LONG, get: go },
     Client { name: "py-consul", what: "py-consul from PyPI", limit: SHORT, get: py_consul },
     Client { name: "npm", what: "consul from npm", limit: SHORT, get: npm },
-    Client { name: "java", what: "com.orbitz.consul:consul-client and com.ecwid.consul:consul-api from Maven Central", limit: SHORT, get: java },
-    Client { name: "prometheus", what: "Prometheus's discovery of services, Debian's package", limit: SHORT, get: prometheus },
+    Client { name: "java", what: "com.orbitz.consul:consul-client and com.ecwid.consul:consul-api from Maven Central", limit: LONG, get: java },
+    Client { name: "prometheus", what: "Prometheus's discovery of services, Debian 11's package", limit: SHORT, get: prometheus },
     Client { name: "haproxy", what: "HAProxy by DNS SRV, Debian's package", limit: SHORT, get: haproxy },
     Client { name: "dig", what: "dig, Debian's package", limit: SHORT, get: dig },
     Client { name: "dnspython", what: "dnspython from PyPI", limit: SHORT, get: dnspython },
@@ -53,12 +53,12 @@ fn python(project: &Project, python: impl Into<std::ffi::OsString>, name: &str) 
     project.run(python).word(programs(project).join(name).join("main.py"))
 }
 
-fn consul(project: &Project, consul: &Found) -> Result<Run> {
+fn consuls_own(project: &Project, consul: &Found) -> Result<Run> {
     Ok(python(project, "python3", "consul").env("COMPAT_CLIENT", &consul.path))
 }
 
 fn py_consul(project: &Project, _: &Found) -> Result<Run> {
-    Ok(python(project, tools::python(project)?, "py-consul"))
+    Ok(python(project, tools::python_with(project, "py-consul[asyncio]==1.8.0")?, "py-consul"))
 }
 
 fn dnspython(project: &Project, _: &Found) -> Result<Run> {
@@ -78,7 +78,15 @@ fn haproxy(project: &Project, _: &Found) -> Result<Run> {
 }
 
 fn prometheus(project: &Project, _: &Found) -> Result<Run> {
-    of_debian(project, "prometheus", "usr/bin/prometheus", "prometheus")
+    // Later releases of Debian build it without what speaks to Consul.
+    let place = project.target.join("tools/prometheus");
+    let path = place.join("usr/bin/prometheus");
+    if !path.is_file() {
+        println!("no Prometheus under {}: fetching Debian's package, about 30 MB, once", place.display());
+        fs::create_dir_all(project.target.join("tools"))?;
+        consul::fetch_old(&place, "prometheus")?;
+    }
+    Ok(python(project, "python3", "prometheus").env("COMPAT_CLIENT", path))
 }
 
 /// A program of Debian, driven by one in Python.
