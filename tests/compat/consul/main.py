@@ -345,7 +345,7 @@ def agent():
             holds(said, part)
 
     check("info", info)
-    check("rtt of the node to itself", lambda: holds(consul("rtt", "compat", "compat"), "Estimated compat <-> compat rtt"))
+    check("rtt of the node to itself", lambda: eventually(lambda: holds(consul("rtt", "compat", "compat"), "Estimated compat <-> compat rtt")))
     check("operator raft list-peers", lambda: holds(consul("operator", "raft", "list-peers"), "leader"))
     check("operator autopilot get-config", lambda: holds(consul("operator", "autopilot", "get-config"), "CleanupDeadServers = true"))
     check("keyring -list without encryption is refused", lambda: holds(refused("keyring", "-list"), "encryption not enabled"))

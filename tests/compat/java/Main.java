@@ -289,7 +289,7 @@ public class Main {
                 }
             });
             check("consul-client: KVCache follows", () -> {
-                try (var cache = KVCache.newCache(consul.keyValueClient(), "followed")) {
+                try (var cache = KVCache.newCache(consul.keyValueClient(), "followed/")) {
                     cache.start();
                     equal(cache.awaitInitialized(PATIENCE, TimeUnit.SECONDS), true);
                     consul.keyValueClient().putValue("followed/a", "one");
@@ -397,7 +397,7 @@ public class Main {
                 equal(consul.getKVValues("config/app").getValue().size(), 1);
                 equal(consul.getKVKeysOnly("config/").getValue(), List.of("config/app/a"));
                 var cas = new PutParams();
-                cas.setCas(1);
+                cas.setCas(1L);
                 equal(consul.setKVValue("config/app/a", "x", cas).getValue(), false);
                 consul.deleteKVValues("config/");
                 equal(consul.getKVValues("config/").getValue(), null);

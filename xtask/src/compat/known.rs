@@ -14,7 +14,15 @@ pub(super) struct Known {
 
 #[rustfmt::skip]
 pub(super) const KNOWN: &[Known] = &[
+    lacks("go", "Catalog().Register and Deregister", "Consul 1.8", "this client sends `ExposedPort`, which came with 1.9"),
+    lacks("go", "PreparedQuery() create, get, execute, delete", "Consul 1.8", "this client sends `Targets`, which came with 1.14"),
+    lacks("py-consul", "a check by gRPC over TLS is taken", "Consul 1.8", "`grpc_use_tls` in the check of a service came later"),
+    lacks("go", "Txn with a node and a service", "Portolan", "transactions are of keys alone"),
 ];
+
+const fn lacks(client: &'static str, check: &'static str, registry: &'static str, why: &'static str) -> Known {
+    Known { client, check, registry, why }
+}
 
 /// What is known of this client on this registry.
 pub(super) fn of<'a>(known: &'a [Known], client: &'a str, registry: &'a str) -> impl Iterator<Item = &'a Known> {

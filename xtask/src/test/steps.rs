@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Context, Outcome, report};
-use crate::{claims, cluster, consul, project, redis, sim, tidy, tools};
+use crate::{claims, cluster, compat, consul, project, redis, sim, tidy, tools};
 
 /// One thing to pass.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docs", what: "docs build without warnings", when: When::Full, run: docs },
     Step { name: "demo", what: "the demo on the embedded registry", when: When::Full, run: demo },
     Step { name: "demo-consul", what: "the demo on a real Consul", when: When::Full, run: demo_on_consul },
+    Step { name: "compat", what: "clients of Consul as they are, on a real Consul and on portolan serve", when: When::Full, run: clients },
     Step { name: "claims", what: "each claim has a test that ran and passed", when: When::Full, run: check_claims },
 ];
 
@@ -206,6 +207,16 @@ fn no_demo(context: &Context) -> Option<String> {
     let commands = context.project.root.join("crates/portolan-cli/src/cmd");
     let there = commands.join("demo.rs").is_file();
     (!there).then(|| "the command has no demo yet".to_owned())
+}
+
+fn clients(context: &mut Context) -> Result<Outcome> {
+    let consul = context.consul()?;
+    let (passed, failed) = compat::check(&context.project, consul)?;
+    context.count(&report::Results { count: report::Count { passed, failed }, ..report::Results::default() });
+    match failed {
+        0 => Ok(Outcome::Done),
+        failed => bail!("{failed} assertions of clients failed, listed above"),
+    }
 }
 
 fn check_claims(context: &mut Context) -> Result<Outcome> {
