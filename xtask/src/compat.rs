@@ -142,7 +142,7 @@ fn row(project: &Project, client: &Client, binaries: &Binaries) -> Result<Row> {
         site.end()?;
         ran.push(Ran::read(name, &said, status.map(|status| status.success())));
     }
-    Ok(Row::judged(client.name, ran))
+    Ok(Row::judged(client.name, &ran))
 }
 
 /// Where the table stands.

@@ -28,7 +28,10 @@ pub(crate) fn program(project: &Project, package: &str, binary: &str, name: &str
     let place = project.target.join("tools").join(package);
     let path = place.join(name);
     if !path.is_file() {
-        println!("no {name} on the path or under {}: fetching Debian's package {package}, once", place.display());
+        println!(
+            "no {name} on the path or under {}: fetching Debian's package {package}, once",
+            place.display()
+        );
         fs::create_dir_all(project.target.join("tools"))?;
         fetch(&place, package, binary, name).with_context(|| {
             format!("{name} cannot be fetched; `apt-get install {package}` puts it where it is found")

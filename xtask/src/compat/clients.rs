@@ -13,7 +13,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{consul::{self, Found}, debian, project::Project, run::Run, tools};
+use crate::{
+    consul::{self, Found},
+    debian,
+    project::Project,
+    run::Run,
+    tools,
+};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -99,7 +105,7 @@ fn of_debian(project: &Project, package: &str, binary: &str, name: &str) -> Resu
 fn go(project: &Project, _: &Found) -> Result<Run> {
     let binary = project.target.join("tools/compat-go");
     Run::new("go", &programs(project).join("go"))
-        .words("build -mod=readonly -o")
+        .words("build -mod=readonly -buildvcs=false -o")
         .word(&binary)
         .word(".")
         .run()
@@ -132,8 +138,11 @@ fn java(project: &Project, _: &Found) -> Result<Run> {
             .context("is there Maven? Debian: apt-get install maven")?;
     }
     let class_path = format!("{}/*", place.join("lib").display());
-    // Java has `java` run a source file without a compiler's output anywhere.
-    Ok(project.run("java").words("-Xshare:auto -XX:TieredStopAtLevel=1 -cp").word(class_path).word(from.join("Main.java")))
+    Ok(project
+        .run("java")
+        .words("-Xshare:auto -XX:TieredStopAtLevel=1 -cp")
+        .word(class_path)
+        .word(from.join("Main.java")))
 }
 
 /// Copies files, and says whether one of them was new.

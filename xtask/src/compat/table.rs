@@ -72,7 +72,8 @@ impl Ran {
             match (self.checks.get(*name), known.get(name.as_str())) {
                 (Some(None), None) => held = held.saturating_add(1),
                 (Some(None), Some(_)) => {
-                    failures.push(format!("{name}: holds, and known.rs says that it does not: remove it there"));
+                    failures
+                        .push(format!("{name}: holds, and known.rs says that it does not: remove it there"));
                 }
                 (Some(Some(_)), Some(why)) => lacks.push(format!("{name}: {why}")),
                 (Some(Some(why)), None) => failures.push(format!("{name}: {why}")),
@@ -86,8 +87,8 @@ impl Ran {
 
 impl Row {
     /// A client's runs, side by side.
-    pub(super) fn judged(client: &str, ran: Vec<Ran>) -> Self {
-        Self::judged_by(client, &ran, KNOWN)
+    pub(super) fn judged(client: &str, ran: &[Ran]) -> Self {
+        Self::judged_by(client, ran, KNOWN)
     }
 
     fn judged_by(client: &str, ran: &[Ran], known: &[Known]) -> Self {
@@ -112,12 +113,20 @@ impl Row {
 
 /// The table, and under it what a registry lacks.
 pub(super) fn markdown(rows: &[Row]) -> String {
-    let names: Vec<&str> = rows.first().map(|row| row.cells.iter().map(|cell| cell.registry.as_str()).collect()).unwrap_or_default();
-    let mut text = format!("| client | version | {} |\n| --- | --- |{}\n", names.join(" | "), " --- |".repeat(names.len()));
+    let names: Vec<&str> = rows
+        .first()
+        .map(|row| row.cells.iter().map(|cell| cell.registry.as_str()).collect())
+        .unwrap_or_default();
+    let mut text = format!(
+        "| client | version | {} |\n| --- | --- |{}\n",
+        names.join(" | "),
+        " --- |".repeat(names.len())
+    );
     let mut lacks = String::new();
     for Row { client, version, cells } in rows {
         let held = cells.iter().map(|cell| format!("{} of {}", cell.held, cell.of));
-        let _always_fits = writeln!(text, "| {client} | {version} | {} |", held.collect::<Vec<_>>().join(" | "));
+        let _always_fits =
+            writeln!(text, "| {client} | {version} | {} |", held.collect::<Vec<_>>().join(" | "));
         for cell in cells {
             for lacking in &cell.lacks {
                 let _always_fits = writeln!(lacks, "- {}, {client}: {lacking}", cell.registry);
@@ -136,7 +145,9 @@ pub(super) fn failures(rows: &[Row]) -> Vec<String> {
     let mut lines = Vec::new();
     for Row { client, cells, .. } in rows {
         for cell in cells {
-            lines.extend(cell.failures.iter().map(|why| format!("FAILED {client} on {}: {why}", cell.registry)));
+            lines.extend(
+                cell.failures.iter().map(|why| format!("FAILED {client} on {}: {why}", cell.registry)),
+            );
         }
     }
     lines

@@ -2,15 +2,15 @@
 
 use super::*;
 
-const KNOWN: &[Known] =
-    &[Known { client: "c", check: "kv", registry: "Consul 1.8", why: "it has none" }];
+const KNOWN: &[Known] = &[Known { client: "c", check: "kv", registry: "Consul 1.8", why: "it has none" }];
 
 fn ran(registry: &str, said: &str, ended_well: Option<bool>) -> Ran {
     Ran::read(registry.to_owned(), said, ended_well)
 }
 
 fn row(consul: &str, consul_well: bool, portolan: &str, portolan_well: bool) -> Row {
-    let ran = [ran("Consul 1.8.7", consul, Some(consul_well)), ran("Portolan", portolan, Some(portolan_well))];
+    let ran =
+        [ran("Consul 1.8.7", consul, Some(consul_well)), ran("Portolan", portolan, Some(portolan_well))];
     Row::judged_by("c", &ran, KNOWN)
 }
 
@@ -19,7 +19,10 @@ fn what_is_known_is_told_and_is_no_failure() {
     let row = row("version 1\nok a\nfailed kv -- 404\nnoise", false, "version 1\nok a\nok kv", true);
     assert!(failures(std::slice::from_ref(&row)).is_empty(), "{row:?}");
     let text = markdown(&[row]);
-    assert!(text.starts_with("| client | version | Consul 1.8.7 | Portolan |\n| --- | --- | --- | --- |\n"), "{text}");
+    assert!(
+        text.starts_with("| client | version | Consul 1.8.7 | Portolan |\n| --- | --- | --- | --- |\n"),
+        "{text}"
+    );
     assert!(text.contains("| c | 1 | 1 of 2 | 2 of 2 |\n"), "{text}");
     assert!(text.contains("- Consul 1.8.7, c: kv: it has none\n"), "{text}");
 }

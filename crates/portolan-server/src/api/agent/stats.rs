@@ -14,9 +14,10 @@ use crate::core::{Core, INTERFACE_VERSION};
 
 /// The groups, each from a name to a text.
 pub(super) fn told(core: &Core) -> Value {
-    let (services, checks, index) =
-        core.look(|state| (state.agent_services().len(), state.agent_checks(), state.last_index().to_string()));
-    let of_kind = |kind: &str| checks.iter().filter(|check| *check.row.facts.kind == *kind).count().to_string();
+    let (services, checks, index) = core
+        .look(|state| (state.agent_services().len(), state.agent_checks(), state.last_index().to_string()));
+    let of_kind =
+        |kind: &str| checks.iter().filter(|check| *check.row.facts.kind == *kind).count().to_string();
     json!({
         "agent": {
             "check_monitors": of_kind("script"),
@@ -64,9 +65,12 @@ mod tests {
             let group = groups[name].as_object().unwrap();
             assert!(!group.is_empty() && group.values().all(Value::is_string), "{name}: {group:?}");
         }
-        assert_eq!(told["agent"], json!({
-            "check_monitors": "0", "check_ttls": "0", "checks": "0", "services": "0"
-        }));
+        assert_eq!(
+            told["agent"],
+            json!({
+                "check_monitors": "0", "check_ttls": "0", "checks": "0", "services": "0"
+            })
+        );
         assert_eq!(told["raft"]["state"], "Leader");
     }
 }
