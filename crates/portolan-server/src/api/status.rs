@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{core::Core, state::SERVER_PORT};
 
-/// The server's.
 pub(super) fn address(core: &Core) -> String {
     std::net::SocketAddr::new(core.config.node_address(), SERVER_PORT).to_string()
 }
