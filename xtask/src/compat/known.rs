@@ -23,7 +23,6 @@ pub(super) const KNOWN: &[Known] = &[
     lacks("consul", "snapshot save", "Portolan", ITS_OWN_FORM),
     lacks("consul", "snapshot inspect", "Portolan", ITS_OWN_FORM),
     lacks("consul", "snapshot restore", "Portolan", ITS_OWN_FORM),
-    lacks("go", "Txn with a node and a service", "Portolan", "transactions are of keys alone"),
 ];
 
 const fn lacks(
