@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-pub(crate) use self::{agent::Agent, fetch::conf as apt_conf};
+pub(crate) use self::{
+    agent::{Agent, free_ports},
+    fetch::{conf as apt_conf, into as fetch_old},
+};
 use crate::{Ending, project::Project, run::Run};
 
 /// The variable that names another binary; the tests read it too.
@@ -51,7 +54,7 @@ pub(crate) fn find(project: &Project) -> Result<Found> {
     let path = place.join("usr/bin/consul");
     if !path.is_file() {
         println!("no Consul under {}: fetching Debian's package, about 25 MB, once", place.display());
-        fetch::into(&place).map_err(|error| {
+        fetch::into(&place, "consul").map_err(|error| {
             anyhow!("{error:#}; set {VARIABLE} to the path of a Consul binary to use that instead")
         })?;
     }

@@ -10,14 +10,15 @@
 mod bench;
 mod claims;
 mod cluster;
+mod compat;
 mod consul;
+mod debian;
 mod filters;
 mod fuzz;
 mod mutants;
 mod planted;
 mod power;
 mod project;
-mod promtool;
 mod redis;
 mod run;
 mod sim;
@@ -63,6 +64,10 @@ cargo xtask COMMAND
                       --seed S      the bars with another seed
   power             the embedded registry on a disk that fails and loses power (10,000 seeds): nothing acknowledged is lost
                       --seeds N     so many; --seed S plays one
+  compat            clients of Consul as they are, on a real Consul and on `portolan serve`, and a table of them
+                      --only NAME   this client; may be given more than once; --list names them
+                      --portolan P  this binary, without building one
+                      --write       put the table into COMPATIBILITY.md
   filters           generated filter expressions on the embedded registry and a real Consul (10,000): none may differ
                       --count N     so many; --seed S others
   mutants           small changes to the PURE files: does a unit test notice each? (all in one build; a quarter of an hour)
@@ -127,6 +132,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("bench", ["telemetry", words @ ..]) => bench::telemetry(&project, words),
         ("mutants", words) => mutants::command(&project, words),
         ("cluster", words) => cluster::command(&project, words),
+        ("compat", words) => compat::command(&project, words),
         ("power", words) => power::command(&project, words),
         ("filters", words) => filters::command(&project, words),
         ("sim", words) => sim::command(&project, words),

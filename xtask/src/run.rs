@@ -10,6 +10,9 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
+    sync::mpsc::{RecvTimeoutError, sync_channel},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -104,6 +107,45 @@ impl Run {
         Ok(Said { text, status: child.wait()? })
     }
 
+    /// Runs it for at most `limit`, shows what it says as it comes, and keeps it. Past the limit it is ended, and None is given in
+    /// place of how it ended.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    #[expect(clippy::disallowed_methods, reason = "a program that hangs is ended")]
+    pub(crate) fn tee_within(&self, limit: Duration) -> Result<(String, Option<ExitStatus>)> {
+        println!("$ {}", self.shown());
+        let end = Instant::now().checked_add(limit).context("the limit is beyond all clocks")?;
+        let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+        let mut child = command.spawn().with_context(|| self.not_started())?;
+        drop(command); // it holds the writing ends
+        let (sender, lines) = sync_channel(64);
+        // It ends with the pipe, or at the first line that nobody takes any more.
+        thread::spawn(move || {
+            let whole = BufReader::new(reader).split(b'\n').map_while(Result::ok);
+            whole.map(|line| sender.send(line)).all(|sent| sent.is_ok())
+        });
+        let mut text = String::new();
+        loop {
+            match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let line = String::from_utf8_lossy(&line);
+                    println!("{line}");
+                    text.push_str(&line);
+                    text.push('\n');
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok((text, Some(child.wait()?))),
+                Err(RecvTimeoutError::Timeout) => {
+                    child.kill()?;
+                    child.wait()?;
+                    return Ok((text, None));
+                }
+            }
+        }
+    }
+
     /// Runs it in silence and gives what it wrote to its output.
     ///
     /// # Errors
@@ -157,6 +199,15 @@ mod tests {
     fn both_streams_are_kept_in_the_order_they_were_written() {
         let said = shell("echo one; echo two >&2; echo three; exit 3").tee().unwrap();
         assert_eq!((said.text.as_str(), said.status.code()), ("one\ntwo\nthree\n", Some(3)));
+    }
+
+    #[test]
+    fn a_program_that_goes_on_for_ever_is_ended_at_its_limit() {
+        let (text, status) =
+            shell("echo one; exec sleep 600").tee_within(Duration::from_millis(500)).unwrap();
+        assert_eq!((text.as_str(), status), ("one\n", None));
+        let (text, status) = shell("echo two >&2; exit 3").tee_within(Duration::from_secs(60)).unwrap();
+        assert_eq!((text.as_str(), status.and_then(|status| status.code())), ("two\n", Some(3)));
     }
 
     #[test]

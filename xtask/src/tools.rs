@@ -56,9 +56,17 @@ const PY_CONSUL: &str = "py-consul==1.8.0";
 /// A Python that has py-consul, in an environment of its own; makes it first when it is not there.
 ///
 /// # Errors
-/// When there is no Python 3 with `venv`, or the package cannot be had.
+/// As [`python_with`].
 pub(crate) fn python(project: &Project) -> Result<PathBuf> {
-    let root = project.target.join("tools").join(PY_CONSUL);
+    python_with(project, PY_CONSUL)
+}
+
+/// A Python that has this package, in an environment of its own; makes it first when it is not there.
+///
+/// # Errors
+/// When there is no Python 3 with `venv`, or the package cannot be had.
+pub(crate) fn python_with(project: &Project, package: &str) -> Result<PathBuf> {
+    let root = project.target.join("tools").join(package);
     let (python, done) = (root.join("bin/python"), root.join("done"));
     if done.is_file() {
         return Ok(python);
@@ -68,9 +76,9 @@ pub(crate) fn python(project: &Project) -> Result<PathBuf> {
     project
         .run(&python)
         .words("-m pip install --quiet --disable-pip-version-check")
-        .word(PY_CONSUL)
+        .word(package)
         .run()
-        .with_context(|| format!("{PY_CONSUL} could not be had"))?;
+        .with_context(|| format!("{package} could not be had"))?;
     std::fs::write(&done, "").with_context(|| done.display().to_string())?;
     Ok(python)
 }

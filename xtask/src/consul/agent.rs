@@ -1,4 +1,4 @@
-//! A Consul in development mode on free ports, for the demo.
+//! A registry in a process of its own on free ports: a Consul in development mode, or what answers like one.
 //!
 //! In:  a binary. Out: its address, once it has a leader.
 //!
@@ -18,43 +18,60 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::Found;
-use crate::project::Project;
+use crate::{project::Project, run::Run};
 
 /// A cold start takes two to four seconds; a loaded machine gets more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running Consul. Dropping it ends it.
+/// A running registry. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Agent {
     child: Child,
+    /// What it is called in an error, and in the name of its log.
+    name: &'static str,
     http: SocketAddr,
     log: PathBuf,
 }
 
 impl Agent {
-    /// Starts it, and waits until it can serve.
+    /// Starts a Consul without DNS, and waits until it can serve.
     ///
     /// # Errors
-    /// When it does not start, ends, or has no leader in time; the text names its log.
+    /// As [`Self::of`].
     pub(crate) fn start(project: &Project, consul: &Found) -> Result<Self> {
+        Self::consul(project, consul, "-dns-port -1")
+    }
+
+    /// Starts a Consul with more flags, and waits until it can serve.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(crate) fn consul(project: &Project, consul: &Found, flags: &str) -> Result<Self> {
         let [http, server, serf] = free_ports()?;
         let mut run = project
             .run(&consul.path)
-            .words(
-                "agent -dev -bind 127.0.0.1 -client 127.0.0.1 -dns-port -1 -grpc-port -1 -serf-wan-port -1",
-            )
-            .words(&format!("-http-port {http} -server-port {server} -serf-lan-port {serf}"));
+            .words("agent -dev -bind 127.0.0.1 -client 127.0.0.1 -grpc-port -1 -serf-wan-port -1")
+            .words(&format!("-http-port {http} -server-port {server} -serf-lan-port {serf}"))
+            .words(flags);
         if has_grpc_tls(&consul.version) {
             run = run.words("-grpc-tls-port -1");
         }
+        Self::of(project, &run, "consul", http)
+    }
+
+    /// Starts what becomes a registry whose HTTP is at port `http`, and waits until it has a leader.
+    ///
+    /// # Errors
+    /// When it does not start, ends, or has no leader in time; the text names its log.
+    pub(crate) fn of(project: &Project, run: &Run, name: &'static str, http: u16) -> Result<Self> {
         std::fs::create_dir_all(project.keep())?;
-        let log = project.keep().join("consul.log");
+        let log = project.keep().join(name).with_extension("log");
         let file = File::create(&log).with_context(|| log.display().to_string())?;
         println!("$ {}  # its log: {}", run.shown(), log.display());
         let mut command = run.command();
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        let child = command.spawn().with_context(|| consul.path.display().to_string())?;
-        let mut agent = Self { child, http: SocketAddr::from((Ipv4Addr::LOCALHOST, http)), log };
+        let child = command.spawn().with_context(|| run.shown())?;
+        let mut agent = Self { child, name, http: SocketAddr::from((Ipv4Addr::LOCALHOST, http)), log };
         agent.wait()?;
         Ok(agent)
     }
@@ -64,15 +81,20 @@ impl Agent {
         format!("http://{}", self.http)
     }
 
+    /// Where it listens, as an address.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     fn wait(&mut self) -> Result<()> {
         let started = Instant::now();
         while !self.has_leader() {
-            let log = self.log.display();
+            let (name, log) = (self.name, self.log.display());
             if let Some(status) = self.child.try_wait()? {
-                bail!("Consul ended with {status} instead of serving; see {log}");
+                bail!("{name} ended with {status} instead of serving; see {log}");
             }
             if started.elapsed() > PATIENCE {
-                bail!("Consul had no leader after {} s; see {log}", PATIENCE.as_secs());
+                bail!("{name} had no leader after {} s; see {log}", PATIENCE.as_secs());
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -104,12 +126,16 @@ impl Drop for Agent {
 }
 
 /// Ports that were free a moment ago; the listeners are held until all are known, so that they differ.
-fn free_ports() -> Result<[u16; 3]> {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [bind()?, bind()?, bind()?];
-    let mut ports = [0; 3];
-    for (port, listener) in ports.iter_mut().zip(&held) {
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut held = Vec::new();
+    let mut ports = [0; N];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         *port = listener.local_addr()?.port();
+        held.push(listener);
     }
     Ok(ports)
 }

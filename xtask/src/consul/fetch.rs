@@ -1,4 +1,4 @@
-//! Fetches Debian 11's package of Consul and unpacks it, without installing it and without being root.
+//! Fetches a package of Debian 11, such as Consul, and unpacks it, without installing it and without being root.
 //!
 //! In:  apt's own lists of sources: they say where this machine gets Debian from, so no host is named here.
 //! Out: the files of the package under a directory.
@@ -16,9 +16,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::sources::{self, Source};
 use crate::run::Run;
 
-/// The last release of Debian that has Consul.
+/// The last release of Debian that has Consul, and a Prometheus that knows of it.
 const SUITE: &str = "bullseye";
-const PACKAGE: &str = "consul";
 /// The key of [`SUITE`] is in here on Debian 10 to 13.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -26,15 +25,15 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 ///
 /// # Errors
 /// When no source of this machine has the package; the text says what was tried.
-pub(crate) fn into(place: &Path) -> Result<()> {
+pub(crate) fn into(place: &Path, package: &str) -> Result<()> {
     let sources = of_this_machine(Path::new("/etc/apt"));
     if sources.is_empty() {
-        bail!("Consul cannot be fetched: no file under /etc/apt names a place that serves Debian");
+        bail!("{package} cannot be fetched: no file under /etc/apt names a place that serves Debian");
     }
     let work = place.with_extension("fetch");
     let mut tried = Vec::new();
     for source in &sources {
-        match from(source, &work) {
+        match from(source, &work, package) {
             Ok(unpacked) => {
                 if place.exists() {
                     fs::remove_dir_all(place).with_context(|| place.display().to_string())?;
@@ -46,7 +45,7 @@ pub(crate) fn into(place: &Path) -> Result<()> {
             Err(error) => tried.push(format!("{} {SUITE} ({error:#})", source.uri)),
         }
     }
-    Err(anyhow!("Consul cannot be fetched; tried {}", tried.join(", ")))
+    Err(anyhow!("{package} cannot be fetched; tried {}", tried.join(", ")))
 }
 
 fn of_this_machine(etc: &Path) -> Vec<Source> {
@@ -69,7 +68,7 @@ fn of_this_machine(etc: &Path) -> Vec<Source> {
 }
 
 /// Fetches and unpacks; gives where the files are.
-fn from(source: &Source, work: &Path) -> Result<PathBuf> {
+fn from(source: &Source, work: &Path, package: &str) -> Result<PathBuf> {
     if work.exists() {
         fs::remove_dir_all(work).with_context(|| work.display().to_string())?;
     }
@@ -82,13 +81,13 @@ fn from(source: &Source, work: &Path) -> Result<PathBuf> {
     fs::write(work.join("sources.list"), format!("deb [signed-by={key}] {} {SUITE} main\n", source.uri))?;
 
     apt(work).words("update").run()?;
-    apt(work).words("download").word(PACKAGE).run()?;
-    let package = fs::read_dir(work)?
+    apt(work).words("download").word(package).run()?;
+    let file = fs::read_dir(work)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
         .context("apt-get downloaded no package")?;
     let unpacked = work.join("unpacked");
-    Run::new("dpkg-deb", work).words("-x").word(package).word(&unpacked).run()?;
+    Run::new("dpkg-deb", work).words("-x").word(file).word(&unpacked).run()?;
     Ok(unpacked)
 }
 

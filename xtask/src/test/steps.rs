@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Context, Outcome, report};
-use crate::{claims, cluster, consul, project, promtool, redis, sim, tidy, tools};
+use crate::{claims, cluster, compat, consul, debian, project, redis, sim, tidy, tools};
 
 /// One thing to pass.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "demo", what: "the demo on the embedded registry", when: When::Full, run: demo },
     Step { name: "demo-consul", what: "the demo on a real Consul", when: When::Full, run: demo_on_consul },
     Step { name: "alerts", what: "Prometheus takes the alert rules", when: When::Full, run: check_alerts },
+    Step { name: "compat", what: "clients of Consul as they are, on a real Consul and on portolan serve", when: When::Full, run: clients },
     Step { name: "claims", what: "each claim has a test that ran and passed", when: When::Full, run: check_claims },
 ];
 
@@ -211,9 +212,19 @@ fn no_demo(context: &Context) -> Option<String> {
 
 fn check_alerts(context: &mut Context) -> Result<Outcome> {
     let project = &context.project;
-    let tool = promtool::find(project)?;
+    let tool = debian::program(project, "prometheus", "usr/bin/promtool", "promtool")?;
     project.run(&tool).words("check rules dashboards/alerts.yml").run()?;
     Ok(Outcome::Done)
+}
+
+fn clients(context: &mut Context) -> Result<Outcome> {
+    let consul = context.consul()?;
+    let (passed, failed) = compat::check(&context.project, consul)?;
+    context.count(&report::Results { count: report::Count { passed, failed }, ..report::Results::default() });
+    match failed {
+        0 => Ok(Outcome::Done),
+        failed => bail!("{failed} assertions of clients failed, listed above"),
+    }
 }
 
 fn check_claims(context: &mut Context) -> Result<Outcome> {

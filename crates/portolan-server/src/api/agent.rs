@@ -5,6 +5,8 @@
 //! Rules from Consul: agent/agent_endpoint.go. Proof: `tests/http.rs`.
 //! Never: answers for instances of other nodes.
 
+mod stats;
+
 use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode};
@@ -49,7 +51,7 @@ pub(super) fn about(core: &Core, call: &Call) -> Outcome {
             "DebugConfig": {},
             "Coord": null,
             "Member": member,
-            "Stats": {},
+            "Stats": stats::told(core),
             "Meta": { "consul-network-segment": "", "consul-version": INTERFACE_VERSION },
         }),
         call.layout(),
@@ -86,7 +88,8 @@ fn member(core: &Core) -> serde_json::Value {
 }
 
 pub(super) fn members(core: &Core, call: &Call) -> Outcome {
-    if call.param("segment").is_some_and(|segment| !segment.is_empty()) {
+    // `consul members` asks for the segment `_all` unless told otherwise (Consul: agent/agent_endpoint.go `AgentMembers`).
+    if call.param("segment").is_some_and(|segment| !matches!(segment, "" | "_all")) {
         return Err(Refusal::internal("Network segments are not supported in this version of Consul"));
     }
     let rights = call.rights(core)?;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     call::{Call, fits},
     decode::{Decoded, fields, list, map, object, pairs, text, truth},
-    definition::{check_service, common_field, mesh},
+    definition::{check_service, common_field, mesh, weights},
     reply::{Done, Outcome, Refusal, value},
     rights::Rights,
 };
@@ -173,6 +173,12 @@ fn service(given: &Map<String, Value>) -> Decoded<ServiceSpec> {
             Ok(true)
         }
         "createindex" | "modifyindex" | "raftindex" => Ok(true),
+        // Those that an agent would refuse count as if they were not there, for a client that knows of none sends zeros (Consul:
+        // agent/structs/structs.go `ToServiceNode`).
+        "weights" => {
+            (spec.passing_weight, spec.warning_weight) = weights(value)?.unwrap_or((1, 1));
+            Ok(true)
+        }
         other => common_field(&mut spec, other, value),
     })?;
     if spec.name.is_empty() {

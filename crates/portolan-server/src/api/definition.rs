@@ -71,7 +71,7 @@ pub(super) fn common_field(spec: &mut ServiceSpec, name: &str, value: &Value) ->
         "meta" => spec.meta = pairs("Meta", value)?,
         "enabletagoverride" => spec.enable_tag_override = truth("EnableTagOverride", value)?,
         "taggedaddresses" => spec.tagged = tagged(value)?,
-        "weights" => (spec.passing_weight, spec.warning_weight) = weights(value)?,
+        "weights" => (spec.passing_weight, spec.warning_weight) = weights(value)?.map_err(refused_weights)?,
         "locality" => spec.locality = Some(locality(value)?),
         "kind" | "socketpath" | "proxy" | "connect" => return mesh::field(spec, name, value),
         "namespace" | "partition" | "peername" => not_yet(name, value)?,
@@ -98,7 +98,12 @@ fn tagged(value: &Value) -> Decoded<BTreeMap<Text, TaggedAddress>> {
         .collect()
 }
 
-fn weights(value: &Value) -> Decoded<(u16, u16)> {
+fn refused_weights(problem: &'static str) -> Refusal {
+    Refusal::bad(format!("Invalid Weights: {problem}"))
+}
+
+/// The weights while passing and while warning, or what is wrong with them.
+pub(super) fn weights(value: &Value) -> Decoded<Result<(u16, u16), &'static str>> {
     let (mut passing, mut warning) = (0, 0);
     fields(map("Weights", value)?, |name, value| {
         match name {
@@ -113,11 +118,11 @@ fn weights(value: &Value) -> Decoded<(u16, u16)> {
     } else if warning < 0 {
         "Warning must be greater or equal than 0"
     } else if let (Ok(passing), Ok(warning)) = (u16::try_from(passing), u16::try_from(warning)) {
-        return Ok((passing, warning));
+        return Ok(Ok((passing, warning)));
     } else {
         "DNS Weight must be between 0 and 65535"
     };
-    Err(Refusal::bad(format!("Invalid Weights: {problem}")))
+    Ok(Err(problem))
 }
 
 /// What Consul says of definitions that its validation refuses (go-multierror).

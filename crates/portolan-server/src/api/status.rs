@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{core::Core, state::SERVER_PORT};
 
-fn address(core: &Core) -> String {
+pub(super) fn address(core: &Core) -> String {
     std::net::SocketAddr::new(core.config.node_address(), SERVER_PORT).to_string()
 }
 
