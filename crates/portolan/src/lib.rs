@@ -39,6 +39,8 @@ pub mod cache;
 pub mod check;
 pub mod depend;
 mod discovery;
+#[cfg(doctest)]
+mod documents;
 mod duration;
 mod error;
 pub mod expr {
@@ -96,8 +98,3 @@ pub use snapshot::{
 };
 pub use splits::Splits;
 pub use sync::{Confirm, Mode, Suspicion};
-
-/// The code in the README, as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
