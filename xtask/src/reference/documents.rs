@@ -13,6 +13,13 @@ use super::{
     endpoints, metrics, settings, words,
 };
 
+/// The kinds of blocks that something looks at; `text` and what is a file of somebody else's is for the eye.
+const LANGUAGES: &[&str] =
+    &["rust", "rust,no_run", "sh", "console", "text", "ini", "yaml", "dockerfile", "toml", "hcl", "rules"];
+
+/// Where pages are listed whose code is compiled.
+const DOCTESTS: [&str; 2] = ["crates/portolan/src/documents.rs", "crates/portolan-server/src/documents.rs"];
+
 /// All that can be named.
 pub(super) struct Known {
     commands: BTreeMap<String, Command>,
@@ -80,7 +87,8 @@ impl Known {
         if is_variable && span.starts_with("PORTOLAN_") {
             let of_ours = settings::variables().any(|known| known == span);
             // `watch --exec` gives some to what it runs.
-            let told = self.commands.get("watch").is_some_and(|watch| watch.says(span));
+            let told =
+                self.commands.get("watch").is_some_and(|watch| watch.says(span)) || self.xtask.contains(span);
             return (!of_ours && !told).then(|| format!("nothing reads a variable {span}"));
         }
         if span.starts_with("/v1/") && !span.contains(['*', '…', '?', '{', '<']) {
@@ -143,6 +151,32 @@ pub(super) fn check(texts: &Texts, known: &Known) -> Vec<Wrong> {
         wrong.push(("docs/SUMMARY.md".to_owned(), 1, what));
     }
     wrong.extend(left_out(texts));
+    wrong.extend(untested(texts));
+    wrong
+}
+
+/// Blocks that nothing looks at: in a language that nobody checks, or of a page that no crate has as a doctest.
+fn untested(texts: &Texts) -> Vec<Wrong> {
+    let lists = DOCTESTS.iter().filter_map(|file| texts.get(*file)).map(String::as_str).collect::<String>();
+    let mut wrong = Vec::new();
+    for (file, text) in texts.iter().filter(|(file, _)| is_document(file)) {
+        let mut inside = false;
+        for (line, content) in (1..).zip(text.lines()) {
+            let Some(language) = content.trim_start().strip_prefix("```") else { continue };
+            inside = !inside;
+            let language = language.trim();
+            if inside && !LANGUAGES.contains(&language) {
+                let what =
+                    format!("`{language}` is no kind of block that is checked: {}", LANGUAGES.join(", "));
+                wrong.push((file.clone(), line, what));
+            }
+            if inside && language.starts_with("rust") && !lists.contains(&format!("{file}\"")) {
+                let what = "has code that no doctest compiles: list it in crates/portolan/src/documents.rs"
+                    .to_owned();
+                wrong.push((file.clone(), line, what));
+            }
+        }
+    }
     wrong
 }
 

@@ -25,7 +25,8 @@ fn known() -> Known {
 fn wrong(text: &str) -> Vec<String> {
     let summary = ("docs/SUMMARY.md".to_owned(), "[a](a.md)".to_owned());
     let shows = format!("{text}\n\n`portolan serve`\n");
-    let texts = [summary, ("docs/a.md".to_owned(), shows)].into();
+    let tested = (DOCTESTS[0].to_owned(), "A \"docs/a.md\"".to_owned());
+    let texts = [summary, tested, ("docs/a.md".to_owned(), shows)].into();
     check(&texts, &known()).into_iter().map(|(file, line, what)| format!("{file}:{line}: {what}")).collect()
 }
 
@@ -36,7 +37,7 @@ fn what_is_there_is_fine() {
         "```sh\nportolan serve \\\n    --data-dir=/x\n```",
         "```console\n$ portolan serve -dev\nportolan nonsense is output\n```",
         "```ini\nExecStart=/usr/bin/portolan serve --data-dir /x -- --other\n```",
-        "```rust\nportolan nonsense\n```",
+        "```rust,no_run\nportolan nonsense\n```",
         "`portolan COMMAND --help`, `--data-dir DIR`, `docker run --init`, `--`, `--of-ours`",
         "`view.wait`, `Config::seed`, `Config::from_env`, `Other::thing`, `a.b`",
         "`portolan_views`, `PORTOLAN_ZONE`, `/v1/kv/a/b`, `/v1/agent/self`, `/v1/health/*`",
@@ -53,6 +54,7 @@ fn what_is_not_there_is_named_with_its_line() {
         ("```console\n$ portolan serve -x\n```", "docs/a.md:2: `portolan serve` has no flag -x"),
         ("```yaml\ncommand: [\"portolan\", \"serve\", \"--no\"]\n```", "`portolan serve` has no flag --no"),
         ("`portolan serve --no`", "docs/a.md:1: `portolan serve` has no flag --no"),
+        ("```rs\nlet a;\n```", "docs/a.md:1: `rs` is no kind of block that is checked"),
         ("`--no-such`", "docs/a.md:1: no command has a flag --no-such"),
         ("`view.wat`", "docs/a.md:1: view has no setting wat"),
         ("`Config::sed(1)`", "docs/a.md:1: Config has no setting sed"),
@@ -73,4 +75,15 @@ fn what_no_document_leads_to_is_named() {
     let found: Vec<String> = check(&texts, &known()).into_iter().map(|(.., what)| what).collect();
     assert!(found.iter().any(|what| what.contains("no document shows `portolan serve`")), "{found:?}");
     assert!(found.iter().any(|what| what.contains("does not list a.md")), "{found:?}");
+}
+
+#[test]
+fn code_that_no_doctest_compiles_is_named() {
+    let texts = [("docs/SUMMARY.md", "[b](b.md)"), ("docs/b.md", "\n```rust\n```\n`portolan serve`")];
+    let texts = texts.map(|(file, text)| (file.to_owned(), text.to_owned())).into();
+    let found = check(&texts, &known());
+    assert!(
+        matches!(&found[..], [(file, 2, what)] if file == "docs/b.md" && what.contains("no doctest")),
+        "{found:?}"
+    );
 }
