@@ -84,10 +84,11 @@ pub(crate) fn check(texts: &Texts) -> Vec<Wrong> {
 
 /// All pages, by their path.
 fn pages(texts: &Texts) -> Result<Vec<(&'static str, String)>, String> {
-    Ok(vec![
-        ("docs/reference/commands.md", format!("{MADE}{}", commands::page(texts)?)),
-        ("docs/reference/settings.md", format!("{MADE}{}", settings::page(texts)?)),
-        ("docs/reference/endpoints.md", format!("{MADE}{}", endpoints::page(texts)?)),
-        ("docs/reference/metrics.md", format!("{MADE}{}", metrics::page(texts)?)),
-    ])
+    let pages = [
+        ("docs/reference/commands.md", commands::page(texts)?),
+        ("docs/reference/settings.md", settings::page(texts)?),
+        ("docs/reference/endpoints.md", endpoints::page(texts)?),
+        ("docs/reference/metrics.md", metrics::page(texts)),
+    ];
+    Ok(pages.into_iter().map(|(name, text)| (name, format!("{MADE}{text}"))).collect())
 }

@@ -25,6 +25,18 @@ pub(super) struct Command {
 }
 
 impl Command {
+    /// Whether it has subcommands of its own.
+    pub(super) fn is_nested(&self) -> bool {
+        self.help.contains("\nCommands:\n")
+    }
+
+    /// Its flags but those that every command has, and `--help`.
+    pub(super) fn own_flags(&self) -> impl Iterator<Item = (&str, bool)> {
+        let others = of(&everywhere(&self.help)).flags;
+        let own = self.flags.iter().filter(move |(name, _)| *name != "help" && !others.contains_key(*name));
+        own.map(|(name, takes)| (name.as_str(), *takes))
+    }
+
     /// Whether its help has this word.
     pub(super) fn says(&self, word: &str) -> bool {
         self.help.contains(word)

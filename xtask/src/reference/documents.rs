@@ -35,7 +35,7 @@ impl Known {
         Ok(Self {
             commands: commands::read(texts)?,
             settings: settings::names(texts)?,
-            metrics: metrics::read(texts)?.into_iter().map(|named| named.name).collect(),
+            metrics: metrics::names(texts)?,
             endpoints: endpoints::read(texts)?.into_keys().collect(),
             xtask: texts.get("xtask/src/main.rs").cloned().unwrap_or_default(),
         })
@@ -50,9 +50,13 @@ impl Known {
         if is_placeholder || name == "help" {
             return None;
         }
-        let Some(command) = self.commands.get(name) else {
+        let Some(mut command) = self.commands.get(name) else {
             return Some(format!("there is no command `portolan {name}`"));
         };
+        if command.is_nested() {
+            // What it takes is known where there is a page of help for it.
+            command = self.commands.get(&format!("{name}-{}", line.next()?))?;
+        }
         while let Some(word) = line.next() {
             if word == "--" {
                 return None;
@@ -75,6 +79,14 @@ impl Known {
         None
     }
 
+    /// Whether a variable stands for a flag, in place of a file of settings.
+    fn is_of_a_flag(&self, variable: &str) -> bool {
+        let name = variable.trim_start_matches("PORTOLAN_").trim_start_matches("SERVE_");
+        let flag = name.to_lowercase().replace('_', "-");
+        self.commands.contains_key("config")
+            && self.commands.get("serve").is_some_and(|serve| serve.flags.contains_key(&flag))
+    }
+
     /// What is wrong with a name that stands as code in a sentence.
     fn look_at_span(&self, span: &str) -> Option<String> {
         if let Some(rest) = span.strip_prefix("--") {
@@ -89,7 +101,8 @@ impl Known {
             // `watch --exec` gives some to what it runs.
             let told =
                 self.commands.get("watch").is_some_and(|watch| watch.says(span)) || self.xtask.contains(span);
-            return (!of_ours && !told).then(|| format!("nothing reads a variable {span}"));
+            return (!of_ours && !told && !self.is_of_a_flag(span))
+                .then(|| format!("nothing reads a variable {span}"));
         }
         if span.starts_with("/v1/") && !span.contains(['*', '…', '?', '{', '<']) {
             let known =
@@ -146,7 +159,9 @@ pub(super) fn check(texts: &Texts, known: &Known) -> Vec<Wrong> {
             wrong.extend(what.map(|what| (file.clone(), line, format!("{what}; correct it"))));
         }
     }
-    for name in known.commands.keys().filter(|name| !name.is_empty() && !shown.contains(*name)) {
+    for name in
+        known.commands.keys().filter(|name| !name.is_empty() && !name.contains('-') && !shown.contains(*name))
+    {
         let what = format!("no document shows `portolan {name}`; show it in a how-to");
         wrong.push(("docs/SUMMARY.md".to_owned(), 1, what));
     }

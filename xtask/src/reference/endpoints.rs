@@ -55,10 +55,12 @@ fn called(call: &ExprCall, texts: &Texts) -> Option<(&'static str, String, bool)
         "get" => ("GET", false),
         "watch" => ("GET", true),
         "put" => ("PUT", false),
+        "post" => ("POST", false),
         "delete" => ("DELETE", false),
         "own" => match item::written(args.next()?).as_str() {
             "Verb::Get" => ("GET", false),
             "Verb::Put" => ("PUT", false),
+            "Verb::Post" => ("POST", false),
             "Verb::Delete" => ("DELETE", false),
             _ => return None,
         },

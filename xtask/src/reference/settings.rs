@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use syn::{Fields, ImplItem, Item, ReturnType, Visibility};
 
-use super::{Texts, item};
+use super::{Texts, commands, item};
 
 /// A struct of settings: how it is called, how an error names what is in it, where it is.
 struct Group {
@@ -159,13 +159,36 @@ fn table(group: &Group, texts: &Texts) -> Result<String, String> {
     Ok(table)
 }
 
+/// The file of settings of the command, where it has one: a flag is a setting of the same name.
+fn file(texts: &Texts) -> Result<String, String> {
+    let commands = commands::read(texts)?;
+    let (Some(serve), true) = (commands.get("serve"), commands.contains_key("config")) else {
+        return Ok(String::new());
+    };
+    let rows = serve.own_flags().map(|(flag, takes)| {
+        let variable = flag.to_uppercase().replace('-', "_");
+        let form = if takes { "text, number or list" } else { "true or false" };
+        format!("| `{flag}` | {form} | `PORTOLAN_SERVE_{variable}` |\n")
+    });
+    Ok(format!(
+        "\n## The file of the command\n\n\
+         `portolan.toml`: the file of `--config`, else of `PORTOLAN_CONFIG`, else `portolan/portolan.toml` in `$XDG_CONFIG_HOME` or in\n\
+         `~/.config`. `portolan config check` tells all that is wrong with it, `portolan config show` what holds. A flag stands over the\n\
+         environment, which stands over the file. `[global]` has the flags of every command, `[client]` has `registry`, `token` and\n\
+         `token-file`, and `[serve]` the flags of `portolan serve`, which [Commands](commands.md#portolan-serve) explains:\n\n\
+         | in `[serve]` | form | variable |\n| --- | --- | --- |\n{}",
+        rows.collect::<String>()
+    ))
+}
+
 fn environment(texts: &Texts) -> Result<String, String> {
     for file in READ_IN {
         let text = texts.get(file).ok_or_else(|| format!("{file} is not there"))?;
         for word in text.split('"').skip(1).step_by(2) {
             let is_variable = word.starts_with("CONSUL_") || word.starts_with("PORTOLAN_");
             let is_name = word.chars().all(|c| c.is_ascii_uppercase() || c == '_') && !word.ends_with('_');
-            if is_variable && is_name && !variables().any(|known| known == word) {
+            let of_the_file = word == "PORTOLAN_CONFIG";
+            if is_variable && is_name && !of_the_file && !variables().any(|known| known == word) {
                 return Err(format!(
                     "{file} reads {word}; tell what it is in xtask/src/reference/settings.rs"
                 ));
@@ -197,6 +220,7 @@ pub(super) fn page(texts: &Texts) -> Result<String, String> {
     for group in SERVER {
         page.push_str(&table(group, texts)?);
     }
+    page.push_str(&file(texts)?);
     page.push_str(&environment(texts)?);
     Ok(page)
 }
