@@ -160,7 +160,8 @@ impl Terminal {
         let mut done = false;
         let mut url = None;
         while !done || url.is_none() {
-            let line = self.next(until).map_err(|_| "the registry does not say where it is")?;
+            let line =
+                self.next(until).map_err(|error| format!("no word of where the registry is: {error}"))?;
             done |= line == DONE;
             url = url.or_else(|| {
                 line.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned)
