@@ -128,7 +128,7 @@ impl Known {
 
 /// Structs that are begun by what they are: `Registration::http`, `Check::tcp`.
 fn is_constructor(group: &str) -> bool {
-    matches!(group, "Registration" | "Check" | "Https" | "Ejection")
+    matches!(group, "Registration" | "Check" | "Https" | "Ejection" | "Probe" | "HealthFn")
 }
 
 fn is_document(file: &str) -> bool {

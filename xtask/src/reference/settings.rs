@@ -37,6 +37,9 @@ const LIBRARY: &[Group] = &[
     group("Check", "check", "crates/portolan/src/check.rs"),
     group("Drain", "drain", "crates/portolan/src/register/drain.rs"),
     group("HealthConfig", "health", "crates/portolan/src/register/health_endpoint/config.rs"),
+    group("Probe", "probe", "crates/portolan/src/register/health_endpoint/probe.rs"),
+    group("HealthFn", "health_fn", "crates/portolan/src/register/health_fn.rs"),
+    group("ReadyConfig", "ready", "crates/portolan/src/depend/ready/config.rs"),
 ];
 
 const SERVER: &[Group] = &[
@@ -88,7 +91,24 @@ pub(super) fn names(texts: &Texts) -> Result<Names, String> {
             names.entry(key.to_owned()).or_default().extend(settings.iter().cloned());
         }
     }
-    Ok(names)
+    match unlisted(texts) {
+        Some((file, name)) => Err(format!("{file} has {name}; list it in xtask/src/reference/settings.rs")),
+        None => Ok(names),
+    }
+}
+
+/// A public struct of settings that is in no list here.
+fn unlisted(texts: &Texts) -> Option<(&str, &str)> {
+    let of_ours = |file: &str| {
+        file.starts_with("crates/portolan/src/") || file.starts_with("crates/portolan-server/src/")
+    };
+    texts.iter().filter(|(file, _)| of_ours(file)).find_map(|(file, text)| {
+        let structs = text.lines().filter_map(|line| line.strip_prefix("pub struct "));
+        let names = structs.filter_map(|rest| rest.split([' ', '<', '(', ';']).next());
+        let listed = |name: &str| LIBRARY.iter().chain(SERVER).any(|group| group.name == name);
+        let name = names.filter(|name| name.ends_with("Config")).find(|name| !listed(name))?;
+        Some((file.as_str(), name))
+    })
 }
 
 /// All variables that there are.
@@ -228,6 +248,16 @@ pub(super) fn page(texts: &Texts) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_struct_of_settings_that_is_not_listed_is_named() {
+        let texts: Texts =
+            [("crates/portolan/src/a.rs".to_owned(), "pub struct NewConfig {\n".to_owned())].into();
+        assert_eq!(unlisted(&texts), Some(("crates/portolan/src/a.rs", "NewConfig")));
+        let texts: Texts =
+            [("crates/portolan/src/a.rs".to_owned(), "pub struct ViewConfig {\n".to_owned())].into();
+        assert_eq!(unlisted(&texts), None);
+    }
 
     #[test]
     fn fields_and_setters_of_what_is_hidden_are_settings() {
