@@ -31,11 +31,12 @@ pub(super) fn doc(attributes: &[Attribute]) -> String {
         let Meta::NameValue(pair) = &attribute.meta else { continue };
         let Some(line) = literal(&pair.value).filter(|_| pair.path.is_ident("doc")) else { continue };
         let line = line.trim();
+        let is_target = line.starts_with('[') && line.contains("]: ");
         if line.starts_with("```") {
             in_code = !in_code;
         } else if line.starts_with("# ") {
             break;
-        } else if !in_code && !(line.starts_with('[') && line.contains("]: ")) {
+        } else if !in_code && !is_target {
             words.extend(line.split_whitespace().map(str::to_owned));
         }
     }
