@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a command talks to a person")]
 
 mod bench;
+mod book;
 mod claims;
 mod cluster;
 mod compat;
@@ -20,6 +21,7 @@ mod planted;
 mod power;
 mod project;
 mod redis;
+mod reference;
 mod run;
 mod sim;
 mod test;
@@ -41,6 +43,9 @@ cargo xtask COMMAND
                       --keep-going  run the later steps too after one has failed
                       --list        name the steps
   tidy              the rules of the house that no other tool checks
+  reference         compare docs/reference/ with the code, and what documents name with what there is (tidy does too)
+                      --write       write the pages instead
+  book              build the book into target/book
   consul            find a Consul, or fetch Debian's into target/consul; prints its path
   redis             find a Redis, or fetch Debian's into target/redis; prints its path
   claims            check claims.toml against the tests of the last `cargo xtask test`
@@ -121,6 +126,8 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
     match (*command, rest) {
         ("test", words) => test::command(project, words),
         ("tidy", []) => tidy::command(&project),
+        ("reference", words) => reference::command(&project, words),
+        ("book", []) => book::command(&project),
         ("consul", []) => consul::command(&project),
         ("redis", []) => redis::command(&project),
         ("claims", []) => claims::command(&project),
@@ -140,7 +147,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
             Ok(order) => fuzz::command(&project, &order),
             Err(what) => Ok(Ending::WrongUse(what)),
         },
-        (name @ ("tidy" | "consul" | "redis" | "claims" | "bench"), words) => {
+        (name @ ("tidy" | "book" | "consul" | "redis" | "claims" | "bench"), words) => {
             Ok(Ending::WrongUse(format!("{name} does not take `{}`", words.join(" "))))
         }
         (name, _) => Ok(Ending::WrongUse(format!("there is no command `{name}`"))),

@@ -5,7 +5,8 @@
 //! Never: changes a file; runs a program but `git ls-files`.
 //!
 //! The rules are in `tidy/rust.rs` (Rust files), `tidy/layers.rs` (who may use whom, by the tables in
-//! `tidy/arrows.rs`) and `tidy/text.rs` (links, paths of a machine). Each has its proof in its `tests.rs`.
+//! `tidy/arrows.rs`), `tidy/text.rs` (links, paths of a machine) and `reference.rs` (what documents name). Each has its proof
+//! in its `tests.rs`.
 
 mod arrows;
 mod layers;
@@ -23,7 +24,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use self::{paths::named, source::Source};
-use crate::{Ending, project::Project, run::Run};
+use crate::{Ending, project::Project, reference, run::Run};
 
 /// Something to put right.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,11 +71,23 @@ fn files(root: &Path) -> Result<Vec<String>> {
     Ok(names.into_iter().filter(|name| root.join(name).is_file()).map(str::to_owned).collect())
 }
 
-/// What is wrong in these files.
-fn look_at(root: &Path, files: &[String]) -> Vec<Finding> {
+/// The texts of the checkout, by their path from its root.
+///
+/// # Errors
+/// When the files cannot be listed.
+pub(crate) fn texts(root: &Path) -> Result<BTreeMap<String, String>> {
+    Ok(read(root, &files(root)?))
+}
+
+fn read(root: &Path, files: &[String]) -> BTreeMap<String, String> {
     let read = |name: &String| Some((name.clone(), fs::read_to_string(root.join(name)).ok()?));
     // What is no text has no rules.
-    let texts: BTreeMap<String, String> = files.iter().filter_map(read).collect();
+    files.iter().filter_map(read).collect()
+}
+
+/// What is wrong in these files.
+fn look_at(root: &Path, files: &[String]) -> Vec<Finding> {
+    let texts = read(root, files);
     let sources: BTreeMap<&str, Source> = texts
         .iter()
         .filter(|(name, _)| name.ends_with(".rs"))
@@ -95,6 +108,8 @@ fn look_at(root: &Path, files: &[String]) -> Vec<Finding> {
             found.extend(layers::check(name, &named(&source.outside), &exports));
         }
     }
+    let documents = reference::check(&texts).into_iter();
+    found.extend(documents.map(|(file, line, what)| Finding { file, line, what }));
     found.sort();
     found
 }

@@ -23,6 +23,8 @@ pub(crate) const DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 pub(crate) const HACK: Tool = Tool { name: "cargo-hack", version: "0.6.46" };
 /// Small changes to the code, to see that a test notices.
 pub(crate) const MUTANTS: Tool = Tool { name: "cargo-mutants", version: "27.1.0" };
+/// The book.
+pub(crate) const MDBOOK: Tool = Tool { name: "mdbook", version: "0.5.4" };
 
 impl Tool {
     /// The path of the tool; builds it first when it is not there.

@@ -41,6 +41,8 @@ mod complete;
 mod config;
 mod core;
 mod dns;
+#[cfg(doctest)]
+mod documents;
 mod durable;
 mod embed;
 mod encode;

@@ -22,24 +22,59 @@
 //! # }
 //! ```
 //!
-//! - [`Discovery`] is the one handle a program holds: it owns every view, every registration and every task.
+//! # What is here
+//!
+//! To find and to be found:
+//!
+//! - [`Discovery`] is the one handle a program holds: it owns every view, every registration and every task. Make one, and
+//!   [`close`](Discovery::close) it at the end.
 //! - [`Resolver`] picks instances of one service. A pick reads one pointer; it never fails because the registry did,
-//!   and when there is nothing to pick, [`NoInstance`] says why.
-//! - [`Reader`] tells every change of a service exactly once, however slow it is.
-//! - [`Services`] tells which services there are, and which come and go.
-//! - [`RegistrationHandle`] keeps an instance registered while it lives, and says why not when it cannot be.
+//!   and when there is nothing to pick, [`NoInstance`] says why. [`Resolver::call`] tries a failed request elsewhere.
+//! - [`Select`] says which instances, by which [`Policy`], how old what is known may be, and what is preferred.
+//! - [`Reader`] tells every change of a service exactly once, however slow it is; [`Services`] which services there are, and
+//!   which come and go.
+//! - [`RegistrationHandle`] keeps an instance registered while it lives, and says why not when it cannot be. What is
+//!   registered is a [`Registration`], with its [`Check`]s.
+//!
+//! For more:
+//!
 //! - [`depend::Graph`] is who needs whom, as services declare it; [`depend::Readiness`] tells when all is there that one needs.
 //! - [`ExternalNode`] is a thing without an agent, written into the catalogue with the health that you say it has.
 //! - [`HealthEndpoint`] answers how the program is, from named [`Probe`]s, for the registry and for an orchestrator.
 //! - [`telemetry`] lists what is measured and traced; a program's own recorder and subscriber take it.
 //! - [`systemd`] is told that the program is ready, that it stops, and that it lives.
 //! - [`Registry`] is the only door to a catalogue: Consul, the embedded registry, one in this process, or your own.
+//! - [`Config`] has the settings: each with its default, and checked at the first call.
+//!
+//! # When the registry is away
+//!
+//! Nothing fails that can go on. Picks come from what is known, and [`Freshness`] says how old that is; past a bound of yours
+//! ([`Select::max_age`]) they are marked, or refused. Registrations come back by themselves. A program that *starts* then needs
+//! a [`CacheConfig`], or gets an error that can be tried again ([`Error::is_retryable`]).
+//!
+//! # Features
+//!
+//! None is on by default. Each adds something, and changes nothing else:
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `axum` | a router that is registered while it is served, and the health endpoint as a router |
+//! | `reqwest`, `hyper` | clients whose hosts are services |
+//! | `tonic` | a channel to a service's instances, and gRPC's health service |
+//! | `tower` | a layer that sends requests to instances, and the instances as changes for a balancer |
+//! | `health-server` | the health endpoint on a listener of its own |
+//! | `redis` | a cache that processes share |
+//!
+//! Each has a program in `examples/`. A registry for tests is in the crate `portolan-server`; the command `portolan`, which runs any
+//! program as an instance, in `portolan-cli`. The book, with a tutorial, is in `docs/` of the repository.
 
 mod backoff;
 pub mod cache;
 pub mod check;
 pub mod depend;
 mod discovery;
+#[cfg(doctest)]
+mod documents;
 mod duration;
 mod error;
 pub mod expr {
@@ -97,8 +132,3 @@ pub use snapshot::{
 };
 pub use splits::Splits;
 pub use sync::{Confirm, Mode, Suspicion};
-
-/// The code in the README, as tests.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;

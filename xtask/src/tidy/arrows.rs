@@ -12,6 +12,7 @@ pub(super) const FOUNDATIONS: &[&str] =
 
 /// A module, and those it stands on. It may use these, and all that they may use.
 pub(super) const MODULES: &[(&str, &[&str])] = &[
+    ("documents", &[]),
     ("registry", &[]),
     ("snapshot", &["registry"]),
     ("cache", &["snapshot"]),

@@ -1,4 +1,4 @@
-//! The library's examples of adapters, as they stand in its `examples/`, run on the embedded registry: in this process,
+//! The library's examples of adapters and of a worker, as they stand in its `examples/`, run on the embedded registry: in this process,
 //! and over HTTP.
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +24,9 @@ mod tonic_client;
 #[path = "../../../portolan/examples/tower_client.rs"]
 #[expect(dead_code, reason = "its `main` is for `cargo run`")]
 mod tower_client;
+#[path = "../../../portolan/examples/ttl_worker.rs"]
+#[expect(dead_code, reason = "its `main` is for `cargo run`")]
+mod ttl_worker;
 
 async fn all(discovery: &Discovery) -> Result<(), Failure> {
     timeout(LONG, axum_server::show(discovery)).await??;
@@ -31,6 +34,7 @@ async fn all(discovery: &Discovery) -> Result<(), Failure> {
     timeout(LONG, reqwest_client::show(discovery)).await??;
     timeout(LONG, tonic_client::show(discovery)).await??;
     timeout(LONG, tower_client::show(discovery)).await??;
+    timeout(LONG, ttl_worker::show(discovery)).await??;
     Ok(())
 }
 
