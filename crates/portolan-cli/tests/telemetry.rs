@@ -150,7 +150,7 @@ fn names(query: &str) -> Vec<(String, String)> {
 /// The metrics of a query; or what in it is none, and no label of one.
 fn used(query: &str, metrics: &[Metric]) -> Result<BTreeSet<&'static str>, String> {
     let mut used = BTreeSet::new();
-    let mut labels = BTreeSet::new();
+    let mut labels: BTreeSet<&str> = BTreeSet::new();
     let mut others = Vec::new();
     for (before, word) in names(query) {
         let of_histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end));

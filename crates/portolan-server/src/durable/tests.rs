@@ -406,7 +406,7 @@ fn watchers_are_woken_when_the_disk_has_it_and_one_group_takes_all_that_wait() {
 #[test]
 fn the_bound_is_on_disk_before_the_block_is_used_up() {
     let (mut state, mut changes) = (None, Changes::default());
-    let now = tokio::time::Instant::now().into_std();
+    let now = Instant::now().into_std();
     let home = crate::core::home(&config(), "".into());
     let state = state.get_or_insert_with(|| State::new(home, now));
     let mut pending = Pending::new(state.last_index() + BLOCK / 2 + 2);
