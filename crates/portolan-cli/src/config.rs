@@ -7,7 +7,7 @@
 use std::{
     ffi::{OsStr, OsString},
     io::IsTerminal,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -151,6 +151,11 @@ impl RegistryArgs {
     /// A registry of ours at `url`: no token, and nothing of what the environment says of another one.
     pub(crate) fn ours(url: &str) -> Self {
         Self { registry: Some(url.to_owned()), environment: Environment::Ignored, ..Self::default() }
+    }
+
+    /// Another registry than the one that the environment speaks of.
+    pub(crate) fn other(url: &str, token_file: Option<&Path>) -> Self {
+        Self { token_file: token_file.map(Path::to_owned), ..Self::ours(url) }
     }
 
     /// Where the registry is, and how to talk to it. What a flag says, the environment is not asked for: a wrong

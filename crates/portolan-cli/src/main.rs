@@ -38,6 +38,10 @@ enum Command {
     Backup(cmd::backup::BackupArgs),
     /// Put what a backup holds in the place of all that a registry has.
     Restore(cmd::backup::RestoreArgs),
+    /// Copy services, checks and keys from a Consul, or from a file.
+    Import(cmd::import::Args),
+    /// Write services, checks and keys as JSON.
+    Export(cmd::export::Args),
     /// Watch services come, die and move while a caller loses no request.
     Demo(cmd::demo::Args),
     /// Run a command as an instance: registered while it lives, drained before it ends.
@@ -104,6 +108,8 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Faults(args) => cmd::faults::run(args, shell).await,
         Command::Backup(args) => cmd::backup::backup(args, shell).await,
         Command::Restore(args) => cmd::backup::restore(args, shell).await,
+        Command::Import(args) => cmd::import::run(args, shell).await,
+        Command::Export(args) => cmd::export::run(args, shell).await,
         Command::Demo(args) => cmd::demo::run(args, shell).await,
         #[cfg(unix)]
         Command::Run(args) => cmd::run::run(*args, shell).await,

@@ -25,6 +25,9 @@ mod call;
 mod catalog;
 mod catalog_write;
 mod check_definition;
+mod config_entry;
+mod connect;
+mod coordinate;
 mod decode;
 mod definition;
 mod event;
@@ -32,11 +35,15 @@ mod filter;
 mod health;
 mod interface;
 mod kv;
+mod metrics;
+mod operator;
 mod own;
 mod path;
+mod query;
 mod reply;
 mod rights;
 mod session;
+mod snapshot;
 mod status;
 mod txn;
 mod upload;
@@ -83,6 +90,7 @@ struct Endpoint {
 enum Verb {
     Get,
     Put,
+    Post,
     Delete,
 }
 
@@ -102,8 +110,16 @@ const fn put(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endp
     Endpoint { method: Verb::Put, path, run: Run::Write(run), most: of_any }
 }
 
+const fn post(path: &'static str, run: fn(&Core, &Call) -> Outcome<Done>) -> Endpoint {
+    Endpoint { method: Verb::Post, path, run: Run::Write(run), most: of_any }
+}
+
 fn of_any(limits: &Limits) -> (usize, &'static str) {
     (limits.max_body, "max_body")
+}
+
+fn of_a_backup(limits: &Limits) -> (usize, &'static str) {
+    (limits.max_bodies / 2, "max_bodies")
 }
 
 const fn own(
@@ -121,8 +137,9 @@ const ENDPOINTS: &[Endpoint] = &[
     get("/v1/agent/members", agent::members),
     get("/v1/agent/version", agent_node::version),
     get("/v1/agent/host", agent_node::host),
-    get("/v1/agent/metrics", agent_node::metrics),
+    get("/v1/agent/metrics", metrics::metrics),
     put("/v1/agent/reload", agent_node::reload),
+    put("/v1/agent/leave", agent_node::leave),
     put("/v1/agent/join/", agent_node::join),
     put("/v1/agent/force-leave/", agent_node::force_leave),
     get("/v1/agent/services", agent::services),
@@ -158,6 +175,18 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/health/state/", health::state),
     get("/v1/status/leader", status::leader),
     get("/v1/status/peers", status::peers),
+    get("/v1/operator/raft/configuration", operator::raft_configuration),
+    delete("/v1/operator/raft/peer", operator::raft_peer),
+    post("/v1/operator/raft/transfer-leader", operator::transfer_leader),
+    get("/v1/operator/autopilot/configuration", operator::autopilot_configuration),
+    put("/v1/operator/autopilot/configuration", operator::set_autopilot),
+    get("/v1/operator/autopilot/health", operator::autopilot_health),
+    get("/v1/operator/autopilot/state", operator::autopilot_state),
+    get("/v1/operator/keyring", operator::keyring),
+    post("/v1/operator/keyring", operator::change_keyring),
+    put("/v1/operator/keyring", operator::change_keyring),
+    delete("/v1/operator/keyring", operator::change_keyring),
+    get("/v1/operator/usage", operator::usage),
     put("/v1/acl/bootstrap", acl::token::bootstrap),
     watch("/v1/acl/policies", acl::policy::list),
     put("/v1/acl/policy", acl::policy::create),
@@ -181,13 +210,47 @@ const ENDPOINTS: &[Endpoint] = &[
     watch("/v1/session/node/", session::of_node),
     watch("/v1/session/list", session::all),
     Endpoint { most: txn::most, ..put("/v1/txn", txn::put) },
+    watch("/v1/query", query::list),
+    post("/v1/query", query::create),
+    watch("/v1/query/", query::get),
+    put("/v1/query/", query::update),
+    delete("/v1/query/", query::remove),
     put("/v1/event/fire/", event::fire),
     watch("/v1/event/list", event::list),
     get("/metrics", own::metrics),
+    get("/v1/coordinate/datacenters", coordinate::datacenters),
+    watch("/v1/coordinate/nodes", coordinate::nodes),
+    watch("/v1/coordinate/node/", coordinate::node),
+    put("/v1/coordinate/update", coordinate::update),
+    put("/v1/config", config_entry::put),
+    watch("/v1/config/", config_entry::get),
+    delete("/v1/config/", config_entry::remove),
+    get("/v1/connect/ca/roots", connect::read),
+    get("/v1/connect/ca/configuration", connect::read),
+    put("/v1/connect/ca/configuration", connect::change),
+    get("/v1/connect/intentions", connect::read),
+    post("/v1/connect/intentions", connect::create_intention),
+    get("/v1/connect/intentions/check", connect::check),
+    get("/v1/connect/intentions/match", connect::matching),
+    get("/v1/connect/intentions/exact", connect::check),
+    put("/v1/connect/intentions/exact", connect::put_exact),
+    delete("/v1/connect/intentions/exact", connect::remove_exact),
+    get("/v1/connect/intentions/", connect::read),
+    put("/v1/connect/intentions/", connect::change),
+    delete("/v1/connect/intentions/", connect::remove),
+    get("/v1/agent/connect/ca/roots", connect::read),
+    get("/v1/agent/connect/ca/leaf/", connect::read),
+    post("/v1/agent/connect/authorize", connect::authorize),
+    get("/v1/discovery-chain/", connect::discovery_chain),
+    post("/v1/discovery-chain/", connect::compile_chain),
+    watch("/v1/exported-services", connect::none),
+    watch("/v1/peerings", connect::none),
+    get("/v1/peering/", connect::peering),
+    delete("/v1/peering/", connect::remove_peering),
     get("/v1/portolan/backup", own::backup),
-    own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), |limits| {
-        (limits.max_bodies / 2, "max_bodies")
-    }),
+    own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), of_a_backup),
+    get("/v1/snapshot", snapshot::save),
+    own(Verb::Put, "/v1/snapshot", Run::Wait(snapshot::restore), of_a_backup),
     get(faults::ENDPOINT, own::show_faults),
     own(Verb::Put, faults::ENDPOINT, Run::Now(own::set_faults), of_any),
     own(Verb::Delete, faults::ENDPOINT, Run::Now(own::clear_faults), of_any),
@@ -253,6 +316,7 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Put => "PUT",
+            Self::Post => "POST",
             Self::Delete => "DELETE",
         }
     }

@@ -41,6 +41,7 @@ use crate::{
 };
 
 mod restore;
+mod txn;
 
 /// The longest wait of a blocking query. Consul: agent/consul/config.go `MaxQueryTime`.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -60,6 +61,9 @@ pub(crate) struct Core {
     pub(crate) room: Arc<Semaphore>,
     /// Cancelled when the registry stops: open blocking queries are answered then.
     pub(crate) stopping: CancellationToken,
+    /// Cancelled when somebody asks the registry to end.
+    pub(crate) left: CancellationToken,
+    pub(crate) started: Stamp,
     pub(crate) events: Events,
     /// `None`: everything is forgotten at the end.
     pub(crate) disk: Option<Disk>,
@@ -171,6 +175,8 @@ impl Core {
             bodies: Bodies::default(),
             room: Arc::new(Semaphore::new(config.limits.max_bodies >> 10)),
             stopping: CancellationToken::new(),
+            left: CancellationToken::new(),
+            started: calendar(),
             events: Events::default(),
             disk,
             figures: Figures::new(api::endpoints().count()),

@@ -92,9 +92,9 @@ impl Embedded {
                     | Refused::NoSuchService(_)
                     | Refused::NotTtl(_),
                 ) => Kind::NotFound,
-                NotDone::Refused(Refused::OrphanCheck { .. } | Refused::Acl(_) | Refused::Session(_)) => {
-                    Kind::Rejected
-                }
+                NotDone::Refused(
+                    Refused::OrphanCheck { .. } | Refused::Acl(_) | Refused::Session(_) | Refused::Query(_),
+                ) => Kind::Rejected,
                 NotDone::NotKept(_) => Kind::Unavailable,
             };
             self.failed(kind, why)

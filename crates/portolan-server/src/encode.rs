@@ -31,11 +31,13 @@ use tokio::sync::{Notify, futures::OwnedNotified};
 
 mod agent;
 mod kv;
+mod query;
 mod shapes;
 
 pub(crate) use {
     agent::{AgentServiceJson, HealthCheckJson},
     kv::{EventJson, KvJson, SessionJson, TxnErrorJson, TxnJson, TxnReadJson, TxnResultJson, from_base64},
+    query::{ExplainedJson, FoundJson, FreshJson, QueryJson},
     shapes::{ById, CatalogServiceJson, CheckJson, EntryJson, NodeJson, ServiceJson},
 };
 

@@ -131,7 +131,7 @@ impl Server {
         Embedded::beside(Arc::clone(&self.core))
     }
 
-    /// Serves until `shutdown` ends; then answers what is open, and returns within `grace`.
+    /// Serves until `shutdown` ends, or somebody asks for it by `/v1/agent/leave`; then answers what is open, and returns within `grace`.
     ///
     /// # Cancel safety
     /// Dropping the future ends everything at once.
@@ -161,6 +161,7 @@ impl Server {
                 },
                 Some(ended) = connections.join_next() => note(ended),
                 () = &mut shutdown => break,
+                () = core.left.cancelled() => break,
             }
         }
         drop((listener, secure));

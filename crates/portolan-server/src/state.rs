@@ -27,11 +27,13 @@ mod index;
 pub(crate) mod kept;
 pub(crate) mod kv;
 mod names;
+pub(crate) mod prepared;
 mod queries;
 mod replace;
 mod restore;
 pub(crate) mod rows;
 pub(crate) mod sessions;
+pub(crate) mod txn;
 
 use {
     acl::{AclCommand, AclRefused, Acls},
@@ -40,6 +42,7 @@ use {
     index::{Indexes, Tx},
     kv::{Keys, KvOp, KvShown, TxnFailed},
     names::Names,
+    prepared::{Queries, QueryCommand, QueryRefused},
     rows::{
         CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, Origin, ServiceRow, ServiceSpec, Text,
     },
@@ -81,6 +84,8 @@ pub(crate) enum Command {
     Acl(AclCommand),
     /// Opens, renews or ends a session.
     Session(SessionCommand),
+    /// Keeps a question under a name, or forgets one.
+    Query(QueryCommand),
 }
 
 /// What happens to the checks of an instance that its new definition does not name.
@@ -124,6 +129,7 @@ pub(crate) enum Refused {
     },
     Acl(AclRefused),
     Session(SessionRefused),
+    Query(QueryRefused),
 }
 
 impl fmt::Display for Refused {
@@ -144,6 +150,7 @@ impl fmt::Display for Refused {
             }
             Self::Acl(why) => why.fmt(f),
             Self::Session(why) => write!(f, "apply failed: {why}"),
+            Self::Query(why) => write!(f, "raft apply failed: {why}"),
         }
     }
 }
@@ -182,6 +189,7 @@ pub(crate) struct State {
     acls: Acls,
     kv: Keys,
     sessions: Sessions,
+    queries: Queries,
 }
 
 impl State {
@@ -208,6 +216,7 @@ impl State {
             interval: "".into(),
             timeout: "".into(),
             of: None,
+            definition: None,
         };
         let home = self.put_node(home, tx);
         self.put_service(&home, consul, Origin::Catalog, tx);
@@ -254,6 +263,7 @@ impl State {
             }
             Command::Acl(command) => self.change_acls(command, tx).map_err(Refused::Acl),
             Command::Session(command) => self.change_sessions(command, tx).map_err(Refused::Session),
+            Command::Query(command) => self.change_queries(command, tx).map_err(Refused::Query),
         }
     }
 

@@ -13,6 +13,9 @@ use std::fmt;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+/// What stands for a secret where it is not told.
+pub(crate) const HIDDEN: &str = "<hidden>";
+
 /// The secret of a token, as a caller shows it. Its `Debug` does not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -1,15 +1,14 @@
-//! `/v1/agent/…`, what is asked of the agent as a process: its version, its machine, its figures, and what moves a cluster.
+//! `/v1/agent/…`, what is asked of the agent as a process: its version, its machine, and what moves a cluster.
 //!
 //! In:  calls. Out: what there is to tell of one process that is no member of a cluster.
 //!
-//! Differs from Consul: `host` tells what can be told without reading the machine, `metrics` how much there is in the
-//! catalogue; joining is refused, for there is nobody to join.
-//! Never: stops the process.
+//! Differs from Consul: `host` tells what can be told without reading the machine; joining is refused, for there is nobody to
+//! join; leaving ends the registry as a signal does, and nothing of its data goes.
+//! Never: ends before what is under way was answered.
 //!
-//! Rules from Consul: agent/agent_endpoint.go `AgentVersion`, `AgentHost`, `AgentMetrics`, `AgentReload`, `AgentJoin`.
+//! Rules from Consul: agent/agent_endpoint.go `AgentVersion`, `AgentHost`, `AgentReload`, `AgentJoin`, `AgentLeave`.
 
-use http::HeaderValue;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     call::Call,
@@ -17,9 +16,8 @@ use super::{
 };
 use crate::{
     acl::{Access, Resource},
-    core::{Core, INTERFACE_VERSION, calendar},
+    core::{Core, INTERFACE_VERSION},
     durable::Written,
-    state::Narrow,
 };
 
 fn require(core: &Core, call: &Call, resource: Resource, access: Access) -> Outcome<()> {
@@ -55,41 +53,17 @@ pub(super) fn host(core: &Core, call: &Call) -> Outcome {
     value(&told, call.layout())
 }
 
-pub(super) fn metrics(core: &Core, call: &Call) -> Outcome {
-    require(core, call, Resource::Agent, Access::Read)?;
-    if call.param("format") == Some("prometheus") {
-        let mut response = empty();
-        let why = "Prometheus is not enabled since its retention time is not positive";
-        response.headers_mut().insert("x-consul-reason", HeaderValue::from_static(why));
-        return Ok(response);
-    }
-    let (nodes, services, instances) = core.look(|state| {
-        let all = Narrow::default();
-        (state.node_rows(&all).len(), state.service_names(&all).len(), state.instances_of_all(&all).len())
-    });
-    let now = calendar().to_string();
-    let second = now.get(..19).unwrap_or_default();
-    let gauge = |name: &str, count: usize| -> Value {
-        let labels = json!({ "datacenter": core.config.datacenter });
-        json!({ "Name": name, "Value": count, "Labels": labels })
-    };
-    let told = json!({
-        "Timestamp": format!("{} +0000 UTC", second.replace('T', " ")),
-        "Gauges": [
-            gauge("consul.state.nodes", nodes),
-            gauge("consul.state.service_instances", instances),
-            gauge("consul.state.services", services),
-        ],
-        "Points": [],
-        "Counters": [],
-        "Samples": [],
-    });
-    value(&told, call.layout())
-}
-
 /// There is no file to be read again.
 pub(super) fn reload(core: &Core, call: &Call) -> Outcome<Done> {
     require(core, call, Resource::Agent, Access::Write)?;
+    Ok(Done::new(Written::NOTHING, empty()))
+}
+
+/// Has the server end, once this is answered.
+pub(super) fn leave(core: &Core, call: &Call) -> Outcome<Done> {
+    require(core, call, Resource::Agent, Access::Write)?;
+    tracing::info!("the registry was asked to leave: it ends");
+    core.left.cancel();
     Ok(Done::new(Written::NOTHING, empty()))
 }
 

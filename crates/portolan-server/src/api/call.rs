@@ -16,11 +16,16 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     path::{Plus, decode},
-    reply::Refusal,
+    reply::{Refusal, effective},
     rights::Asked,
     upload,
 };
-use crate::{acl::secret::Secret, core::Core, encode::Layout, state::Narrow};
+use crate::{
+    acl::secret::Secret,
+    core::Core,
+    encode::Layout,
+    state::{Narrow, rows::Text},
+};
 
 /// How long a blocking query waits unless it says (Consul: `DefaultQueryTime`).
 const DEFAULT_WAIT: Duration = Duration::from_secs(300);
@@ -51,6 +56,7 @@ type Params = Vec<(String, Vec<String>)>;
 pub(super) struct Call {
     /// The whole path, decoded.
     pub(super) path: String,
+    pub(super) method: Method,
     /// What follows the endpoint's own path, decoded.
     pub(super) rest: String,
     params: Params,
@@ -75,6 +81,13 @@ pub(super) struct Read {
     pub(super) cached: bool,
 }
 
+impl Read {
+    /// Who answers, in the word that a body says it with.
+    pub(super) fn effective(&self) -> &'static str {
+        effective(self.consistency)
+    }
+}
+
 impl Call {
     pub(super) async fn read(
         core: &Core,
@@ -94,12 +107,13 @@ impl Call {
             fits(core, [rest.as_str()])?;
         }
         let token = core.config.acl_enabled.then(|| token(&params, request.headers())).flatten();
-        let (body, _room) = match *request.method() {
-            Method::PUT => upload::read(core, most, request).await?,
+        let method = request.method().clone();
+        let (body, _room) = match method {
+            Method::PUT | Method::POST | Method::DELETE => upload::read(core, most, request).await?,
             _ => (Bytes::new(), None),
         };
         let asked = Asked::default();
-        let call = Self { path, rest, params, wants_text, takes_gzip, body, token, asked, _room };
+        let call = Self { path, method, rest, params, wants_text, takes_gzip, body, token, asked, _room };
         call.refuse_what_is_not_there()?;
         Ok(call)
     }
@@ -198,9 +212,16 @@ impl Call {
         Ok(Read {
             consistency,
             block: (index > 0).then_some(Block { index, wait }),
-            narrow: Narrow { node_meta: node_meta.collect(), ..Narrow::default() },
+            narrow: Narrow { node_meta: node_meta.collect(), first: self.near(core), ..Narrow::default() },
             cached: has("cached") && CACHED.iter().any(|path| self.path.starts_with(path)),
         })
+    }
+
+    /// Our own node, where what is near it comes first. No other has a place.
+    fn near(&self, core: &Core) -> Option<Text> {
+        let ours = core.config.node.as_str();
+        let near = self.param("near")?;
+        (near == "_agent" || near.eq_ignore_ascii_case(ours)).then(|| ours.into())
     }
 
     /// The index that the caller knows; 0: none.

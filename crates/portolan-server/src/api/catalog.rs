@@ -105,6 +105,7 @@ impl Question {
         whole.push('\0');
         whole.push_str(if layout == Layout::Pretty { "y" } else { "" });
         whole.push_str(if narrow.passing { "p" } else { "" });
+        whole.push_str(if narrow.first.is_some() { "n" } else { "" });
         for tag in &narrow.tags {
             let _infallible = write!(whole, "\0{}:{tag}", tag.len());
         }

@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+mod would_do;
+
 pub(super) fn register(core: &Core, call: &Call) -> Outcome<Done> {
     let (entry, datacenter) = entry(&object(&call.body)?)?;
     our_datacenter(core, &datacenter)?;
@@ -166,6 +168,13 @@ fn sound(entry: &CatalogEntry) -> Decoded<()> {
 }
 
 fn service(given: &Map<String, Value>) -> Decoded<ServiceSpec> {
+    let mut spec = service_fields(given)?;
+    is_named(&mut spec)?;
+    Ok(spec)
+}
+
+/// A service as it is written, with a name or without.
+pub(super) fn service_fields(given: &Map<String, Value>) -> Decoded<ServiceSpec> {
     let mut spec = ServiceSpec::new("", "");
     fields(given, |name, value| match name {
         "service" => {
@@ -181,6 +190,11 @@ fn service(given: &Map<String, Value>) -> Decoded<ServiceSpec> {
         }
         other => common_field(&mut spec, other, value),
     })?;
+    Ok(spec)
+}
+
+/// Refuses a service without a name; one without an id has the name for it.
+pub(super) fn is_named(spec: &mut ServiceSpec) -> Decoded<()> {
     if spec.name.is_empty() {
         let id = if spec.id.is_empty() { "" } else { " when service ID is provided" };
         return Err(Refusal::internal(format!("Must provide service name (Service.Service){id}")));
@@ -188,13 +202,13 @@ fn service(given: &Map<String, Value>) -> Decoded<ServiceSpec> {
     if spec.id.is_empty() {
         spec.id = Text::clone(&spec.name);
     }
-    mesh::sound(&mut spec, Refusal::internal)?;
-    Ok(spec)
+    mesh::sound(spec, Refusal::internal)
 }
 
-fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
+/// A check of which nothing is said.
+pub(super) fn no_facts() -> CheckFacts {
     let empty = || Text::from("");
-    let mut facts = CheckFacts {
+    CheckFacts {
         id: empty(),
         name: empty(),
         notes: empty(),
@@ -204,7 +218,13 @@ fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
         interval: empty(),
         timeout: empty(),
         of: None,
-    };
+        definition: None,
+    }
+}
+
+pub(super) fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
+    let mut facts = no_facts();
+    let empty = || Text::from("");
     let (mut service, mut status) = (empty(), empty());
     fields(given, |name, value| {
         match name {
@@ -217,9 +237,10 @@ fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
             "interval" => facts.interval = text("Interval", value)?,
             "timeout" => facts.timeout = text("Timeout", value)?,
             "serviceid" => service = text("ServiceID", value)?,
-            // Told by the service and the node themselves, or without effect where nobody runs the check.
-            "node" | "servicename" | "servicetags" | "definition" | "exposedport" | "createindex"
-            | "modifyindex" | "raftindex" | "namespace" | "partition" | "peername" => {}
+            "definition" => facts.definition = would_do::read(map("Definition", value)?)?,
+            // Told by the service and the node themselves.
+            "node" | "servicename" | "servicetags" | "exposedport" | "createindex" | "modifyindex"
+            | "raftindex" | "namespace" | "partition" | "peername" => {}
             _ => return Ok(false),
         }
         Ok(true)
@@ -228,6 +249,9 @@ fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
         facts.status = Health::of(&status).ok_or_else(|| {
             Refusal::bad(format!("Invalid check status: '{status}'; use passing, warning or critical"))
         })?;
+    }
+    if facts.kind.is_empty() {
+        facts.kind = facts.definition.as_deref().map_or("", would_do::kind).into();
     }
     if facts.id.is_empty() {
         facts.id = Text::clone(&facts.name);

@@ -5,7 +5,7 @@
 //! Rules from Consul: agent/health_endpoint.go. Proof: `tests/http.rs`.
 //! Differs from Consul: the indexes of `node` and `checks` are those of the node and of the service, not of all
 //! checks, so that they do not move for others.
-//! Never: sorts by distance (`near`): there is one place only.
+//! Never: sorts by distance beyond our own node, which comes first for `near`: no other has a place.
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ use crate::{
 /// What was restored.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct RestoredJson {
+pub(super) struct RestoredJson {
     rows: u64,
     /// Where the indexes are now, at least.
     index: u64,
@@ -44,7 +44,7 @@ pub(super) fn metrics(core: &Core, call: &Call) -> Outcome {
 
 /// Whoever reads a backup sees all there is, and whoever restores one puts in what he likes, tokens too. So it takes the right
 /// to write those, as a snapshot does in Consul (acl/policy_authorizer.go `Snapshot`).
-fn may_see_and_replace_all(core: &Core, call: &Call) -> Result<(), Refusal> {
+pub(super) fn may_see_and_replace_all(core: &Core, call: &Call) -> Result<(), Refusal> {
     call.rights(core)?.require(Resource::Acl, "", Access::Write)
 }
 
@@ -62,15 +62,23 @@ pub(super) fn backup(core: &Core, call: &Call) -> Outcome {
 pub(super) fn restore(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         may_see_and_replace_all(&core, &call)?;
-        let mut checker = Checker::keeping();
-        checker.push(&call.body).map_err(NotRestored::from)?;
-        let (summary, rows) = checker.into_rows().map_err(NotRestored::from)?;
-        let rows = decoded(rows, summary.index).map_err(NotRestored::Wrong)?;
-        core.restore(rows, summary.index).await?;
-        let index = core.look(|state| state.last_index());
-        tracing::info!(rows = summary.rows, index, "a backup was restored");
-        value(&RestoredJson { rows: summary.rows, index }, call.layout())
+        value(&taken_on(&core, &call).await?, call.layout())
     })
+}
+
+/// Puts the backup in the body of a call in the place of what is there.
+///
+/// # Cancel safety
+/// As of [`Core::restore`]: never half.
+pub(super) async fn taken_on(core: &Core, call: &Call) -> Outcome<RestoredJson> {
+    let mut checker = Checker::keeping();
+    checker.push(&call.body).map_err(NotRestored::from)?;
+    let (summary, rows) = checker.into_rows().map_err(NotRestored::from)?;
+    let rows = decoded(rows, summary.index).map_err(NotRestored::Wrong)?;
+    core.restore(rows, summary.index).await?;
+    let index = core.look(|state| state.last_index());
+    tracing::info!(rows = summary.rows, index, "a backup was restored");
+    Ok(RestoredJson { rows: summary.rows, index })
 }
 
 impl From<NotRestored> for Refusal {

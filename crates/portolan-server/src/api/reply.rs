@@ -70,6 +70,11 @@ impl Refusal {
         self
     }
 
+    /// Whether Consul's servers, not its agent, would refuse it so.
+    pub(super) fn is_internal(&self) -> bool {
+        self.status == StatusCode::INTERNAL_SERVER_ERROR
+    }
+
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -91,9 +96,11 @@ impl From<Refused> for Refusal {
             }
             Refused::Acl(AclRefused::Bootstrapped(_)) => StatusCode::FORBIDDEN,
             Refused::Acl(AclRefused::NoTokenToRemove | AclRefused::NoPolicyToRemove) => StatusCode::NOT_FOUND,
-            Refused::NotTtl(_) | Refused::OrphanCheck { .. } | Refused::Acl(_) | Refused::Session(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Refused::NotTtl(_)
+            | Refused::OrphanCheck { .. }
+            | Refused::Acl(_)
+            | Refused::Session(_)
+            | Refused::Query(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, refused.to_string())
     }
@@ -167,17 +174,21 @@ pub(super) fn value(value: &impl Serialize, layout: Layout) -> Outcome {
     Ok(body(json(value, layout)?))
 }
 
-/// The headers that tell how new an answer of the catalogue is.
-pub(super) fn freshness(headers: &mut HeaderMap, index: u64, consistency: Consistency) {
-    let effective = match consistency {
+/// Who answers, in Consul's word.
+pub(super) fn effective(consistency: Consistency) -> &'static str {
+    match consistency {
         Consistency::Default => "leader",
         Consistency::Stale => "stale",
         Consistency::Consistent => "consistent",
-    };
+    }
+}
+
+/// The headers that tell how new an answer of the catalogue is.
+pub(super) fn freshness(headers: &mut HeaderMap, index: u64, consistency: Consistency) {
     headers.insert(INDEX, HeaderValue::from(index));
     headers.insert(KNOWN_LEADER, HeaderValue::from_static("true"));
     headers.insert(LAST_CONTACT, HeaderValue::from_static("0"));
-    headers.insert(CONSISTENCY, HeaderValue::from_static(effective));
+    headers.insert(CONSISTENCY, HeaderValue::from_static(effective(consistency)));
     headers.insert(BACKEND, HeaderValue::from_static("blocking-query"));
 }
 

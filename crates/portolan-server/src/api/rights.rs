@@ -19,7 +19,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::{call::Call, reply::Refusal};
 use crate::{
-    acl::{Access, Resource},
+    acl::{Access, Resource, secret::SecretHash},
     core::{Core, calendar},
     state::{
         acl::{ANONYMOUS, Permit},
@@ -72,6 +72,19 @@ impl Call {
 }
 
 impl Rights {
+    /// What another token may do than the caller's, such as that of a prepared query.
+    ///
+    /// # Errors
+    /// 403: there is no such token, or none any more.
+    pub(super) fn of(core: &Core, token: &SecretHash) -> Result<Self, Refusal> {
+        if !core.config.acl_enabled {
+            return Ok(Self::All);
+        }
+        let permit = core.look(|state| state.permit(Some(token), calendar()));
+        let permit = permit.ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, "ACL not found"))?;
+        Ok(Self::Of { permit, shows_token: true })
+    }
+
     /// Whether there is anything that they do not allow to see.
     pub(super) fn sees_all(&self) -> bool {
         match self {

@@ -137,7 +137,7 @@ fn lock_delay(value: &Value) -> Decoded<Duration> {
 }
 
 /// Go's word for a text that is no duration.
-fn no_duration(text: &str) -> String {
+pub(super) fn no_duration(text: &str) -> String {
     let number = text.strip_prefix(['-', '+']).unwrap_or(text);
     let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
     let (digits, unit) = number.split_at_checked(end).unwrap_or((number, ""));

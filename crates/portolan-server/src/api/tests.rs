@@ -5,14 +5,22 @@ use std::collections::BTreeSet;
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::{DefaultPolicy, Secret, ServerConfig};
+use crate::{
+    DefaultPolicy, Secret, ServerConfig,
+    state::prepared::{
+        QueryCommand,
+        rows::{Failover, QuerySpec, Wanted},
+    },
+};
 
 const ROOT: &str = "11111111-1111-4111-8111-111111111111";
 const ACCESSOR: &str = "22222222-2222-4222-8222-222222222222";
 const SECRET: &str = "33333333-3333-4333-8333-333333333333";
 
+const QUERY: &str = "66666666-6666-4666-8666-666666666666";
+
 /// What anyone may have, whatever the rules.
-const FOR_ANYONE: [&str; 6] = [
+const FOR_ANYONE: [&str; 7] = [
     // Whoever names a session that is not there is told so: it has no node whose rules could count.
     "/v1/session/destroy/",
     "/v1/session/renew/",
@@ -20,10 +28,52 @@ const FOR_ANYONE: [&str; 6] = [
     "/v1/status/leader",
     "/v1/status/peers",
     "/v1/acl/bootstrap",
+    "/v1/coordinate/datacenters",
 ];
+
+/// There is no mesh, and whoever asks is told so.
+fn is_of_the_mesh(path: &str) -> bool {
+    let of_it = [
+        "/v1/connect/",
+        "/v1/agent/connect/",
+        "/v1/config",
+        "/v1/discovery-chain/",
+        "/v1/peering",
+        "/v1/exported",
+    ];
+    of_it.iter().any(|begin| path.starts_with(begin))
+}
 
 /// What follows an endpoint's path, and its body, so that it succeeds where all is allowed.
 fn sample(endpoint: &Endpoint) -> Option<(String, String)> {
+    let (rest, body) = sample_of_the_rest(endpoint).or_else(|| sample_of_the_catalogue(endpoint))?;
+    Some((rest.to_owned(), body.to_owned()))
+}
+
+/// The same of what is neither the agent's nor the catalogue's, nor keys and rules.
+fn sample_of_the_rest(endpoint: &Endpoint) -> Option<(&'static str, &'static str)> {
+    Some(match (endpoint.method, endpoint.path) {
+        (Verb::Delete, "/v1/operator/raft/peer") => ("?id=none", ""),
+        (_, "/v1/operator/raft/transfer-leader") => ("", ""),
+        (_, "/v1/operator/autopilot/configuration" | "/v1/operator/keyring") => ("", "{}"),
+        (Verb::Post, "/v1/query") => ("", r#"{"Name":"q","Service":{"Service":"web"}}"#),
+        (Verb::Get, "/v1/query/") => ("found/execute", ""),
+        (Verb::Put, "/v1/query/") => (QUERY, r#"{"Name":"q","Service":{"Service":"web"}}"#),
+        (Verb::Delete, "/v1/query/") => (QUERY, ""),
+        (Verb::Put, "/v1/coordinate/update") => {
+            ("", r#"{"Node":"n1","Coord":{"Vec":[0,0,0,0,0,0,0,0],"Error":1.5}}"#)
+        }
+        (Verb::Get, "/v1/coordinate/node/") => ("n1", ""),
+        (Verb::Put, "/v1/config") => ("", r#"{"Kind":"mesh"}"#),
+        (Verb::Get, "/v1/config/") => ("mesh", ""),
+        (Verb::Delete, "/v1/config/") => ("mesh/mesh", ""),
+        (_, path) if is_of_the_mesh(path) && path.ends_with('/') => ("x", "{}"),
+        (_, path) if is_of_the_mesh(path) => ("?source=a&destination=b&by=source&name=a", "{}"),
+        _ => return None,
+    })
+}
+
+fn sample_of_the_catalogue(endpoint: &Endpoint) -> Option<(&'static str, &'static str)> {
     let (rest, body) = match (endpoint.method, endpoint.path) {
         (Verb::Get, "/v1/agent/service/" | "/v1/agent/health/service/id/") => ("w1", ""),
         (Verb::Get, "/v1/agent/health/service/name/" | "/v1/catalog/service/" | "/v1/health/service/") => {
@@ -37,7 +87,7 @@ fn sample(endpoint: &Endpoint) -> Option<(String, String)> {
             | "/v1/catalog/connect/"
             | "/v1/catalog/gateway-services/",
         ) => ("web", ""),
-        (Verb::Put, "/v1/agent/reload") => ("", ""),
+        (Verb::Put, "/v1/agent/reload" | "/v1/agent/leave") => ("", ""),
         (Verb::Put, "/v1/agent/join/" | "/v1/agent/force-leave/") => ("somebody", ""),
         (Verb::Get, "/v1/catalog/node/" | "/v1/catalog/node-services/" | "/v1/health/node/") => ("n1", ""),
         (Verb::Get, "/v1/health/state/") => ("any", ""),
@@ -78,11 +128,11 @@ fn sample(endpoint: &Endpoint) -> Option<(String, String)> {
         (Verb::Delete, "/v1/acl/token/") => (ACCESSOR, ""),
         // It needs a policy whose id is not known before: asked below.
         (Verb::Delete, "/v1/acl/policy/") => ("44444444-4444-4444-8444-444444444444", ""),
-        (Verb::Put, "/v1/portolan/restore" | "/v1/portolan/faults") => ("", ""),
+        (Verb::Put, "/v1/snapshot" | "/v1/portolan/restore" | "/v1/portolan/faults") => ("", ""),
         (Verb::Delete, "/v1/portolan/faults") => ("", ""),
         _ => return None,
     };
-    Some((rest.to_owned(), body.to_owned()))
+    Some((rest, body))
 }
 
 fn core() -> Arc<Core> {
@@ -125,7 +175,50 @@ async fn filled() -> (Interface, Arc<Core>) {
     ] {
         assert_eq!(ask(&router, "PUT", path, body, Some(ROOT)).await.0, StatusCode::OK, "{path}");
     }
+    let named = prepared("found");
+    core.apply(crate::state::Command::Query(QueryCommand::Put(Box::new(named)))).unwrap();
     (router, core)
+}
+
+/// A query for `web`.
+fn prepared(name: &str) -> QuerySpec {
+    let wanted = Wanted {
+        service: "web".into(),
+        failover: Failover::default(),
+        only_passing: false,
+        ignore_checks: Some(vec!["c1".into()]),
+        near: "".into(),
+        tags: None,
+        node_meta: None,
+        service_meta: None,
+        connect: false,
+    };
+    let (session, ttl) = ("".into(), "".into());
+    QuerySpec { id: QUERY.into(), name: name.into(), session, token: None, template: None, wanted, ttl }
+}
+
+/// The status for one who may do everything; of what there is not it is `any`.
+fn expected_of_one_who_may(endpoint: &Endpoint, any: StatusCode) -> StatusCode {
+    match (endpoint.method, endpoint.path) {
+        (_, path) if is_of_the_mesh(path) => any,
+        // There was one from the start.
+        (_, "/v1/acl/bootstrap") => StatusCode::FORBIDDEN,
+        (Verb::Delete, "/v1/acl/policy/") | (_, "/v1/session/renew/") => StatusCode::NOT_FOUND,
+        // Nothing is no backup.
+        (_, "/v1/portolan/restore") => StatusCode::BAD_REQUEST,
+        (Verb::Put, "/v1/snapshot") => StatusCode::INTERNAL_SERVER_ERROR,
+        // There is no cluster, and no key.
+        (_, "/v1/operator/raft/peer" | "/v1/operator/raft/transfer-leader" | "/v1/operator/keyring") => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        (Verb::Put, "/v1/operator/autopilot/configuration") => StatusCode::INTERNAL_SERVER_ERROR,
+        (_, "/v1/agent/join/" | "/v1/agent/force-leave/") => StatusCode::INTERNAL_SERVER_ERROR,
+        // Its check is critical.
+        (_, "/v1/agent/health/service/id/" | "/v1/agent/health/service/name/") => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        _ => StatusCode::OK,
+    }
 }
 
 #[tokio::test]
@@ -138,11 +231,12 @@ async fn every_endpoint_asks_for_a_right_and_whoever_has_none_gets_nothing() {
         let target = format!("{path}{rest}");
 
         let (status, said) = ask(&router, method, &target, &body, None).await;
-        let is_open = FOR_ANYONE.contains(&path);
+        let is_open = FOR_ANYONE.contains(&path) || is_of_the_mesh(path);
         let has_nothing = status == StatusCode::FORBIDDEN
             || matches!(said.as_str(), "[]" | "{}" | "null")
             || said == r#"{"Node":null,"Services":null}"#
-            || said.starts_with(r#"{"Results":null,"#);
+            || said.starts_with(r#"{"Results":null,"#)
+            || said.contains(r#""Nodes":[],"#);
         assert!(is_open || has_nothing, "{method} {target} for one without rights: {status} {said}");
         assert!(
             // A transaction tells of each operation why it was not carried out.
@@ -155,7 +249,7 @@ async fn every_endpoint_asks_for_a_right_and_whoever_has_none_gets_nothing() {
 
         let (status, said) = ask(&router, method, &target, &body, Some(SECRET)).await;
         assert!(!said.contains(SECRET) || path == "/v1/acl/token/self", "{method} {target}: {status} {said}");
-        if !FOR_ANYONE[2..].contains(&path) {
+        if !FOR_ANYONE[2..].contains(&path) && !is_of_the_mesh(path) {
             let (status, said) = ask(&router, method, &target, &body, Some("nobody")).await;
             let expected = if path == "/v1/acl/token/self" {
                 "token does not exist: ACL not found"
@@ -167,20 +261,7 @@ async fn every_endpoint_asks_for_a_right_and_whoever_has_none_gets_nothing() {
         }
 
         let (status, said) = ask(&router, method, &target, &body, Some(ROOT)).await;
-        let expected = match (endpoint.method, path) {
-            // There was one from the start.
-            (_, "/v1/acl/bootstrap") => StatusCode::FORBIDDEN,
-            (Verb::Delete, "/v1/acl/policy/") | (_, "/v1/session/renew/") => StatusCode::NOT_FOUND,
-            // Nothing is no backup.
-            (_, "/v1/portolan/restore") => StatusCode::BAD_REQUEST,
-            // There is no cluster.
-            (_, "/v1/agent/join/" | "/v1/agent/force-leave/") => StatusCode::INTERNAL_SERVER_ERROR,
-            // Its check is critical.
-            (_, "/v1/agent/health/service/id/" | "/v1/agent/health/service/name/") => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            _ => StatusCode::OK,
-        };
+        let expected = expected_of_one_who_may(endpoint, status);
         assert_eq!(status, expected, "{method} {target} for one who may do everything: {said}");
     }
 }

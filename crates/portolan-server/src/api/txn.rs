@@ -1,4 +1,4 @@
-//! `/v1/txn`: several operations on keys, all of them or none.
+//! `/v1/txn`: several operations on keys, nodes, services and checks, all of them or none.
 //!
 //! In:  operations. Out: rows, or which operations failed and why (409). Those that only read change nothing, wait for no
 //! disk, and say how new their answer is.
@@ -6,7 +6,6 @@
 //! Never: carries out a part; shows a key that its caller may not read.
 //!
 //! Rules from Consul 1.21: agent/txn_endpoint.go, agent/consul/txn_endpoint.go. Proof: `tests/keys/`, beside a real Consul.
-//! Operations on nodes, services and checks are refused: they are not there yet.
 
 use axum::response::Response;
 use http::{HeaderValue, StatusCode};
@@ -28,8 +27,9 @@ use crate::{
     durable::Written,
     encode::{TxnErrorJson, TxnJson, TxnReadJson, TxnResultJson, from_base64},
     state::{
-        kv::{KvFailed, KvOp, KvShown, TxnFailed, Verb},
+        kv::{KvFailed, KvOp, Verb},
         rows::Text,
+        txn::{Deed, Op, OpFailed, Shown},
     },
 };
 
@@ -47,8 +47,18 @@ fn failed(why: impl std::fmt::Display) -> Refusal {
     Refusal::bad(format!("{BEGIN}: {why}"))
 }
 
-/// One operation as it is given: what it does may be nothing that is known.
-struct Given {
+mod catalog;
+
+use catalog::Kind;
+
+/// One operation as it is given.
+enum Given {
+    Kv(GivenKv),
+    Catalog(catalog::Given),
+}
+
+/// One on a key: what it does may be nothing that is known.
+struct GivenKv {
     verb: Result<Verb, String>,
     op: KvOp,
 }
@@ -85,6 +95,22 @@ fn bytes(value: &Value) -> Decoded<Vec<u8>> {
 }
 
 impl Given {
+    fn only_reads(&self) -> bool {
+        match self {
+            Self::Kv(given) => given.verb.as_ref().map_or(true, |verb| verb.only_reads()),
+            Self::Catalog(given) => given.op.deed == Deed::Get,
+        }
+    }
+
+    fn into_op(self) -> Op {
+        match self {
+            Self::Kv(given) => Op::Kv(given.op),
+            Self::Catalog(given) => Op::Catalog(given.op),
+        }
+    }
+}
+
+impl GivenKv {
     fn read(given: &Map<String, Value>) -> Decoded<Self> {
         let mut word = Text::from("");
         let mut op = KvOp::new(Verb::Get, "");
@@ -106,6 +132,24 @@ impl Given {
             op.verb = verb;
         }
         Ok(Self { verb, op })
+    }
+}
+
+impl GivenKv {
+    fn refused(&self, core: &Core, rights: &Rights) -> Option<String> {
+        let Self { verb, op } = self;
+        let is_delayed = || core.look(|state| state.kv_is_delayed(&op.key, Instant::now().into_std()));
+        match verb {
+            _ if op.key.is_empty() && *verb != Ok(Verb::DeleteTree) => Some("Must provide key".to_owned()),
+            Err(word) => Some(format!("unknown KV operation: {word}")),
+            Ok(verb) => match may_change(rights, *verb, &op.key) {
+                Err(refusal) => Some(refusal.text().to_owned()),
+                Ok(()) if *verb == Verb::Lock && is_delayed() => {
+                    Some(KvFailed::Delayed(Text::clone(&op.key)).to_string())
+                }
+                Ok(()) => None,
+            },
+        }
     }
 }
 
@@ -133,12 +177,10 @@ fn operations(body: &[u8]) -> Decoded<Vec<Given>> {
     for one in &list {
         fields(map("TxnOp", one)?, |name, value| {
             match name {
-                "kv" => operations.push(Given::read(map("KV", value)?)?),
-                "node" | "service" | "check" => {
-                    let text =
-                        format!("{name} operations in a transaction are not supported yet; use KV alone");
-                    return Err(Refusal::bad(text));
-                }
+                "kv" => operations.push(Given::Kv(GivenKv::read(map("KV", value)?)?)),
+                "node" => operations.push(of_catalog(Kind::Node, value)?),
+                "service" => operations.push(of_catalog(Kind::Service, value)?),
+                "check" => operations.push(of_catalog(Kind::Check, value)?),
                 _ => return Ok(false),
             }
             Ok(true)
@@ -147,25 +189,18 @@ fn operations(body: &[u8]) -> Decoded<Vec<Given>> {
     Ok(operations)
 }
 
+fn of_catalog(kind: Kind, value: &Value) -> Decoded<Given> {
+    catalog::Given::read(kind, map("TxnOp", value)?).map(Given::Catalog)
+}
+
 /// What is wrong with operations before any is carried out.
 fn refused(core: &Core, rights: &Rights, given: &[Given]) -> Vec<TxnErrorJson> {
-    let now = Instant::now().into_std();
-    let mut errors = Vec::new();
-    for (op_index, Given { verb, op }) in given.iter().enumerate() {
-        let what = match verb {
-            _ if op.key.is_empty() && *verb != Ok(Verb::DeleteTree) => Some("Must provide key".to_owned()),
-            Err(word) => Some(format!("unknown KV operation: {word}")),
-            Ok(verb) => match may_change(rights, *verb, &op.key) {
-                Err(refusal) => Some(refusal.text().to_owned()),
-                Ok(()) if *verb == Verb::Lock && core.look(|state| state.kv_is_delayed(&op.key, now)) => {
-                    Some(KvFailed::Delayed(Text::clone(&op.key)).to_string())
-                }
-                Ok(()) => None,
-            },
-        };
-        errors.extend(what.map(|what| TxnErrorJson { op_index, what }));
-    }
-    errors
+    let what = |given: &Given| match given {
+        Given::Kv(given) => given.refused(core, rights),
+        Given::Catalog(given) => given.refused(core, rights),
+    };
+    let errors = given.iter().enumerate().map(|(op_index, given)| (op_index, what(given)));
+    errors.filter_map(|(op_index, what)| Some(TxnErrorJson { op_index, what: what? })).collect()
 }
 
 /// How new the answer of a transaction is that only reads.
@@ -181,8 +216,8 @@ enum Told {
 }
 
 fn answer(
-    call: &Call,
-    results: Option<&[KvShown]>,
+    (core, call): (&Core, &Call),
+    results: Option<&[Shown]>,
     errors: Vec<TxnErrorJson>,
     told: Told,
 ) -> Outcome<Response> {
@@ -192,7 +227,9 @@ fn answer(
         Told::Read { filtered } => Some((true, filtered)),
     };
     let body = TxnJson {
-        results: results.map(|results| results.iter().map(TxnResultJson::new).collect()),
+        results: results.map(|results| {
+            results.iter().map(|shown| TxnResultJson::new(shown, &core.config.datacenter)).collect()
+        }),
         errors: Some(errors).filter(|errors| !errors.is_empty()),
         read: read.map(|(known_leader, filtered)| TxnReadJson {
             index: u64::from(known_leader),
@@ -216,22 +253,27 @@ fn answer(
     Ok(response)
 }
 
-fn told(failed: TxnFailed) -> Vec<TxnErrorJson> {
-    let told = |(op_index, why): (usize, KvFailed)| TxnErrorJson { op_index, what: why.to_string() };
+fn told(failed: Vec<(usize, OpFailed)>) -> Vec<TxnErrorJson> {
+    let told = |(op_index, why): (usize, OpFailed)| TxnErrorJson { op_index, what: why.to_string() };
     failed.into_iter().map(told).collect()
 }
 
 /// Leaves out what the caller may not read, and says whether there was any.
-fn leave_visible(rights: &Rights, shown: &mut Vec<KvShown>) -> bool {
+fn leave_visible(rights: &Rights, shown: &mut Vec<Shown>) -> bool {
     let before = shown.len();
-    shown.retain(|shown| rights.allow(Resource::Key, &shown.row.name, Access::Read));
+    shown.retain(|shown| match shown {
+        Shown::Kv(shown) => rights.allow(Resource::Key, &shown.row.name, Access::Read),
+        Shown::Node(row) => rights.see_node(&row.spec.name),
+        Shown::Service { node, row } => rights.see_node(node) && rights.see_service(&row.spec.name),
+        Shown::Check(row) => rights.see_check(row),
+    });
     shown.len() < before
 }
 
 pub(super) fn put(core: &Core, call: &Call) -> Outcome<Done> {
     let rights = call.rights(core)?;
     let given = operations(&call.body).map_err(|refusal| refusal.reworded("Request decode failed", BEGIN))?;
-    let only_reads = given.iter().all(|given| given.verb.as_ref().map_or(true, |verb| verb.only_reads()));
+    let only_reads = given.iter().all(Given::only_reads);
     if only_reads {
         drop(call.read_options(core)?);
     }
@@ -239,20 +281,20 @@ pub(super) fn put(core: &Core, call: &Call) -> Outcome<Done> {
     let errors = refused(core, &rights, &given);
     if !errors.is_empty() {
         let told = if only_reads { Told::Unread } else { Told::Nothing };
-        return Ok(Done::new(Written::NOTHING, answer(call, None, errors, told)?));
+        return Ok(Done::new(Written::NOTHING, answer((core, call), None, errors, told)?));
     }
-    let ops: Vec<KvOp> = given.into_iter().map(|given| given.op).collect();
+    let ops: Vec<Op> = given.into_iter().map(Given::into_op).collect();
     let (reply, written) = if only_reads {
-        (core.look(|state| state.kv_read(&ops)), Written::NOTHING)
+        (core.look(|state| state.txn_read(&ops)), Written::NOTHING)
     } else {
-        core.apply_kv(&ops)?
+        core.apply_txn(ops)?
     };
     let told_read = |filtered| if only_reads { Told::Read { filtered } } else { Told::Nothing };
     let response = match reply {
-        Err(failed) => answer(call, None, told(failed), told_read(false))?,
+        Err(failed) => answer((core, call), None, told(failed), told_read(false))?,
         Ok(mut shown) => {
             let filtered = leave_visible(&rights, &mut shown);
-            answer(call, Some(&shown), Vec::new(), told_read(filtered))?
+            answer((core, call), Some(&shown), Vec::new(), told_read(filtered))?
         }
     };
     Ok(Done::new(written, response))

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     chance::Chance,
-    state::{Admit, Owner, State, Usable, rows::NodeRow},
+    state::{Admit, Entry, Owner, State, Usable, prepared::rows::QuerySpec, rows::NodeRow},
 };
 
 mod instance;
@@ -43,6 +43,8 @@ const MOST_NAME_SERVERS: usize = 3;
 pub(crate) trait Catalogue {
     /// The instances of a service that may be used. `service` and `tag` are in lower case; an empty tag is any.
     fn usable(&self, service: &str, tag: &str, admit: Admit) -> Vec<Usable>;
+    /// What a prepared query finds, and how many seconds that may be kept, if the query says so. `None`: there is no such query.
+    fn prepared(&self, name: &str) -> Option<Prepared>;
     /// The node of a name in lower case.
     fn node_named(&self, lower: &str) -> Option<Arc<NodeRow>>;
     /// Who has an address.
@@ -54,12 +56,38 @@ impl Catalogue for State {
         Self::usable(self, service, tag, admit)
     }
 
+    fn prepared(&self, name: &str) -> Option<Prepared> {
+        let (_, spec) = self.query_for(name)?;
+        Some(Prepared::new(&spec, self.query_entries(&spec.wanted)))
+    }
+
     fn node_named(&self, lower: &str) -> Option<Arc<NodeRow>> {
         Self::node_named(self, lower)
     }
 
     fn owner_of(&self, address: IpAddr) -> Option<Owner> {
         Self::owner_of(self, address, |_, _| true)
+    }
+}
+
+/// What a prepared query found.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    service: String,
+    found: Vec<Usable>,
+    /// In seconds.
+    ttl: Option<u32>,
+}
+
+impl Prepared {
+    pub(crate) fn new(spec: &QuerySpec, found: Vec<Entry>) -> Self {
+        let ttl = Some(&spec.ttl).filter(|text| !text.is_empty());
+        let ttl = ttl.and_then(|text| portolan::parse_duration("DNS.TTL", text).ok());
+        Self {
+            service: spec.wanted.service.to_lowercase(),
+            found: found.into_iter().map(Usable::from).collect(),
+            ttl: ttl.map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)),
+        }
     }
 }
 
@@ -161,7 +189,14 @@ impl<C: Catalogue> Asking<'_, C> {
         let zone = self.setting.zone;
         match Asked::of(&question.name, before, question.kind, &zone.datacenter) {
             Asked::Service { service, tag } => {
-                self.service(question, spelled, (&service, &tag), depth, sections)
+                let found = self.setting.catalogue.usable(&service, &tag, zone.admit);
+                let about = instance::About { question, spelled, ttl: zone.service_ttl(&service), depth };
+                self.instances(&about, found, sections)
+            }
+            Asked::Query { name } => {
+                let query = self.setting.catalogue.prepared(&name).ok_or(Missing::Name)?;
+                let ttl = query.ttl.unwrap_or_else(|| zone.service_ttl(&query.service));
+                self.instances(&instance::About { question, spelled, ttl, depth }, query.found, sections)
             }
             Asked::Node { node, here } => self.node(question, (&node, here), depth, sections),
             Asked::Address(ip) => {
@@ -184,27 +219,21 @@ impl<C: Catalogue> Asking<'_, C> {
         }
     }
 
-    fn service(
+    fn instances(
         &mut self,
-        question: &Question,
-        spelled: &Name,
-        (service, tag): (&str, &str),
-        depth: u8,
+        about: &instance::About<'_>,
+        mut found: Vec<Usable>,
         sections: &mut Sections,
     ) -> Result<(), Missing> {
-        let zone = self.setting.zone;
-        let mut found = self.setting.catalogue.usable(service, tag, zone.admit);
         if found.is_empty() {
             return Err(Missing::Name);
         }
         self.looked_at = self.looked_at.saturating_add(found.len());
         shuffle(&mut found, self.chance);
-        let ttl = zone.service_ttl(service);
-        let about = instance::About { question, spelled, ttl, depth };
-        if question.kind == kind::SRV {
-            self.srv(&about, &found, sections);
+        if about.question.kind == kind::SRV {
+            self.srv(about, &found, sections);
         } else {
-            self.addresses(&about, &found, sections);
+            self.addresses(about, &found, sections);
         }
         if sections.answers.is_empty() { Err(Missing::Data) } else { Ok(()) }
     }

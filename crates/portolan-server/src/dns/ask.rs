@@ -24,6 +24,8 @@ use super::{message::kind, name::Name};
 pub(crate) enum Asked {
     /// The instances of a service with a tag; an empty tag is any. Both are in lower case.
     Service { service: String, tag: String },
+    /// What a prepared query finds, by its name in lower case.
+    Query { name: String },
     /// A node, by its name in lower case; elsewhere there are none.
     Node { node: String, here: bool },
     /// The address that stands in the name.
@@ -82,11 +84,28 @@ impl Asked {
                 (place == Whereabouts::Here).then_some(Self::Service { service, tag })
             }
             "node" => Some(Self::Node { node: parts.join("."), here: place == Whereabouts::Here }),
+            "query" => {
+                // `_name._tcp`: whatever the protocol.
+                let rfc2782 = match parts {
+                    [first, .., last] if last.starts_with('_') => {
+                        first.strip_prefix('_').map(|_| rest_of(parts))
+                    }
+                    _ => None,
+                };
+                let name = rfc2782.unwrap_or_else(|| parts.join("."));
+                (place == Whereabouts::Here).then_some(Self::Query { name })
+            }
             "virtual" => Some(Self::Virtual),
-            // Of the mesh and of prepared queries there are none: all names are unknown.
+            // Of the mesh there is nothing: all names are unknown.
             _ => None,
         }
     }
+}
+
+/// The name of a query, of which a protocol is asked: all parts but the last, without the first `_`.
+fn rest_of(parts: &[String]) -> String {
+    let name = parts.split_last().map(|(_, name)| name.join(".")).unwrap_or_default();
+    name.strip_prefix('_').map(str::to_owned).unwrap_or(name)
 }
 
 /// The word for the kind, what stands before it and what behind. The last such word counts.

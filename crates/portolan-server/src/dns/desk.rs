@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::SystemTime};
 
 use super::{
-    answer::{Answer, Catalogue, Heard, Outcome, Setting, answer},
+    answer::{Answer, Catalogue, Heard, Outcome, Prepared, Setting, answer},
     fit::{Cut, Over, fit},
     message::{Rcode, Request, Unread, flag},
     name::Name,
@@ -67,6 +67,26 @@ impl Catalogue for Seen<'_> {
             found.retain(|one| self.node(&one.node.spec.name) && self.service(&one.service.spec.name));
         }
         found
+    }
+
+    fn prepared(&self, name: &str) -> Option<Prepared> {
+        let found = self.core.look(|state| {
+            let (_, spec) = state.query_for(name)?;
+            // A query that shows a token is carried out with its rights, whoever asks.
+            let own = spec.token.filter(|_| self.core.config.acl_enabled);
+            let permit = own.map(|token| state.permit(Some(&token), calendar()));
+            Some((state.query_entries(&spec.wanted), spec, permit))
+        });
+        let (mut found, spec, permit) = found?;
+        let other = match permit {
+            Some(permit) => Some(Seen { core: self.core, permit: Some(permit?) }),
+            None => None,
+        };
+        let seen = other.as_ref().unwrap_or(self);
+        if self.core.config.acl_enabled {
+            found.retain(|one| seen.node(&one.node.spec.name) && seen.service(&one.service.spec.name));
+        }
+        Some(Prepared::new(&spec, found))
     }
 
     fn node_named(&self, lower: &str) -> Option<Arc<NodeRow>> {

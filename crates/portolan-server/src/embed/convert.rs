@@ -285,6 +285,7 @@ fn catalog_check(id: &CheckId, check: &NodeCheck, service: Option<Text>) -> Resu
         interval: empty(),
         timeout: empty(),
         of: None,
+        definition: None,
     };
     Ok(CatalogCheck { facts, service })
 }

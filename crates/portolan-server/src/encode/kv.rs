@@ -9,13 +9,10 @@
 use base64::{Engine as _, display::Base64Display, engine::general_purpose::STANDARD};
 use serde::{Serialize, Serializer};
 
+use super::{CheckJson, NodeJson, ServiceJson};
 use crate::{
     event::Event,
-    state::{
-        kv::{KvShown, rows::KvRow},
-        rows::Text,
-        sessions::rows::SessionRow,
-    },
+    state::{kv::rows::KvRow, rows::Text, sessions::rows::SessionRow, txn::Shown},
 };
 
 /// Bytes as Go writes them: base64, and `null` where there is none.
@@ -70,18 +67,28 @@ impl<'a> KvJson<'a> {
 
 /// One result of a transaction.
 #[derive(Serialize)]
-pub(crate) struct TxnResultJson<'a> {
+pub(crate) enum TxnResultJson<'a> {
     #[serde(rename = "KV")]
-    kv: KvJson<'a>,
+    Kv(KvJson<'a>),
+    Node(NodeJson<'a>),
+    Service(Box<ServiceJson<'a>>),
+    Check(Box<CheckJson<'a>>),
 }
 
 impl<'a> TxnResultJson<'a> {
-    pub(crate) fn new(shown: &'a KvShown) -> Self {
-        let mut kv = KvJson::new(&shown.row);
-        if !shown.with_value {
-            kv.value = BytesJson(&[]);
+    pub(crate) fn new(shown: &'a Shown, datacenter: &'a str) -> Self {
+        match shown {
+            Shown::Kv(shown) => {
+                let mut kv = KvJson::new(&shown.row);
+                if !shown.with_value {
+                    kv.value = BytesJson(&[]);
+                }
+                Self::Kv(kv)
+            }
+            Shown::Node(row) => Self::Node(NodeJson::new(row, datacenter)),
+            Shown::Service { row, .. } => Self::Service(Box::new(ServiceJson::new(row))),
+            Shown::Check(row) => Self::Check(Box::new(CheckJson::new(row))),
         }
-        Self { kv }
     }
 }
 

@@ -282,6 +282,22 @@ impl<'a> CatalogServiceJson<'a> {
     }
 }
 
+/// What a check would do, as its definition in the catalogue has it.
+struct DefinitionJson<'a>(Option<&'a str>);
+
+impl Serialize for DefinitionJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            None => Empty {}.serialize(serializer),
+            Some(json) => {
+                let told: serde_json::Value =
+                    serde_json::from_str(json).map_err(serde::ser::Error::custom)?;
+                told.serialize(serializer)
+            }
+        }
+    }
+}
+
 /// A check in the catalogue.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -301,14 +317,15 @@ pub(crate) struct CheckJson<'a> {
     interval: &'a str,
     timeout: &'a str,
     exposed_port: u16,
-    definition: Empty,
+    definition: DefinitionJson<'a>,
     create_index: u64,
     modify_index: u64,
 }
 
 impl<'a> CheckJson<'a> {
     pub(crate) fn new(row: &'a CheckRow) -> Self {
-        let CheckFacts { id, name, notes, status, output, kind, interval, timeout, of } = &row.facts;
+        let CheckFacts { id, name, notes, status, output, kind, interval, timeout, of, definition } =
+            &row.facts;
         Self {
             node: &row.node,
             id,
@@ -323,7 +340,7 @@ impl<'a> CheckJson<'a> {
             interval,
             timeout,
             exposed_port: 0,
-            definition: Empty {},
+            definition: DefinitionJson(definition.as_deref()),
             create_index: row.create,
             modify_index: row.modify,
         }

@@ -254,7 +254,7 @@ impl State {
         Ok(())
     }
 
-    fn put_catalog_check(&mut self, node: &Text, check: CatalogCheck, tx: &mut Tx) {
+    pub(super) fn put_catalog_check(&mut self, node: &Text, check: CatalogCheck, tx: &mut Tx) {
         let CatalogCheck { mut facts, service } = check;
         if *node == self.home && (self.live.contains_key(&facts.id) || &*facts.id == "serfHealth") {
             return;

@@ -183,6 +183,7 @@ impl State {
             interval,
             timeout,
             of,
+            definition: None,
         };
         let home = Text::clone(&self.home);
         let output = Text::clone(&facts.output);

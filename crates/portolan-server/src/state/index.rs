@@ -54,6 +54,8 @@ pub(crate) enum Key {
     /// One session, or those of a node. Both have the index of all.
     Session(Text),
     SessionsOn(Text),
+    /// All prepared queries.
+    Queries,
     /// Events that were fired. The state has none of them.
     Events,
 }

@@ -20,15 +20,17 @@ use super::{
     acl::rows::{PolicyRow, TokenRow},
     index::Tx,
     kv::rows::KvRow,
+    prepared::rows::QueryRow,
     rows::{CheckRow, CheckSpec, Mesh, NodeRow, ServiceRow, Text},
     sessions::rows::SessionRow,
 };
 
 /// The form of the rows. A change of any type that is kept is a new one.
 ///
-/// Format 2 has policies and tokens besides; format 3 keys, sessions, and instances with something of the mesh. The rows of
-/// the formats before are the same in them, so they are read as they are.
-pub(crate) const FORMAT: u64 = 3;
+/// Format 2 has policies and tokens besides; format 3 keys, sessions, and instances with something of the mesh; format 4 prepared
+/// queries, and checks with a definition that nobody runs. The rows of the formats before are the same in them, so they are
+/// read as they are.
+pub(crate) const FORMAT: u64 = 4;
 
 /// What a row is kept under.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +71,13 @@ pub(crate) enum Kept {
         row: Arc<ServiceRow>,
         mesh: Arc<Mesh>,
     },
+    Query(Arc<QueryRow>),
+    /// A check that says what it would do, if somebody ran it; its row leaves that out.
+    Defined {
+        node: RowKey,
+        row: Arc<CheckRow>,
+        definition: Text,
+    },
 }
 
 /// Where a row stands in the state, if it is still there.
@@ -87,6 +96,8 @@ pub(super) enum Place {
     Kv(Text),
     /// By id.
     Session(Text),
+    /// By id.
+    Query(Text),
 }
 
 /// Bytes that are no row.
@@ -104,6 +115,15 @@ impl Kept {
         match &row.spec.mesh {
             Some(mesh) => Self::Meshed { node, mesh: Arc::clone(mesh), row },
             None => Self::Service { node, row },
+        }
+    }
+
+    fn check(node: RowKey, row: Arc<CheckRow>, spec: Option<Arc<CheckSpec>>) -> Self {
+        match &row.facts.definition {
+            Some(definition) if spec.is_none() => {
+                Self::Defined { node, definition: Text::clone(definition), row }
+            }
+            _ => Self::Check { node, row, spec },
         }
     }
 
@@ -132,7 +152,8 @@ impl Kept {
         match self {
             Self::Node { row, .. } => row.modify,
             Self::Service { row, .. } | Self::Meshed { row, .. } => row.modify,
-            Self::Check { row, .. } => row.modify,
+            Self::Check { row, .. } | Self::Defined { row, .. } => row.modify,
+            Self::Query(row) => row.modify,
             Self::Policy(row) => row.modify,
             Self::Token(row) => row.modify,
             Self::Bootstrapped { at } => *at,
@@ -148,7 +169,8 @@ impl Kept {
             Self::Service { row, .. } | Self::Meshed { row, .. } => {
                 format!("instance {:?} of {:?}", &*row.spec.id, &*row.spec.name)
             }
-            Self::Check { row, .. } => match &row.facts.of {
+            Self::Query(row) => format!("query {:?} {:?}", &*row.spec.id, &*row.spec.name),
+            Self::Check { row, .. } | Self::Defined { row, .. } => match &row.facts.of {
                 Some(of) => format!("check {:?} of instance {:?}", &*row.facts.id, &*of.id),
                 None => format!("check {:?}", &*row.facts.id),
             },
@@ -184,6 +206,7 @@ impl State {
             Place::Bootstrapped => self.kept_bootstrap(),
             Place::Kv(name) => self.kept_kv(name),
             Place::Session(id) => self.kept_session(id),
+            Place::Query(id) => self.kept_query(id),
         };
         // Another row may stand there by now.
         kept.filter(|(there, _)| *there == key).map(|(_, kept)| kept)
@@ -197,7 +220,8 @@ impl State {
     fn kept_check(&self, node: &Text, row: Arc<CheckRow>) -> Option<(RowKey, Kept)> {
         let live = self.live.get(&row.facts.id).filter(|_| *node == self.home);
         let spec = live.map(|live| Arc::clone(&live.spec));
-        Some((row.key, Kept::Check { node: self.nodes.get(node)?.row.key, row, spec }))
+        let (key, node) = (row.key, self.nodes.get(node)?.row.key);
+        Some((key, Kept::check(node, row, spec)))
     }
 
     /// All that must last.
@@ -213,6 +237,7 @@ impl State {
         }
         rows.extend(self.kept_acls());
         rows.extend(self.kept_all_kv());
+        rows.extend(self.kept_queries());
         rows.sort_by_key(|(key, _)| *key);
         rows
     }

@@ -119,20 +119,7 @@ impl State {
         Err(failed)
     }
 
-    /// The answers to operations that only read.
-    pub(crate) fn kv_read(&self, ops: &[KvOp]) -> Result<Vec<KvShown>, TxnFailed> {
-        let mut shown = Vec::new();
-        let mut failed = Vec::new();
-        for (place, op) in ops.iter().enumerate() {
-            match self.kv_look(op) {
-                Ok(rows) => shown.extend(rows),
-                Err(why) => failed.push((place, why)),
-            }
-        }
-        if failed.is_empty() { Ok(shown) } else { Err(failed) }
-    }
-
-    fn kv_operation(&mut self, op: &KvOp, tx: &mut Tx) -> KvDone {
+    pub(super) fn kv_operation(&mut self, op: &KvOp, tx: &mut Tx) -> KvDone {
         match op.verb {
             Verb::Set => Ok(self.kv_write(op, Holder::Stays, tx)),
             Verb::Cas => {
@@ -170,7 +157,7 @@ impl State {
         }
     }
 
-    fn kv_look(&self, op: &KvOp) -> KvDone {
+    pub(super) fn kv_look(&self, op: &KvOp) -> KvDone {
         let name = || Text::clone(&op.key);
         let found = self.kv.get(&op.key);
         match op.verb {

@@ -13,7 +13,7 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use super::{
-    Held, Node, State,
+    Entry, Held, Node, State,
     rows::{Health, NodeRow, NodeSpec, ServiceRow, ServiceSpec, Text},
 };
 
@@ -94,6 +94,18 @@ fn spelled<'a>(set: &'a BTreeSet<(String, Text)>, lower: &str) -> impl Iterator<
     let from = (lower.to_owned(), Text::from(""));
     let lower = lower.to_owned();
     set.range(from..).take_while(move |(is, _)| *is == lower).map(|(_, name)| name)
+}
+
+impl From<Entry> for Usable {
+    /// One that was found by its health already.
+    fn from(entry: Entry) -> Self {
+        let worst = entry.checks.iter().map(|check| check.facts.status).max();
+        let weight = match worst {
+            Some(Health::Warning) => entry.service.spec.warning_weight,
+            _ => entry.service.spec.passing_weight,
+        };
+        Self { node: entry.node, service: entry.service, weight }
+    }
 }
 
 impl State {

@@ -50,6 +50,8 @@ pub(crate) struct Narrow {
     pub(crate) tags: Vec<String>,
     /// Only what is on nodes with all of these pairs.
     pub(crate) node_meta: Vec<(String, String)>,
+    /// What is on this node comes first: it alone has a place in the network.
+    pub(crate) first: Option<Text>,
 }
 
 /// How many there are.
@@ -103,6 +105,12 @@ impl Narrow {
         })
     }
 
+    fn nearest_first<T>(&self, all: &mut [T], node: impl Fn(&T) -> &Text) {
+        if let Some(first) = &self.first {
+            all.sort_by_key(|one| node(one) != first);
+        }
+    }
+
     fn tags(&self, service: &ServiceRow) -> bool {
         self.tags.iter().all(|tag| {
             let wanted = tag.to_lowercase();
@@ -149,6 +157,7 @@ impl State {
             }
             found.push(Entry { node: Arc::clone(&node.row), service: Arc::clone(&held.row), checks });
         }
+        narrow.nearest_first(&mut found, |entry| &entry.node.spec.name);
         found
     }
 
@@ -206,7 +215,10 @@ impl State {
 
     /// All nodes.
     pub(crate) fn node_rows(&self, narrow: &Narrow) -> Vec<Arc<NodeRow>> {
-        self.nodes.values().map(|node| &node.row).filter(|row| narrow.node(row)).map(Arc::clone).collect()
+        let nodes = self.nodes.values().map(|node| &node.row);
+        let mut rows: Vec<_> = nodes.filter(|row| narrow.node(row)).map(Arc::clone).collect();
+        narrow.nearest_first(&mut rows, |row| &row.spec.name);
+        rows
     }
 
     /// The name that a node has, of one that is written in another case or is the beginning of its id; else as it is
@@ -241,14 +253,18 @@ impl State {
     /// The checks of a service's instances.
     pub(crate) fn service_checks(&self, name: &str, narrow: &Narrow) -> Vec<Arc<CheckRow>> {
         let instances = self.instances(name).filter(|(node, _)| narrow.node(&node.row));
-        by_node_and_id(instances.flat_map(|(_, held)| held.checks.values().map(Arc::clone)))
+        let mut rows = by_node_and_id(instances.flat_map(|(_, held)| held.checks.values().map(Arc::clone)));
+        narrow.nearest_first(&mut rows, |row| &row.node);
+        rows
     }
 
     /// All checks in a status; `None`: in any.
     pub(crate) fn checks_in(&self, status: Option<Health>, narrow: &Narrow) -> Vec<Arc<CheckRow>> {
         let nodes = self.nodes.values().filter(|node| narrow.node(&node.row));
         let wanted = |check: &&Arc<CheckRow>| status.is_none_or(|status| check.facts.status == status);
-        by_node_and_id(nodes.flat_map(checks_on).filter(wanted).map(Arc::clone))
+        let mut rows = by_node_and_id(nodes.flat_map(checks_on).filter(wanted).map(Arc::clone));
+        narrow.nearest_first(&mut rows, |row| &row.node);
+        rows
     }
 
     /// The agent's own instances.

@@ -26,6 +26,7 @@ use super::{
     kept::{Kept, RowKey},
     kv::Keys,
     names::Names,
+    prepared::Queries,
     rows::{CheckFacts, CheckRow, CheckSpec, Health, NodeRow, NodeSpec, ServiceRow, Text, folded},
     sessions::Sessions,
 };
@@ -93,7 +94,14 @@ impl Sorted {
                 acl @ (Kept::Policy(_) | Kept::Token(_) | Kept::Bootstrapped { .. }) => {
                     sorted.acls.push((key, acl));
                 }
-                kv @ (Kept::Kv(_) | Kept::Session { .. }) => sorted.kv.push((key, kv)),
+                Kept::Defined { node, mut row, definition } => {
+                    if let Some(own) = Arc::get_mut(&mut row) {
+                        own.facts.definition = Some(definition);
+                    }
+                    sorted.checks.push((key, node, row, None));
+                }
+                // Behind the sessions that they are bound to.
+                kv @ (Kept::Kv(_) | Kept::Session { .. } | Kept::Query(_)) => sorted.kv.push((key, kv)),
             }
         }
         sorted
@@ -280,6 +288,7 @@ impl State {
             acls: Acls::default(),
             kv: Keys::default(),
             sessions: Sessions::default(),
+            queries: Queries::default(),
         }
     }
 }

@@ -208,6 +208,10 @@ pub(crate) struct CheckFacts {
     pub(crate) timeout: Text,
     /// `None`: a check of the node.
     pub(crate) of: Option<CheckOf>,
+    /// What it would do, in Consul's JSON, where it came through the catalogue and says so. Kept beside it, in a row of
+    /// another kind ([`Kept::Defined`](super::kept::Kept::Defined)).
+    #[serde(skip)]
+    pub(crate) definition: Option<Text>,
 }
 
 /// A check with its node and indexes.

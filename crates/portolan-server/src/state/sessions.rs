@@ -172,6 +172,7 @@ impl State {
         let delay = row.spec.lock_delay.min(LONGEST_DELAY);
         let until = tx.now.checked_add(delay).filter(|_| !delay.is_zero());
         self.kv_let_go(id, row.spec.behavior == Behavior::Delete, until, tx);
+        self.end_queries_of_session(id, tx);
     }
 
     /// Ends those that depend on a check, which is critical or gone.

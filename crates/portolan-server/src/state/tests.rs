@@ -15,7 +15,9 @@ mod aliases;
 mod kv;
 mod kv_model;
 mod predicted;
+mod prepared;
 mod restored;
+mod txn;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -375,6 +377,7 @@ fn state_check() -> CheckFacts {
         interval: "".into(),
         timeout: "".into(),
         of: None,
+        definition: None,
     }
 }
 

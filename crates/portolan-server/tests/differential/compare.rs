@@ -36,7 +36,11 @@ const HEADERS: [&str; 18] = [
 ];
 
 /// Fields whose values are another on each.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 12] = [
+    "Index",
+    "LastIndex",
+    "LastTerm",
+    "StableSince",
     "CreateIndex",
     "ModifyIndex",
     "ContentHash",
@@ -71,6 +75,11 @@ fn header(reply: &Reply, name: &str) -> String {
 fn masked(value: &mut Value) {
     match value {
         Value::Object(fields) => {
+            // A key that is the id of a node.
+            if let Some(id) = fields.keys().find(|name| is_uuid(name)).cloned() {
+                let field = fields.remove(&id).unwrap_or_default();
+                fields.insert("an id".to_owned(), field);
+            }
             for (name, field) in fields {
                 if FIELDS.contains(&name.as_str()) {
                     // A missing field, or one of another type, still differs.

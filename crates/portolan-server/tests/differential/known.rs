@@ -24,6 +24,11 @@ const WORDS: &str = "each parser has its own words for what is wrong; these name
 const STRICT: &str = "what nobody could use is refused instead of kept";
 const ON_TIME: &str = "answers from memory are as new as any cache: there is nothing to miss first";
 
+const NO_INDEX: &str = "a refusal has no index: there is nothing to wait for";
+const NULL: &str = "an empty list is one, not null";
+const MESH: &str =
+    "settings of a mesh that is not there are refused, where a Consul keeps them for when it is on";
+
 /// Beside a Consul 1.21.
 pub(crate) const KNOWN: &[Known] = &[
     known("*", "layout", "`-dev` writes indented JSON; here `?pretty` alone does"),
@@ -101,16 +106,41 @@ pub(crate) const KNOWN: &[Known] = &[
         "body /Services/*/Proxy/*",
         "a service with a sidecar is shown with the sidecar's own proxy by 1.21.4, which is a mistake",
     ),
-    known("*?dc=nowhere", "header x-consul-*", "a refusal has no index: there is nothing to wait for"),
+    known("*?dc=nowhere", "header x-consul-*", NO_INDEX),
+    known("GET /v1/query/*", "header x-consul-*", NO_INDEX),
+    known("GET /v1/connect/*", "header x-consul-*", NO_INDEX),
+    known("* /v1/discovery-chain/*", "header x-consul-*", NO_INDEX),
+    known("POST /v1/query/a", "header allow", "one table says which methods a path has: `OPTIONS` too"),
+    known("* /v1/operator/*/configuration*", "body /Servers/*/Address", ITS_OWN),
+    known("GET /v1/operator/autopilot/*", "body *Address", ITS_OWN),
+    known("GET /v1/operator/autopilot/*", "body *Version", ITS_OWN),
+    known(
+        "PUT /v1/operator/autopilot/configuration {\"MaxTrailingLogs\":300}",
+        "*",
+        "one server: there is nothing to set, and none is taken as if it were",
+    ),
+    known(
+        "GET /v1/agent/metrics?format=prometheus",
+        "*",
+        "told at once, where Consul wants a retention time first",
+    ),
+    known("PUT /v1/snapshot*", "text", WORDS),
+    known("POST /v1/query []", "text", WORDS),
+    known("POST /v1/query *\"Regexp\":\"^t-*", "text", WORDS),
+    at_times(
+        "GET *near=*",
+        "body /*",
+        "an agent that is young has no coordinate yet: nothing is sorted then",
+    ),
+    at_times("PUT /v1/txn *", "body */Tags", NULL),
+    at_times("PUT /v1/txn *", "body */ServiceTags", NULL),
+    at_times("GET /v1/catalog/node/tx", "body */Tags", NULL),
+    known("PUT /v1/config *", "text", WORDS),
+    known("PUT /v1/config {\"Kind\":\"service-defaults\"*", "*", MESH),
+    known("PUT /v1/coordinate/update []", "text", WORDS),
     known("GET *?cached*", "header x-cache", ON_TIME),
     known("GET *?cached*", "header age", ON_TIME),
     known("GET /v1/health/service/web?*", "header x-consul-query-backend", "there is no streaming backend"),
-    known(
-        "GET /v1/health/*",
-        "body */Definition/*",
-        "nobody runs the checks of other nodes: what they do is not kept",
-    ),
-    known("GET /v1/health/*", "body */Type", "the same"),
 ];
 
 const FOUND: &str = "1.21: what is not there is not found";
@@ -123,6 +153,27 @@ pub(crate) const KNOWN_OF_1_8: &[Known] = &[
     known("GET /v1//status/leader", "status", "1.21: the method is kept, 307"),
     known("PUT /v1//agent/service/register *", "status", "1.21: the method is kept, 307"),
     known("GET /v1/health/service/%ff", "status", "a name that is no UTF-8 is refused: no name is"),
+    known("* /v1/operator/raft/transfer-leader*", "status", LATER),
+    known("GET /v1/operator/autopilot/state*", "status", LATER),
+    known("* /v1/operator/usage*", "status", LATER),
+    known("GET /v1/exported-services", "status", LATER),
+    known("GET /v1/peerings", "status", LATER),
+    known("* /v1/peering/*", "status", LATER),
+    known("GET /v1/config/exported-services", "status", LATER),
+    known("PUT /v1/config {\"Kind\":\"service-intentions\"*", "status", LATER),
+    known("PUT /v1/config?cas=x *", "status", LATER),
+    known(
+        "DELETE /v1/config/service-defaults/nope?cas=x",
+        "status",
+        "1.21: the index that is compared is read",
+    ),
+    known("* /v1/connect/intentions*", "status", "1.8 keeps intentions though the mesh is off"),
+    known("PUT /v1/config {\"Kind\":\"service-defaults\"*", "status", MESH),
+    known(
+        "PUT /v1/operator/autopilot/configuration {\"MaxTrailingLogs\":300}",
+        "status",
+        "one server: there is nothing to set, and none is taken as if it were",
+    ),
     known("GET /v1/agent/version", "status", LATER),
     known("GET /v1/agent/metrics?format=prometheus", "status", "1.21: 200 and a header"),
     known("*\"Locality\":{\"Region\"*", "status", LATER),

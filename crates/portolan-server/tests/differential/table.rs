@@ -21,12 +21,16 @@ use crate::{
 const NODE: &str = "n1";
 
 /// In this order: each finds what those before it left.
-const FILES: [&str; 5] = [
+const FILES: [&str; 9] = [
     include_str!("requests/general.txt"),
     include_str!("requests/agent.txt"),
     include_str!("requests/mesh.txt"),
     include_str!("requests/catalog.txt"),
     include_str!("requests/health.txt"),
+    include_str!("requests/operator.txt"),
+    include_str!("requests/queries.txt"),
+    include_str!("requests/mesh_off.txt"),
+    include_str!("requests/txn.txt"),
 ];
 
 #[derive(Clone, Copy)]

@@ -75,10 +75,29 @@ fn registrations() -> Vec<Value> {
     all
 }
 
+/// The prepared queries.
+fn queries() -> [Value; 5] {
+    let of = |name: &str, service: Value| json!({ "Name": name, "Service": service });
+    let mut kept = of("kept", json!({ "Service": "web", "Tags": ["v1"] }));
+    kept["DNS"] = json!({ "TTL": "30s" });
+    let mut template = of("geo-", json!({ "Service": "${name.suffix}" }));
+    template["Template"] = json!({ "Type": "name_prefix_match" });
+    [
+        kept,
+        template,
+        of("Fine", json!({ "Service": "web", "OnlyPassing": true })),
+        of("a.b", json!({ "Service": "dual" })),
+        of("down", json!({ "Service": "dead" })),
+    ]
+}
+
 /// Writes it.
 pub(crate) async fn fill(site: &Site) -> Try {
     for registration in registrations() {
         site.put("/v1/catalog/register", &registration).await?;
+    }
+    for query in queries() {
+        site.send(reqwest::Method::POST, "/v1/query", &query).await?;
     }
     Ok(())
 }
@@ -163,6 +182,16 @@ web.virtual.a.b.consul A
 q.query.consul A SRV
 _q._tcp.query.consul SRV
 web.query.dc2.consul A
+kept.query.consul A SRV AAAA ANY TXT MX
+KEPT.Query.dc1.consul A
+kept.query.dc2.consul A
+_kept._tcp.query.consul SRV
+fine.query.consul A SRV
+a.b.query.consul A AAAA SRV
+down.query.consul A SRV
+geo-six.query.consul A AAAA SRV
+geo-nope.query.consul A
+query.consul A
 1.0.1.10.in-addr.arpa PTR A ANY SOA
 1.0.1.10.IN-ADDR.arpa PTR
 6.0.2.10.in-addr.arpa PTR

@@ -113,13 +113,17 @@ impl Site {
 
     /// A write that must succeed.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Try {
+        self.send(reqwest::Method::PUT, path, body).await
+    }
+
+    pub(crate) async fn send(&self, method: reqwest::Method, path: &str, body: &Value) -> Try {
         let url = format!("http://{}{path}", self.http);
-        let request = reqwest::Client::new().put(url).header("X-Consul-Token", ROOT);
+        let request = reqwest::Client::new().request(method.clone(), url).header("X-Consul-Token", ROOT);
         let answer = request.body(body.to_string()).send().await?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
         }
-        Err(format!("PUT {path} {body}: {status} {}", answer.text().await?).into())
+        Err(format!("{method} {path} {body}: {status} {}", answer.text().await?).into())
     }
 }

@@ -35,10 +35,6 @@ const EXPLAINED: &[Explained] = &[
         why: "an answer that failed tells no index: Consul writes that of an answer it does not have",
     },
     Explained {
-        request: r#"PUT /v1/txn [{"Node":{"Verb":"get","Node":{"Node":"test-node"}}}]"#,
-        why: "only keys are in transactions so far",
-    },
-    Explained {
         request: r#"PUT /v1/session/create {"TTL":5}"#,
         why: "the texts of Go's JSON decoder name its types",
     },

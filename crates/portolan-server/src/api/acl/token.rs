@@ -11,7 +11,11 @@ use http::StatusCode;
 
 use super::{may_write, random_uuid, read};
 use crate::{
-    acl::{Access, secret::Secret, stamp::Stamp},
+    acl::{
+        Access,
+        secret::{HIDDEN, Secret},
+        stamp::Stamp,
+    },
     api::{
         Later,
         call::Call,
@@ -33,9 +37,6 @@ use {
     given::{Given, is_accessor, link_id, sound_uuid},
     shown::{TokenJson, Told},
 };
-
-/// What Consul shows in the place of a secret.
-const HIDDEN: &str = "<hidden>";
 
 fn gone() -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "token does not exist: ACL not found")

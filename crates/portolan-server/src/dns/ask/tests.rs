@@ -15,6 +15,10 @@ fn service(service: &str, tag: &str) -> Asked {
     Asked::Service { service: service.to_owned(), tag: tag.to_owned() }
 }
 
+fn query(name: &str) -> Asked {
+    Asked::Query { name: name.to_owned() }
+}
+
 fn node(node: &str, here: bool) -> Asked {
     Asked::Node { node: node.to_owned(), here }
 }
@@ -61,7 +65,13 @@ fn each_form_of_name_asks_for_what_it_says() {
         ("web.virtual.a.b", Asked::Nothing),
         ("web.connect", Asked::Nothing),
         ("web.ingress", Asked::Nothing),
-        ("q.query", Asked::Nothing),
+        ("q.query", query("q")),
+        ("a.Q.query.dc1", query("a.q")),
+        ("_q._tcp.query", query("q")),
+        ("_a.q._udp.query", query("a.q")),
+        ("_q.query", query("_q")),
+        ("q.query.dc2", Asked::Nothing),
+        ("query", Asked::Nothing),
         ("web", Asked::Nothing),
         ("dc1", Asked::Nothing),
     ] {

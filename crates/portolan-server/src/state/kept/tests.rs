@@ -1,4 +1,4 @@
-//! The bytes of formats 1 to 3, and what is no row.
+//! The bytes of formats 1 to 4, and what is no row.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use crate::{
     state::{
         acl::rows::{NodeIdentity, PolicySpec, ServiceIdentity, TokenSpec},
         kv::rows::KvRow,
+        prepared::rows::{Failover, QueryRow, QuerySpec, Template, Wanted},
         rows::{Ask, CheckFacts, CheckOf, Health, NodeSpec, Origin, Pairs, Probe, ServiceSpec},
         sessions::rows::{Behavior, ServiceCheck, SessionRow, SessionSpec},
     },
@@ -60,6 +61,7 @@ fn check() -> Kept {
         interval: "10s".into(),
         timeout: "".into(),
         of: Some(of),
+        definition: None,
     };
     let row = CheckRow { key: RowKey(0), node: "".into(), facts, create: 4, modify: 5 };
     Kept::Check { node: RowKey(1), row: Arc::new(row), spec: Some(Arc::new(CheckSpec::new("c", "C", probe))) }
@@ -111,11 +113,40 @@ fn session() -> Kept {
     }
 }
 
+fn query() -> Kept {
+    let wanted = Wanted {
+        service: "web".into(),
+        failover: Failover { skip_local: true, nearest: 2, datacenters: Some(vec!["dc2".into()]) },
+        only_passing: true,
+        ignore_checks: Some(vec!["c".into()]),
+        near: "_agent".into(),
+        tags: Some(vec!["!t".into()]),
+        node_meta: None,
+        service_meta: Some(Pairs::from([("k".into(), "v".into())])),
+        connect: false,
+    };
+    let spec = QuerySpec {
+        id: "q".into(),
+        name: "n".into(),
+        session: "s".into(),
+        token: Some(Secret::new("s").hash()),
+        template: Some(Template { regexp: "^".into(), remove_empty_tags: true }),
+        wanted,
+        ttl: "10s".into(),
+    };
+    Kept::Query(Arc::new(QueryRow { key: RowKey(0), spec, create: 14, modify: 15 }))
+}
+
+fn defined() -> Kept {
+    let Kept::Check { node, row, .. } = check() else { panic!("it is a check") };
+    Kept::Defined { node, row, definition: r#"{"TCP":"h:1"}"#.into() }
+}
+
 /// When this is red, rows that are on disk already can no longer be read: raise [`FORMAT`], and migrate. Format 2 began
-/// with policies and tokens; the rows of format 1 are the first three. Format 3 began with the last three.
+/// with policies and tokens; the rows of format 1 are the first three. Format 3 began with keys, format 4 with the last two.
 #[test]
-fn format_3_is_these_bytes() {
-    assert_eq!(FORMAT, 3);
+fn format_4_is_these_bytes() {
+    assert_eq!(FORMAT, 4);
     for (kept, bytes) in [
         (node(), "00016e01690161000101016b017601ac0201"),
         (service(), "0101027731037765620101740050000001010000010203"),
@@ -138,6 +169,14 @@ fn format_3_is_these_bytes() {
             meshed(),
             "0801027770097765622d70726f78790000000000010100000002030d636f6e6e6563742d70726f78790000027b7d0377656200",
         ),
+        (
+            query(),
+            concat!(
+                "090171016e017301043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf8901015e01",
+                "0377656201020101036463320101010163065f6167656e740101022174000101016b017600033130730e0f"
+            ),
+        ),
+        (defined(), "0a01016301430001016f0374637003313073000102773104050d7b22544350223a22683a31227d"),
     ] {
         assert_eq!(hex(&kept.encode().unwrap()), bytes);
         assert_eq!(Kept::decode(&kept.encode().unwrap()), Ok(kept));
@@ -147,7 +186,9 @@ fn format_3_is_these_bytes() {
 #[test]
 fn what_is_no_row_is_refused_and_never_half_read() {
     let rules = [policy(), token(), Kept::Bootstrapped { at: 300 }];
-    for kept in [node(), service(), check(), kv(), session(), meshed()].into_iter().chain(rules) {
+    for kept in
+        [node(), service(), check(), kv(), session(), meshed(), query(), defined()].into_iter().chain(rules)
+    {
         let bytes = kept.encode().unwrap();
         for end in 0..bytes.len() {
             assert!(Kept::decode(&bytes[..end]).is_err(), "{end} bytes of {}", kept.describe());
@@ -155,5 +196,5 @@ fn what_is_no_row_is_refused_and_never_half_read() {
         let longer = [&bytes[..], &[0]].concat();
         assert_eq!(Kept::decode(&longer), Err(Unreadable("1 bytes too many".to_owned())));
     }
-    assert!(Kept::decode(&[9]).is_err());
+    assert!(Kept::decode(&[11]).is_err());
 }

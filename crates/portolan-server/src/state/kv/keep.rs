@@ -43,6 +43,7 @@ impl State {
                 Ok(())
             }
             Kept::Session { node, row } => self.place_session(key, names.get(node), row, now),
+            Kept::Query(row) => self.place_query(key, row),
             _ => Ok(()),
         }
     }

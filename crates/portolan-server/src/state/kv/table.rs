@@ -172,7 +172,7 @@ impl Keys {
     }
 
     /// The command is not done: everything is as it was.
-    pub(super) fn roll_back(&mut self) {
+    pub(in crate::state) fn roll_back(&mut self) {
         self.buried.clear();
         while let Some((name, row)) = self.before.pop() {
             self.replace(&name, row);

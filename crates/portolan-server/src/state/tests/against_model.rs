@@ -86,7 +86,7 @@ fn answer(state: &State, key: &Key) -> String {
         Key::Tokens | Key::Policies => String::new(),
         // Nor any key or session: `kv_model` is about those.
         Key::Kv(_) | Key::KvBelow(_) | Key::Sessions | Key::Session(_) | Key::SessionsOn(_) => String::new(),
-        Key::Events => String::new(),
+        Key::Queries | Key::Events => String::new(),
         Key::Services => {
             let rows = |node: &Node| -> Vec<_> {
                 node.services.values().map(|held| held.row.spec.clone()).collect()

@@ -128,6 +128,36 @@ impl Consul {
     }
 }
 
+impl Consul {
+    /// The body of an endpoint that has no call of its own here, as it came: `["kv", ""]` with the flag `recurse` is
+    /// `GET /v1/kv/?recurse`.
+    ///
+    /// # Errors
+    /// The kind of the refusal; malformed where it is no JSON.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    pub async fn read_raw(&self, path: &[&str], flags: &[&str]) -> Result<bytes::Bytes, Error> {
+        let target = flags.iter().fold(raw_target(path), |target, flag| target.flag(flag));
+        Ok(self.transport.exchange(Call::get("operate", target, None)).await?.body)
+    }
+
+    /// Puts a body to an endpoint that has no call of its own here, and gives back what was answered.
+    ///
+    /// # Errors
+    /// The kind of the refusal.
+    ///
+    /// # Cancel safety
+    /// What was dropped may have been applied.
+    pub async fn write_raw(&self, path: &[&str], body: Vec<u8>) -> Result<bytes::Bytes, Error> {
+        Ok(self.transport.exchange(Call::put("operate", raw_target(path), Some(body))).await?.body)
+    }
+}
+
+fn raw_target(path: &[&str]) -> Target {
+    path.iter().fold(Target::new("/v1"), |target, segment| target.segment(segment))
+}
+
 /// Of an element of `/v1/health/service/:name`, what the decoder of instances leaves out.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
