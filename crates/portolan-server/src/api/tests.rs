@@ -176,7 +176,7 @@ async fn filled() -> (Interface, Arc<Core>) {
         assert_eq!(ask(&router, "PUT", path, body, Some(ROOT)).await.0, StatusCode::OK, "{path}");
     }
     let named = prepared("found");
-    core.apply(crate::state::Command::Query(QueryCommand::Put(Box::new(named)))).unwrap();
+    let _written = core.apply(crate::state::Command::Query(QueryCommand::Put(Box::new(named)))).unwrap();
     (router, core)
 }
 
