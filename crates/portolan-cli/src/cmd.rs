@@ -8,10 +8,12 @@ use tokio::time::{Instant, timeout};
 
 pub(crate) mod backup;
 pub(crate) mod checks;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod dependants;
 pub(crate) mod deps;
 pub(crate) mod discover;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod faults;
 pub(crate) mod filter;
@@ -67,6 +69,7 @@ pub(crate) fn explain(error: Error, tried: &str, took: Duration) -> anyhow::Erro
     let chain = error.chain();
     let what = match error.kind() {
         Kind::Denied => format!("{tried} refused: {chain}; {hint}"),
+        Kind::Malformed => format!("{tried} answered, but not as a registry does: {chain}; {hint}"),
         _ => format!("{tried} did not answer, tried for {took}: {chain}; {hint}"),
     };
     // The chain is in the text already, so the error below it is kept for its kind alone.

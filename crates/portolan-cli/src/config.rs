@@ -25,6 +25,11 @@ use crate::{
     log::{self, Form, Log},
 };
 
+pub(crate) mod file;
+pub(crate) mod layers;
+pub(crate) mod load;
+pub(crate) mod settings;
+
 /// Flags that every subcommand takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -40,6 +45,9 @@ pub(crate) struct Global {
     /// When to colour. `auto`: on a terminal, unless `NO_COLOR` is set.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
     color: Color,
+    /// A file of settings, over `PORTOLAN_CONFIG`. `portolan config --help` tells of it.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Output")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -15,7 +15,8 @@ use portolan::{Error, Kind};
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  fine
-  1  a negative answer: nothing found with --exit-code, no such id, a demo that lost a request; or a failure of this machine
+  1  a negative answer: nothing found with --exit-code, no such id, a finding of doctor, a demo that lost a request;
+     or a failure of this machine
   2  wrong usage or input; the line on stderr names the field, what was found and what is allowed
   3  the registry cannot be reached, or cannot answer; the line says what was tried, and for how long
   4  the registry refused the token
@@ -114,7 +115,7 @@ pub(crate) fn usage(wrong: &clap::Error) -> Exit {
 }
 
 /// clap's text without its usage part: the error, and its tips.
-fn usage_line(text: &str) -> String {
+pub(crate) fn usage_line(text: &str) -> String {
     let parts: Vec<String> = text
         .split("\n\n")
         .map(one_line)

@@ -65,10 +65,14 @@ enum Command {
     Checks(cmd::checks::Args),
     /// Print a line for each change of a service, as it happens.
     Watch(cmd::watch::Args),
+    /// Examine a registry, and tell what is wrong with it or soon will be.
+    Doctor(cmd::doctor::Args),
     /// Show who needs whom, what is missing, and in which order to start.
     Deps(cmd::deps::Args),
     /// Tell what is known of a service, how fresh it is, and why an instance is left out.
     Why(cmd::why::Args),
+    /// Tell what is wrong with the file of settings, and which settings hold.
+    Config(cmd::config::Args),
     /// One instance of the demo's service.
     #[command(hide = true)]
     DemoInstance(cmd::demo::instance::Args),
@@ -76,6 +80,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = config::forgive_single_dash(std::env::args_os().collect::<Vec<OsString>>());
+    let arguments = match config::load::apply(arguments) {
+        Ok(arguments) => arguments,
+        Err(wrong) => return exit::report(&wrong).into(),
+    };
     let parsed = Cli::command().try_get_matches_from(arguments).and_then(|m| Cli::from_arg_matches(&m));
     let cli = match parsed {
         Ok(cli) => cli,
@@ -122,8 +130,10 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Discover(args) => cmd::discover::run(args, shell).await,
         Command::Versions(args) => cmd::versions::run(args, shell).await,
         Command::Watch(args) => cmd::watch::run(args, shell).await,
+        Command::Doctor(args) => cmd::doctor::run(args, shell).await,
         Command::Deps(args) => cmd::deps::run(args, shell).await,
         Command::Why(args) => cmd::why::run(args, shell).await,
+        Command::Config(args) => cmd::config::run(&args, shell),
         Command::DemoInstance(args) => cmd::demo::instance::run(args).await,
     }
 }

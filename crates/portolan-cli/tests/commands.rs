@@ -374,14 +374,24 @@ async fn what_a_registry_answers_decides_the_exit_code() -> Result<()> {
         (
             "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>",
             3,
-            "is that address a registry's HTTP interface?",
+            "it begins with \"<html>\"",
+        ),
+        (
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 21\r\nconnection: close\r\n\r\n<!DOCTYPE html><html>",
+            3,
+            "answered, but not as a registry does: ",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{\"status\":\"UP\"}\n",
+            3,
+            "it begins with \"{\\\"status\\\":\\\"UP\\\"}\"",
         ),
         (
             "HTTP/1.1 500 Oops\r\ncontent-length: 17\r\nconnection: close\r\n\r\nNo cluster leader",
             3,
             "No cluster leader",
         ),
-        ("SSH-2.0-OpenSSH\r\n", 3, "did not answer, tried for "),
+        ("SSH-2.0-OpenSSH\r\n", 3, "the answer is not HTTP"),
     ] {
         let (url, _tasks) = answering(answer).await?;
         let mut command = portolan(&["discover", "web", "--registry", &url]);

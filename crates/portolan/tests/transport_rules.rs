@@ -118,6 +118,7 @@ async fn h6_what_is_not_json_is_malformed_and_names_what_it_is() -> Outcome {
     let found = error(page).await?;
     assert_eq!(found.kind(), Kind::Malformed);
     assert!(found.to_string().contains("200, but of type \"text/html\" and not JSON"), "{found}");
+    assert!(found.to_string().contains("it begins with \"<html>please log in</html>\""), "{found}");
     assert_eq!(error(json("{\"a\":")).await?.kind(), Kind::Malformed);
     Ok(())
 }

@@ -147,6 +147,15 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
+/// Whether all can be honoured, as far as that can be told without starting.
+///
+/// # Errors
+/// Which flag cannot be.
+pub(crate) fn check(args: &Args) -> anyhow::Result<()> {
+    configured(args)?.validate()?;
+    Ok(())
+}
+
 /// The server's settings, or which flag cannot be honoured.
 fn configured(args: &Args) -> Result<ServerConfig, Usage> {
     let mut config =

@@ -73,7 +73,12 @@ impl Running {
     }
 
     pub(crate) async fn consul() -> Outcome<Self> {
-        let agent = support::Agent::start().await?;
+        Self::consul_with(serde_json::json!({})).await
+    }
+
+    /// The same, with these settings besides.
+    pub(crate) async fn consul_with(settings: serde_json::Value) -> Outcome<Self> {
+        let agent = support::Agent::start_with(settings).await?;
         let url = agent.plain()?.shown_address().to_owned();
         Ok(Self { url, _ours: None, _consul: Some(agent) })
     }

@@ -35,6 +35,7 @@ mod call;
 mod catalog;
 mod config;
 mod connect;
+mod examine;
 mod failover;
 mod headers;
 mod health;
@@ -51,6 +52,7 @@ mod transport;
 mod wire;
 
 pub use config::{Compression, ConsulConfig, DEFAULT_ADDRESS, Http2};
+pub use examine::Document;
 pub use operate::Inspected;
 pub use tls::{Offer, Tls, Verify};
 
@@ -225,7 +227,11 @@ impl Consul {
 
 /// A body that is not the JSON it should be.
 fn not_json(received: &Received, cause: serde_json::Error) -> Error {
-    let what = format!("{}: the answer is not the JSON of a Consul agent", received.request);
+    let begins = refusal::begins(&received.body);
+    let what = format!(
+        "{}: the answer is not the JSON of a Consul agent; {begins}check the address",
+        received.request
+    );
     Error::new(Kind::Malformed, what).caused_by(cause)
 }
 

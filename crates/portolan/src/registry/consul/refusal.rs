@@ -18,15 +18,7 @@ const SHOWN: usize = 200;
 pub(super) fn refused(request: &str, status: StatusCode, body: &[u8]) -> Error {
     let text = String::from_utf8_lossy(body);
     let kind = kind(status, &text);
-    let line: String = text
-        .trim_start()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(SHOWN)
-        .collect();
+    let line = first_line(&text);
     let mut what = format!("{request}: {}", status.as_u16());
     if !line.is_empty() {
         what.push_str(": ");
@@ -39,9 +31,27 @@ pub(super) fn refused(request: &str, status: StatusCode, body: &[u8]) -> Error {
     Error::new(kind, what)
 }
 
+/// `it begins with "…"; `, of a body that is not what it should be; nothing of an empty one.
+pub(super) fn begins(body: &[u8]) -> String {
+    // More than a line's worth is not looked at, so that a character may be cut at the end.
+    let start = body.trim_ascii_start();
+    let text = String::from_utf8_lossy(start.get(..SHOWN.saturating_mul(4)).unwrap_or(start));
+    match first_line(&text).trim_end() {
+        "" => String::new(),
+        line => format!("it begins with {line:?}; "),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.trim_start().lines().next().unwrap_or_default();
+    line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
+}
+
 fn kind(status: StatusCode, text: &str) -> Kind {
     match status.as_u16() {
         401 | 403 | 407 => Kind::Denied,
+        // Consul's own pages stand under /ui/, and nothing is asked there.
+        400..500 if is_page(text) => Kind::Malformed,
         404 => Kind::NotFound,
         429 | 503 => Kind::Busy,
         408 => Kind::Unavailable,
@@ -56,6 +66,12 @@ fn kind(status: StatusCode, text: &str) -> Kind {
     }
 }
 
+/// Whether it is a web page: of a proxy, or of another product.
+fn is_page(text: &str) -> bool {
+    let start: String = text.trim_start().chars().take(14).collect();
+    ["<!doctype html", "<html"].iter().any(|words| start.to_ascii_lowercase().starts_with(words))
+}
+
 fn unknown_check(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["does not have associated ttl", "unknown check", "unknown service"]
@@ -66,6 +82,7 @@ fn unknown_check(text: &str) -> bool {
 fn advice(kind: Kind, status: StatusCode, text: &str) -> Option<&'static str> {
     match kind {
         Kind::Denied => Some("check the token and its policies"),
+        Kind::Malformed => Some("that is a web page; check that the address is a Consul agent's"),
         Kind::Busy if text.contains("too many concurrent connections") => {
             Some("raise the agent's limits.http_max_conns_per_client, or reach it over https")
         }

@@ -17,7 +17,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
@@ -50,6 +50,8 @@ pub(super) struct Reply {
     pub(super) body: Bytes,
     /// The request as messages name it.
     pub(super) request: String,
+    /// The time on the registry's clock, as it wrote it.
+    pub(super) date: Option<HeaderValue>,
 }
 
 /// The way to a registry.
@@ -189,9 +191,34 @@ impl Transport {
         };
         let body = complete.await.map_err(|trouble| self.malformed(&name, trouble))?;
         if call.wants == Wants::Json {
-            json_promised(&name, head.status, &head.headers)?;
+            json_promised(&name, head.status, &head.headers, &body)?;
         }
-        Ok(Reply { meta: headers::read(&head.headers, sent), body, request: name })
+        let date = head.headers.get(header::DATE).cloned();
+        Ok(Reply { meta: headers::read(&head.headers, sent), body, request: name, date })
+    }
+
+    /// Sends a question to the first address whose answer goes on, and gives each part of it as it comes.
+    pub(super) async fn follow(&self, call: Call, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
+        let route = self.routes.first();
+        let name = format!("{}: {} {}", route.shown, call.method, call.target.path());
+        let token = self.token.load_full();
+        let mut request = self.request(&route.base, &call, &name, token.as_deref())?;
+        // A compressed stream holds back what it has not filled a block with.
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+        let head = timeout(self.request_timeout, route.pools(call.lane).request(request)).await;
+        let (answer, _lease) = head
+            .map_err(|late| Error::new(Kind::Timeout, format!("{name}: no answer in time")).caused_by(late))?
+            .map_err(|cause| unreachable(&name, cause))?;
+        let (head, mut incoming) = answer.into_parts();
+        if !head.status.is_success() {
+            let text = body::read_some(incoming, ERROR_BODY).await;
+            return Err(refusal::refused(&name, head.status, &text));
+        }
+        while let Some(frame) = incoming.frame().await {
+            let frame = frame.map_err(|cause| self.malformed(&name, Trouble::Cut(cause)))?;
+            frame.data_ref().into_iter().for_each(|data| each(data));
+        }
+        Ok(())
     }
 
     fn request(
@@ -278,7 +305,7 @@ fn deadline(block: Option<Block>, slack: Duration) -> Duration {
     wait.saturating_add(wait / 16).saturating_add(slack)
 }
 
-fn json_promised(name: &str, status: StatusCode, headers: &HeaderMap) -> Result<(), Error> {
+fn json_promised(name: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<(), Error> {
     let Some(found) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let text = String::from_utf8_lossy(found.as_bytes());
     if text.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
@@ -287,7 +314,8 @@ fn json_promised(name: &str, status: StatusCode, headers: &HeaderMap) -> Result<
     let found: String = text.chars().take(100).collect();
     let status = status.as_u16();
     let what = format!(
-        "{name}: {status}, but of type {found:?} and not JSON; check that the address is a Consul agent's"
+        "{name}: {status}, but of type {found:?} and not JSON; {}check that the address is a Consul agent's",
+        refusal::begins(body)
     );
     Err(Error::new(Kind::Malformed, what))
 }

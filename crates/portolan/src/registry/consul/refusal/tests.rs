@@ -133,3 +133,30 @@ fn what_to_do_is_said_where_it_is_known_and_nowhere_else() {
         assert_eq!(said, format!("{REQUEST}: {status}{text}{advice}"));
     }
 }
+
+#[test]
+fn a_web_page_is_no_answer_of_a_registry_unless_it_says_that_somebody_is_ill() {
+    let page = "\n<!DOCTYPE html>\n<title>Not found</title>";
+    for (status, kind) in
+        [(404, Kind::Malformed), (405, Kind::Malformed), (403, Kind::Denied), (502, Kind::Unavailable)]
+    {
+        let found = error(status, page);
+        assert_eq!(found.kind(), kind, "{status}");
+        assert!(found.to_string().contains("<!DOCTYPE html>"), "{found}");
+    }
+    assert_eq!(error(404, "<x>").kind(), Kind::NotFound);
+}
+
+#[test]
+fn what_is_no_answer_is_shown_by_its_first_line() {
+    for (body, shown) in [
+        ("", ""),
+        (" \n", ""),
+        ("\n <html>\nmore", "it begins with \"<html>\"; "),
+        ("SSH-2.0\r\n", "it begins with \"SSH-2.0\"; "),
+    ] {
+        assert_eq!(begins(body.as_bytes()), shown, "{body:?}");
+    }
+    let long = "é".repeat(1000);
+    assert_eq!(begins(long.as_bytes()).chars().filter(|c| *c == 'é').count(), SHOWN);
+}

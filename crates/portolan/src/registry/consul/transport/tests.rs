@@ -27,7 +27,7 @@ fn h6_only_json_is_read_as_json() {
         if let Some(kind) = kind {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         }
-        let checked = json_promised("GET /", StatusCode::OK, &headers);
+        let checked = json_promised("GET /", StatusCode::OK, &headers, b"<p>");
         assert_eq!(checked.is_ok(), good, "{kind:?}");
         assert!(checked.err().is_none_or(|error| error.kind() == Kind::Malformed));
     }
