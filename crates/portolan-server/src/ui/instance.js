@@ -1,0 +1,78 @@
+/*
+ * One instance: checks with their output, meta, version, zone; maintenance and removal.
+ *
+ * In:  a service, a node and an id. Out: all that the registry holds of it, current.
+ */
+import { h, text, replace } from './dom.js';
+import { store } from './store.js';
+import { address } from './route.js';
+import { key } from './health.js';
+import { badge } from './status.js';
+import { checkList, facts, metaTable } from './checks.js';
+import { instanceActions } from './act.js';
+import { useService } from './service-data.js';
+import { authority } from './words.js';
+
+function tagged(addresses) {
+  const pairs = Object.entries(addresses ?? {});
+  return pairs.length === 0 ? null : pairs.map(([name, one]) => `${name} ${authority(one.Address, one.Port)}`).join(', ');
+}
+
+function aboutOf(one) {
+  const { service, nodeInfo } = one;
+  const weights = service.Weights ? `${service.Weights.Passing} passing, ${service.Weights.Warning} warning` : null;
+  const version = one.version === null ? null : one.version.version === null ? `${one.version.text} (not a semantic version)` : one.version.text;
+  return facts([
+    ['Address', h('span', { class: 'mono' }, one.address)],
+    ['Version', version],
+    ['Zone', one.zone],
+    ['Node', h('a', { href: address(['nodes', one.node]) }, one.node)],
+    ['Datacenter', nodeInfo.Datacenter],
+    ['Tags', one.tags.length === 0 ? null : h('span', { class: 'tags' }, one.tags.map((tag) => h('span', { class: 'tag' }, tag)))],
+    ['Weights', weights],
+    ['Kind', service.Kind],
+    ['Tagged addresses', tagged(service.TaggedAddresses)],
+    ['Registered at index', service.CreateIndex],
+    ['Changed at index', service.ModifyIndex],
+  ]);
+}
+
+export function instance(name, node, id) {
+  const data = useService(name, update);
+  const told = h('p', { class: 'told' });
+  const body = h('div', { class: 'detail' });
+  const element = h('section', { class: 'view' },
+    h('nav', { class: 'trail', 'aria-label': 'Where you are' },
+      h('a', { href: '#/services' }, 'Services'), h('span', { 'aria-hidden': 'true' }, '›'),
+      h('a', { href: address(['services', name]) }, name), h('span', { 'aria-hidden': 'true' }, '›')),
+    h('div', { class: 'title' }, h('h1', {}, id), told),
+    body);
+  let shown;
+
+  function update() {
+    if (data.instances === null) {
+      text(told, 'Reading…');
+      return;
+    }
+    const one = data.instances.find((other) => other.key === key(node, id)) ?? null;
+    // What is the same stays: a selection in an output is not lost. The agent counts too, for the buttons hang on it.
+    const now = JSON.stringify([one?.service, one?.checks, one?.nodeInfo, store.agent]);
+    if (now === shown) return;
+    shown = now;
+    if (one === null) {
+      replace(told);
+      replace(body, h('p', { class: 'gone' }, 'This instance is not registered any more.'), h('p', {}, h('a', { href: address(['services', name]) }, `The instances of ${name}`)));
+      return;
+    }
+    replace(told, badge(one.status));
+    const held = body.contains(document.activeElement) ? document.activeElement.textContent : null;
+    replace(body,
+      h('div', { class: 'columns' },
+        h('div', {}, h('h2', {}, 'Checks'), checkList(one.checks)),
+        h('div', {}, h('h2', {}, 'About'), aboutOf(one), h('h2', {}, 'Actions'), instanceActions(node, id, one.checks, store.agent))),
+      h('h2', {}, 'Meta'), metaTable(one.meta));
+    if (held !== null) [...body.querySelectorAll('button, a, [tabindex]')].find((other) => other.textContent === held)?.focus();
+  }
+
+  return { title: `${id} · ${name}`, element, update, end: data.end };
+}
