@@ -5,7 +5,6 @@
  */
 import { each } from './api.mjs';
 
-const ttl = (status, id) => ({ Name: id ?? 'serves', TTL: '10h', Status: status, Notes: 'said by the program itself', ...(id ? { CheckID: id } : {}) });
 
 const SHOP = [
   ['web', 4, { tags: ['http', 'blue'], version: '2.4.1', needs: 'shop; auth; cache?' }],
@@ -33,7 +32,7 @@ export async function shop(registry) {
       const id = `${name}-${at}`;
       const meta = { version, zone: ZONES[at % 3], team: name === 'db' ? 'platform' : 'shop', ...(needs ? { 'portolan-needs': needs } : {}) };
       const [status, output] = SAYS[id] ?? ['passing', 'ok'];
-      await registry.register({ ID: id, Name: name, Port: 8000 + host, Address: `10.0.1.${host}`, Tags: tags, Meta: meta, Checks: [ttl(status, `ready:${id}`), { Name: 'alive', CheckID: `alive:${id}`, TTL: '10h', Status: 'passing' }] });
+      await registry.register({ ID: id, Name: name, Port: 8000 + host, Address: `10.0.1.${host}`, Tags: tags, Meta: meta, Checks: [{ Name: 'ready', CheckID: `ready:${id}`, TTL: '10h', Status: status === 'passing' ? 'warning' : 'passing', Notes: 'Said by the program itself, each ten hours.' }, { Name: 'alive', CheckID: `alive:${id}`, TTL: '10h', Status: 'passing' }] });
       await registry.put(`/v1/agent/check/update/ready:${id}`, { Status: status });
     }
   }
@@ -52,7 +51,7 @@ export const PLANT = '<img src=x onerror="window.planted=1"><script>window.plant
 /* Such texts wherever the interface takes them. */
 export async function hostile(registry) {
   const name = `<img src=x onerror=window.planted=3>`;
-  await registry.register({ ID: `evil${PLANT}`, Name: name, Port: 1, Address: '"><svg onload=window.planted=4>', Tags: [PLANT, 'javascript:window.planted=5'], Meta: { version: PLANT, zone: PLANT, 'portolan-needs': 'web', note: PLANT, link: 'javascript:window.planted=6' }, Check: { Name: PLANT, CheckID: 'evil-check', TTL: '10h', Status: 'critical', Notes: PLANT } });
+  await registry.register({ ID: `evil${PLANT}`, Name: name, Port: 1, Address: '"><svg onload=window.planted=4>', Tags: [PLANT, 'javascript:window.planted=5'], Meta: { version: PLANT, zone: PLANT, 'portolan-needs': 'web', note: PLANT, link: 'javascript:window.planted=6' }, Check: { Name: PLANT, CheckID: 'evil-check', TTL: '10h', Status: 'passing', Notes: PLANT } });
   await registry.put('/v1/agent/check/update/evil-check', { Status: 'critical', Output: `${PLANT}\n"'></pre>${PLANT}` });
   await registry.put(`/v1/kv/${encodeURIComponent(`evil${name}`)}`, PLANT);
   return { name, id: `evil${PLANT}` };

@@ -87,6 +87,8 @@ pub struct ServerConfig {
     pub faults: Option<Faults>,
     /// Whether whoever can connect may show and change the faults at `/v1/portolan/faults`. Default no.
     pub faults_endpoint: bool,
+    /// Whether the page `/ui/` is there, and `/` leads to it. Default no; `portolan serve` asks for it.
+    pub ui: bool,
 }
 
 impl Default for ServerConfig {
@@ -111,6 +113,7 @@ impl Default for ServerConfig {
             acl_initial_management: None,
             faults: None,
             faults_endpoint: false,
+            ui: false,
         }
     }
 }
@@ -249,6 +252,13 @@ impl ServerConfig {
         if open {
             self.faults.get_or_insert_default();
         }
+        self
+    }
+
+    /// Whether the page `/ui/` is there.
+    #[must_use]
+    pub fn ui(mut self, there: bool) -> Self {
+        self.ui = there;
         self
     }
 

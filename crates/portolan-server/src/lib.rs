@@ -12,6 +12,7 @@
 //! - [`Embedded`] is the same registry without the network, as a [`portolan::Registry`].
 //! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken, [`Dns`] how
 //!   it answers DNS.
+//! - [`Page`] serves the web page before any registry, as [`ServerConfig::ui`] has it on this one.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
 //!
 //! Without [`ServerConfig::data_dir`] it starts empty, with its indexes at 1, as `consul agent -dev` does, and forgets
@@ -52,6 +53,7 @@ mod repair;
 mod server;
 mod state;
 mod store;
+mod ui;
 mod wait;
 
 pub use acl::{DefaultPolicy, secret::Secret};
@@ -60,3 +62,4 @@ pub use embed::Embedded;
 pub use ephemeral::{Ephemeral, Running};
 pub use repair::Repair;
 pub use server::{Certificates, Server};
+pub use ui::pass::Page;

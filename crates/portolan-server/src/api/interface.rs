@@ -22,7 +22,7 @@ use hyper::body::{Body as _, Incoming};
 use tower_service::Service;
 
 use super::{ENDPOINTS, Endpoint, answer, unknown};
-use crate::core::Core;
+use crate::{core::Core, ui};
 
 /// The whole interface; clones share it.
 #[derive(Clone)]
@@ -46,7 +46,7 @@ impl Interface {
         async move {
             match of_path {
                 Some(of_path) => answer(core, of_path, request).await,
-                None => unknown(&request),
+                None => ui::answer(&core.config, &request).unwrap_or_else(|| unknown(&request)),
             }
         }
     }

@@ -14,7 +14,9 @@ import { clock, count, many } from './words.js';
 
 /* A drawing of more boxes helps nobody. */
 const MOST = 250;
-const LABEL = 22;
+/* How far below an arrow its counterpart goes. */
+const BACK = 14;
+const LABEL = 17;
 
 /* Those from which a name is reached, and which it reaches. PURE. */
 export function around(name, graph) {
@@ -59,14 +61,14 @@ function curve(points) {
 function line({ arrow, points, turned }) {
   const state = stateOf(arrow);
   const marks = [arrow.circle ? 'cycle' : null, state === 'met' ? null : WORD[state]].filter(Boolean).join(', ');
-  // An arrow to the left ends at the right side of its box.
-  const ends = turned ? [{ ...points[0] }, ...points.slice(1, -1), { ...points.at(-1) }] : points;
+  // One that goes back runs below the one that goes there.
+  const ends = turned ? points.map((point) => ({ ...point, y: point.y + BACK })) : points;
   const [one, other] = [ends[Math.floor((ends.length - 1) / 2)], ends[Math.ceil(ends.length / 2)]];
   const middle = { x: (one.x + other.x) / 2, y: (one.y + other.y) / 2 };
   return s('g', { class: `line ${state}${arrow.circle ? ' circle' : ''}${arrow.need.optional ? ' optional' : ''}` },
     s('title', {}, `${arrow.from} needs ${arrow.need.text}: ${arrow.lack ?? WORD[state]}`),
     s('path', { d: curve(ends), class: 'way', 'marker-end': `url(#arrow-${arrow.circle || state === 'unmet' ? 'bad' : 'plain'})` }),
-    marks === '' ? null : s('text', { x: middle.x, y: middle.y - 6, 'text-anchor': 'middle', class: 'mark' }, marks));
+    marks === '' ? null : s('text', { x: middle.x, y: middle.y + (turned ? 16 : -6), 'text-anchor': 'middle', class: 'mark' }, marks));
 }
 
 const head = (id) => s('marker', { id, viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' }, s('path', { d: 'M0 0 8 4 0 8z' }));
@@ -82,6 +84,9 @@ function drawing(graph, middle) {
       const at = boxes.get(edge.from);
       return s('text', { x: at.x + BOX.width / 2 - 8, y: at.y - 8, 'text-anchor': 'end', class: 'mark own' }, 'needs itself');
     }));
+  // It becomes smaller where that lets all of it be seen, but not so small that nobody can read it.
+  svg.style.maxWidth = '100%';
+  svg.style.minWidth = `${Math.round((width + 24) * 0.75)}px`;
   return h('div', { class: 'canvas', tabindex: '0', role: 'region', 'aria-label': 'Drawing of the dependencies' }, svg);
 }
 

@@ -32,8 +32,8 @@ function aboutOf(one) {
     ['Weights', weights],
     ['Kind', service.Kind],
     ['Tagged addresses', tagged(service.TaggedAddresses)],
-    ['Registered at index', service.CreateIndex],
-    ['Changed at index', service.ModifyIndex],
+    ['Create index', service.CreateIndex],
+    ['Modify index', service.ModifyIndex],
   ]);
 }
 

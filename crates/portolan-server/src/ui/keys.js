@@ -88,7 +88,7 @@ function valueOf(key) {
       found.size === 0 ? h('p', { class: 'faint' }, 'The value is empty.') : h('pre', { class: 'output value', tabindex: '0', role: 'region', 'aria-label': 'Value' }, shown),
       found.text === null && found.size > 0 ? h('p', { class: 'faint' }, `Bytes, not text${found.size > 512 ? ': the first 512' : ''}.`) : null,
       long ? h('p', { class: 'faint' }, `The first ${SHOWN} characters.`) : null,
-      facts([['Flags', row.Flags], ['Session', row.Session], ['Taken', row.LockIndex > 0 ? many(row.LockIndex, 'time') : null], ['Created at index', row.CreateIndex], ['Changed at index', row.ModifyIndex]]));
+      facts([['Flags', row.Flags], ['Session', row.Session], ['Taken', row.LockIndex > 0 ? many(row.LockIndex, 'time') : null], ['Create index', row.CreateIndex], ['Modify index', row.ModifyIndex]]));
   }, { missing: true });
   const element = h('section', { class: 'view' }, trail(key.slice(0, key.lastIndexOf('/') + 1)), h('div', { class: 'title' }, h('h1', {}, key.slice(key.lastIndexOf('/') + 1)), told), body);
   return { title: key, element, end: () => follower.stop() };

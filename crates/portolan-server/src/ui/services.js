@@ -29,7 +29,7 @@ function cells(one) {
 }
 
 export function services(query) {
-  const state = { q: query.q ?? '', status: listed(query.status), sort: query.sort in ORDERS ? query.sort : 'name' };
+  const state = { q: query.q ?? '', status: listed(query.status), sort: query.sort in ORDERS ? query.sort : 'health' };
   const list = windowed({
     label: 'Services',
     name: 'services',
@@ -42,14 +42,14 @@ export function services(query) {
   const empty = h('div', { class: 'empty' });
   const buttons = h('div', { class: 'chips', role: 'group', 'aria-label': 'Only these' });
   const order = h('select', { 'aria-label': 'Order', on: { change: (event) => { state.sort = event.target.value; changed(); } } },
-    Object.entries({ name: 'By name', health: 'Worst first', size: 'Largest first' }).map(([value, label]) => h('option', { value, selected: value === state.sort }, label)));
+    Object.entries({ health: 'Worst first', name: 'By name', size: 'Largest first' }).map(([value, label]) => h('option', { value, selected: value === state.sort }, label)));
   const element = h('section', { class: 'view' },
     h('div', { class: 'title' }, h('h1', {}, 'Services'), told),
     h('div', { class: 'filters' }, searchField('Search names and tags', state.q, (value) => { state.q = value; changed(); }), buttons, order),
     list.element, empty);
 
   function changed() {
-    setQuery(['services'], { q: state.q, status: state.status.join(','), sort: state.sort === 'name' ? '' : state.sort });
+    setQuery(['services'], { q: state.q, status: state.status.join(','), sort: state.sort === 'health' ? '' : state.sort });
     update();
   }
 

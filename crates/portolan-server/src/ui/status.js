@@ -51,7 +51,7 @@ export function chips(statuses, chosen, counts, onToggle) {
   return statuses.map((status) =>
     h(
       'button',
-      { type: 'button', class: 'chip', 'aria-pressed': String(chosen.includes(status)), 'data-status': status, on: { click: () => onToggle(status) } },
+      { type: 'button', class: 'chip', 'aria-pressed': String(chosen.includes(status)), 'data-status': status, title: WORDS[status], on: { click: () => onToggle(status) } },
       shape(status),
       h('span', {}, WORDS[status]),
       h('span', { class: 'number' }, count(counts[status] ?? 0)),

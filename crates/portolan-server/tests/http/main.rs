@@ -11,6 +11,7 @@ mod ephemeral;
 mod gzip;
 mod hosts;
 mod limits;
+mod page;
 mod runners;
 mod serving;
 mod tls;
