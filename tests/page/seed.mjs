@@ -33,7 +33,7 @@ export async function shop(registry) {
       const meta = { version, zone: ZONES[at % 3], team: name === 'db' ? 'platform' : 'shop', ...(needs ? { 'portolan-needs': needs } : {}) };
       const [status, output] = SAYS[id] ?? ['passing', 'ok'];
       await registry.register({ ID: id, Name: name, Port: 8000 + host, Address: `10.0.1.${host}`, Tags: tags, Meta: meta, Checks: [{ Name: 'ready', CheckID: `ready:${id}`, TTL: '10h', Status: status === 'passing' ? 'warning' : 'passing', Notes: 'Said by the program itself, each ten hours.' }, { Name: 'alive', CheckID: `alive:${id}`, TTL: '10h', Status: 'passing' }] });
-      await registry.put(`/v1/agent/check/update/ready:${id}`, { Status: status });
+      await registry.put(`/v1/agent/check/update/ready:${id}`, { Status: status, Output: output });
     }
   }
   await registry.register({ ID: 'cron-1', Name: 'cron', Port: 9999, Meta: { version: 'nightly' } });

@@ -65,8 +65,8 @@ async function exchange(path, { method = 'GET', body, signal, within = PATIENCE 
 }
 
 /*
- * Reads JSON. Gives `{ value, index, hidden, leader, took }`: `hidden` where access rules left something out, `took` the
- * milliseconds from the first byte to the decoded value. `known`: the index for which the body need not be decoded.
+ * Reads JSON. Gives `{ value, index, hidden, nameless, leader, took }`: `hidden` where access rules left something out,
+ * `nameless` where they may have, because no token was given and the default is to deny; `took` the milliseconds from the first byte to the decoded value. `known`: the index for which the body need not be decoded.
  */
 export async function read(path, options = {}) {
   const { answer, text, begun } = await exchange(path, options);
@@ -75,6 +75,8 @@ export async function read(path, options = {}) {
     index,
     hidden: answer.headers.get('X-Consul-Results-Filtered-By-ACLs') === 'true',
     leader: answer.headers.get('X-Consul-KnownLeader') !== 'false',
+    /* Consul tells who brings no token nothing of what it leaves out. */
+    nameless: held === '' && answer.headers.get('X-Consul-Default-ACL-Policy') === 'deny',
   };
   if (answer.status === 404 && options.missing) return { ...about, value: null, took: performance.now() - begun };
   if (!answer.ok) throw refused(answer.status, text);

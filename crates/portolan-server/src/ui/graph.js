@@ -60,7 +60,7 @@ function curve(points) {
 
 function line({ arrow, points, turned }) {
   const state = stateOf(arrow);
-  const marks = [arrow.circle ? 'cycle' : null, state === 'met' ? null : WORD[state]].filter(Boolean).join(', ');
+  const marks = [arrow.circle && !turned ? 'cycle' : null, state === 'met' ? null : WORD[state]].filter(Boolean).join(', ');
   // One that goes back runs below the one that goes there.
   const ends = turned ? points.map((point) => ({ ...point, y: point.y + BACK })) : points;
   const [one, other] = [ends[Math.floor((ends.length - 1) / 2)], ends[Math.ceil(ends.length / 2)]];
@@ -86,7 +86,7 @@ function drawing(graph, middle) {
     }));
   // It becomes smaller where that lets all of it be seen, but not so small that nobody can read it.
   svg.style.maxWidth = '100%';
-  svg.style.minWidth = `${Math.round((width + 24) * 0.75)}px`;
+  svg.style.minWidth = `${Math.round((width + 24) * 0.66)}px`;
   return h('div', { class: 'canvas', tabindex: '0', role: 'region', 'aria-label': 'Drawing of the dependencies' }, svg);
 }
 

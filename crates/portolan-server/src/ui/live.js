@@ -48,6 +48,7 @@ class Follower {
     this.failure = null;
     this.nextTry = null;
     this.hidden = false;
+    this.nameless = false;
     this.leader = true;
     this.index = 0;
     this.seenIndex = undefined;
@@ -107,7 +108,7 @@ class Follower {
       const answer = await read(path, { signal: this.asking.signal, within, known: this.seenIndex, missing: this.missing });
       const changed = answer.value !== undefined;
       Object.assign(this, { confirmed: Date.now(), failingSince: null, failure: null, failures: 0 });
-      Object.assign(this, { hidden: answer.hidden, leader: answer.leader });
+      Object.assign(this, { hidden: answer.hidden, nameless: answer.nameless, leader: answer.leader });
       this.index = nextIndex(this.index, answer.index);
       this.seenIndex = answer.index;
       if (!changed) return afterAnswer(0);

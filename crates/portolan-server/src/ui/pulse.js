@@ -24,7 +24,7 @@ export function judge(all, now) {
   if (answered.length < all.length || oldest === null) return { state: 'reading', oldest };
   if (now - oldest > OLD) return { state: 'old', oldest };
   if (all.some((one) => !one.leader)) return { state: 'leaderless', oldest };
-  return { state: 'live', oldest, hidden: all.some((one) => one.hidden) };
+  return { state: 'live', oldest, hidden: all.some((one) => one.hidden), nameless: all.some((one) => one.nameless) };
 }
 
 const pulse = document.getElementById('pulse');
@@ -72,8 +72,9 @@ function show() {
   pulse.title = found.oldest === null ? '' : `Last confirmed by the registry at ${clock(found.oldest)}`;
   document.body.classList.toggle('stale', !fine && found.oldest !== null && found.state !== 'leaderless');
   if (fine) {
-    if (found.hidden) showHidden();
-    else if (alarm.childElementCount > 0) replace(alarm);
+    const hint = found.nameless ? namelessLine : found.hidden ? hiddenLine : null;
+    if (hint === null) replace(alarm);
+    else if (alarm.firstChild !== hint) replace(alarm, hint);
     return;
   }
   text(headline, HEADLINES[found.state](clock(found.since ?? now)));
@@ -86,10 +87,7 @@ function show() {
 }
 
 const hiddenLine = h('div', { class: 'alarm mild' }, h('strong', {}, 'Some entries are hidden.'), ' ', h('span', {}, 'The access rules keep part of the catalogue from this token: what is not here may still be there.'));
-
-function showHidden() {
-  if (alarm.firstChild !== hiddenLine) replace(alarm, hiddenLine);
-}
+const namelessLine = h('div', { class: 'alarm mild' }, h('strong', {}, 'No token is given.'), ' ', h('span', {}, 'This registry shows nothing by default: what is not here may still be there. Give a token with “Token”.'));
 
 /* Begins to show it. */
 export function start() {
