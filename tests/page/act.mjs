@@ -148,7 +148,7 @@ export async function keyboard(page, stage) {
   // In the drawing, a box is a link.
   await show(page, stage, '#/graph', 'smtp');
   await tabTo(/^region|Drawing/);
-  await tabTo(/^a auth, 3 of 3 passing/);
+  await tabTo(/^a auth\s*3 of 3 passing/);
   await page.key('Enter');
   await page.until('the service opens', `location.hash === '#/services/auth'`);
   assert.deepEqual(page.takeErrors(), []);

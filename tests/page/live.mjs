@@ -14,13 +14,14 @@ export async function changes(page, stage) {
   await show(page, stage, '#/services', 'web');
   await page.run('window.same = true');
   await registry.register({ ID: 'fresh-1', Name: 'fresh', Port: 1, Check: { CheckID: 'fresh', TTL: '1h', Status: 'passing' } });
-  await page.until('it is in the list', `[...document.querySelectorAll('.rows .name')].some((one) => one.textContent === 'fresh')`);
+  await page.until('it is in the list', `[...document.querySelectorAll('.rows .row')].some((one) => one.innerText.includes('fresh') && one.innerText.includes('Passing'))`);
   await registry.put('/v1/agent/check/update/fresh', { Status: 'critical', Output: 'the pool is empty' });
   await page.until('it turns', `[...document.querySelectorAll('.rows .row')].some((one) => one.innerText.includes('fresh') && one.innerText.includes('Critical'))`);
   await page.run(`location.hash = '#/changes'`);
   await page.untilText('fresh-1 went critical');
   await page.untilText('the pool is empty');
   await page.untilText('fresh-1 came, passing');
+  assert.equal(await page.run(`document.body.innerText.includes('without a check')`), false, 'it has one');
   assert.match(await page.run(`document.querySelector('.change time').textContent`), /^\d\d:\d\d:\d\d$/);
   await registry.put('/v1/agent/service/deregister/fresh-1');
   await page.untilText('fresh-1 left, it was critical');

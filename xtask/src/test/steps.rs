@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Context, Outcome, report};
-use crate::{claims, cluster, consul, project, redis, sim, tidy, tools};
+use crate::{claims, cluster, consul, page, project, redis, sim, tidy, tools};
 
 /// One thing to pass.
 #[derive(Debug)]
@@ -45,6 +45,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "docs", what: "docs build without warnings", when: When::Full, run: docs },
     Step { name: "demo", what: "the demo on the embedded registry", when: When::Full, run: demo },
     Step { name: "demo-consul", what: "the demo on a real Consul", when: When::Full, run: demo_on_consul },
+    Step { name: "page", what: "the web page in a real browser, the short form", when: When::Full, run: look_at_page },
     Step { name: "claims", what: "each claim has a test that ran and passed", when: When::Full, run: check_claims },
 ];
 
@@ -198,6 +199,12 @@ fn demo_on_consul(context: &mut Context) -> Result<Outcome> {
     let consul = context.consul()?;
     let agent = consul::Agent::start(&context.project, &consul)?;
     context.project.cargo("run --release -- demo --registry").word(agent.url()).run()?;
+    Ok(Outcome::Done)
+}
+
+fn look_at_page(context: &mut Context) -> Result<Outcome> {
+    let consul = context.consul()?;
+    page::check(&context.project, &consul, page::Form::Short)?;
     Ok(Outcome::Done)
 }
 

@@ -38,8 +38,8 @@ function box(name, place, middle) {
   const status = known?.status ?? 'unregistered';
   const words = known === undefined ? 'not registered' : known.known === 0 ? 'no checks' : `${count(known.counts.passing)} of ${count(known.known)} passing`;
   const [x, y] = [place.x - BOX.width / 2, place.y - BOX.height / 2];
-  return s('a', { href: address(['services', name]), class: `box ${status}${name === middle ? ' middle' : ''}`, 'aria-label': `${name}, ${words}` },
-    s('title', {}, name),
+  return s('a', { href: address(['services', name]), class: `box ${status}${name === middle ? ' middle' : ''}` },
+    short(name) === name ? null : s('title', {}, name),
     s('rect', { x, y, width: BOX.width, height: BOX.height, rx: 8, class: 'frame' }),
     s('rect', { x, y: y + 8, width: 4, height: BOX.height - 16, rx: 2, class: 'stripe' }),
     s('text', { x: x + 16, y: place.y - 4, class: 'label' }, short(name)),
@@ -126,12 +126,12 @@ export function graph(query) {
     const now = JSON.stringify([part, part.names.map((name) => store.summary.services.get(name))]);
     if (now === shown) return;
     shown = now;
-    const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute('aria-label') : null;
+    const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
     const place = body.querySelector('.canvas')?.scrollLeft ?? 0;
     replace(body, part.edges.length === 0 ? nothing() : contents(part, rings));
     const canvas = body.querySelector('.canvas');
     if (canvas !== null) canvas.scrollLeft = place;
-    if (focused !== null) [...body.querySelectorAll('[aria-label]')].find((one) => one.getAttribute('aria-label') === focused)?.focus();
+    if (focused !== null) [...body.querySelectorAll('a')].find((one) => one.getAttribute('href') === focused)?.focus();
   }
 
   function contents(part, rings) {

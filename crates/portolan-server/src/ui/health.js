@@ -104,3 +104,16 @@ export function differences(before, after) {
   }
   return found;
 }
+
+/* The two answers that make a summary come one after the other: for so long a name may be there before its checks. */
+const APART = 5000;
+
+/*
+ * The changes with those that were just found, the newest first. A service that came by its name, and whose instances have come
+ * since, is told by these alone.
+ */
+export function merged(changes, found, now) {
+  const come = new Set(found.filter((one) => one.kind === 'came' && one.id).map((one) => one.service));
+  const early = (one) => one.kind === 'came' && !one.id && now - one.at < APART && come.has(one.service);
+  return [...found.map((one) => ({ ...one, at: now })).reverse(), ...changes.filter((one) => !early(one))];
+}

@@ -7,7 +7,7 @@
  * Never: shows a summary before both have been answered; keeps more changes than a bound.
  */
 import { follow } from './live.js';
-import { summarise, differences } from './health.js';
+import { summarise, differences, merged } from './health.js';
 import { read } from './api.js';
 
 /* So many changes are kept. */
@@ -32,9 +32,9 @@ function update() {
   if (store.summary === null) {
     store.since = Date.now();
   } else {
-    const found = differences(store.summary, next).map((one) => ({ ...one, at: Date.now() }));
-    store.changesTotal += found.length;
-    store.changes = [...found.reverse(), ...store.changes].slice(0, KEPT);
+    const all = merged(store.changes, differences(store.summary, next), Date.now());
+    store.changesTotal += all.length - store.changes.length;
+    store.changes = all.slice(0, KEPT);
   }
   store.summary = next;
   listeners.forEach((run) => run());
