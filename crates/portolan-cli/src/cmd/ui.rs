@@ -23,9 +23,9 @@ Examples:
   portolan ui --registry https://consul.example:8501 --addr 127.0.0.1:8600
   CONSUL_HTTP_TOKEN_FILE=token portolan ui --with-token
 
-`portolan serve` has the page by itself, at /ui/. This is for a Consul: it serves the page here, and passes on to the registry
-what the page asks. Only this machine can reach it, under its address or as localhost, and pages of others may not ask it.
-Where the registry asks for tokens, each user gives their own in the page, where it is forgotten with the tab.
+`portolan serve` has the page by itself, at /ui/. This is for a Consul: it serves the page here, and passes on what
+the page asks of the registry. Only this machine can reach it, and pages of others may not ask it. Where the registry
+asks for tokens, each user gives their own in the page, where it is forgotten with the tab.
 Ctrl-C and SIGTERM stop it, and it ends with 0.";
 
 #[derive(Debug, ClapArgs)]
