@@ -92,7 +92,8 @@ fn browser() -> Result<PathBuf> {
 /// When there is no Node.js that is new enough.
 fn node() -> Result<()> {
     let said = Run::new("node", "/".as_ref()).words("--version").output().context(MISSING)?;
-    let major = said.trim().trim_start_matches('v').split('.').next().and_then(|text| text.parse::<u32>().ok());
+    let major =
+        said.trim().trim_start_matches('v').split('.').next().and_then(|text| text.parse::<u32>().ok());
     match major {
         Some(18..) => Ok(()),
         _ => bail!("`node --version` says {:?}; 18 or later is needed; {MISSING}", said.trim()),

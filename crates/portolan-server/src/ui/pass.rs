@@ -58,7 +58,10 @@ struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("hosts", &self.hosts).field("token", &self.token).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("hosts", &self.hosts)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
     }
 }
 
@@ -158,7 +161,10 @@ impl Shared {
             return answer;
         }
         if !request.uri().path().starts_with("/v1/") {
-            return plain(StatusCode::NOT_FOUND, "there is the page at /ui/, and the registry's interface at /v1/\n");
+            return plain(
+                StatusCode::NOT_FOUND,
+                "there is the page at /ui/, and the registry's interface at /v1/\n",
+            );
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD | Method::PUT) {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD and PUT are passed on\n");
@@ -191,6 +197,9 @@ impl Shared {
 fn undisturbed(mut answer: Response) -> Response {
     let headers = answer.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
     answer
 }

@@ -10,7 +10,11 @@ fn sources() -> Vec<(String, String)> {
     let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui");
     let paths = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
     let files = paths.filter(|path| path.extension().is_none_or(|extension| extension != "rs"));
-    files.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())).collect()
+    files
+        .map(|path| {
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(path).unwrap())
+        })
+        .collect()
 }
 
 fn request(method: &str, path: &str, known: Option<&str>) -> Request<()> {
@@ -47,13 +51,27 @@ fn every_module_that_is_imported_is_there() {
 fn no_text_can_become_html_and_nothing_comes_from_elsewhere() {
     for (name, text) in sources() {
         for word in [
-            "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "DOMParser", "createContextualFragment", "eval(",
-            "new Function", "setAttribute('style'", "javascript:", "srcdoc", " style=", "<script>",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "DOMParser",
+            "createContextualFragment",
+            "eval(",
+            "new Function",
+            "setAttribute('style'",
+            "javascript:",
+            "srcdoc",
+            " style=",
+            "<script>",
         ] {
             assert!(!text.contains(word), "{name} says {word}");
         }
         let foreign = text.replace("http://www.w3.org/2000/svg", "");
-        assert!(!foreign.contains("http://") && !foreign.contains("https://") && !foreign.contains("//cdn"), "{name}");
+        assert!(
+            !foreign.contains("http://") && !foreign.contains("https://") && !foreign.contains("//cdn"),
+            "{name}"
+        );
     }
 }
 
@@ -108,6 +126,9 @@ fn each_path_is_the_pages_or_not() {
             assert_eq!(header_of(&response, "location"), says, "{method} {path}");
         }
     }
-    assert!(answer(&ServerConfig::default(), &request("GET", "/ui/", None)).is_none(), "it was not asked for");
+    assert!(
+        answer(&ServerConfig::default(), &request("GET", "/ui/", None)).is_none(),
+        "it was not asked for"
+    );
     assert!(answer(&ServerConfig::default().ui(true), &request("GET", "/ui/", None)).is_some());
 }

@@ -24,7 +24,11 @@ async fn the_page_stands_beside_the_interface_and_is_there_only_when_it_is_asked
     assert_eq!((root.status, root.header("location")), (301, "/ui/"));
     let page = registry.get("/ui/").await?;
     assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
-    assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"), "{:?}", page.headers);
+    assert!(
+        page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"),
+        "{:?}",
+        page.headers
+    );
     let script = registry.get("/ui/main.js").await?;
     assert_eq!((script.status, script.header("x-content-type-options")), (200, "nosniff"));
     assert_eq!(registry.get("/v1/status/leader").await?.status, 200);
@@ -43,7 +47,9 @@ async fn the_page_stands_beside_the_interface_and_is_there_only_when_it_is_asked
 async fn what_a_browser_has_already_is_not_sent_again() -> Try {
     let registry = start_with(with_page()).await?;
     let tag = registry.get("/ui/page.css").await?.header("etag").to_owned();
-    let reply = ask(&registry, &format!("GET /ui/page.css HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\n")).await?;
+    let reply =
+        ask(&registry, &format!("GET /ui/page.css HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\n"))
+            .await?;
     assert_eq!((reply.status, reply.body.as_str(), reply.header("etag")), (304, "", tag.as_str()));
     Ok(())
 }
@@ -108,8 +114,18 @@ async fn foreign_pages_and_rebound_names_are_refused() -> Try {
         ("GET /v1/status/leader HTTP/1.1\r\nHost: localhost\r\n".to_owned(), 200),
         ("GET /v1/status/leader HTTP/1.1\r\nHost: evil.example\r\n".to_owned(), 403),
         ("GET /ui/ HTTP/1.1\r\nHost: evil.example\r\n".to_owned(), 403),
-        (format!("PUT /v1/agent/maintenance?enable=true HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://evil.example\r\n"), 403),
-        (format!("PUT /v1/agent/maintenance?enable=true HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://{addr}\r\n"), 200),
+        (
+            format!(
+                "PUT /v1/agent/maintenance?enable=true HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://evil.example\r\n"
+            ),
+            403,
+        ),
+        (
+            format!(
+                "PUT /v1/agent/maintenance?enable=true HTTP/1.1\r\nHost: {addr}\r\nOrigin: http://{addr}\r\n"
+            ),
+            200,
+        ),
     ] {
         assert_eq!(ask_at(addr, &head).await?.status, status, "{head}");
     }
@@ -126,7 +142,9 @@ async fn the_commands_own_token_is_handed_out_only_when_it_was_told_to() -> Try 
     for (token, status) in [(PassedToken::Theirs, 403), (PassedToken::OrOurs, 200)] {
         let (addr, _tasks) = before(&registry, token).await?;
         assert_eq!(send(addr, "GET", "/v1/agent/self", "").await?.status, status, "{token:?}");
-        let head = |token: &str| format!("GET /v1/agent/self HTTP/1.1\r\nHost: localhost\r\nX-Consul-Token: {token}\r\n");
+        let head = |token: &str| {
+            format!("GET /v1/agent/self HTTP/1.1\r\nHost: localhost\r\nX-Consul-Token: {token}\r\n")
+        };
         assert_eq!(ask_at(addr, &head(ROOT)).await?.status, 200, "{token:?}, theirs");
         assert_eq!(ask_at(addr, &head("wrong")).await?.status, 403, "{token:?}, theirs, which is wrong");
     }
@@ -140,7 +158,11 @@ async fn a_registry_that_is_away_is_said_to_be() -> Try {
     let at = registry.addr.to_string();
     registry.stop().await?;
     let reply = send(addr, "GET", "/v1/status/leader", "").await?;
-    assert!(reply.status == 502 && reply.body.contains(&at) && reply.body.contains("cannot connect"), "{}", reply.body);
+    assert!(
+        reply.status == 502 && reply.body.contains(&at) && reply.body.contains("cannot connect"),
+        "{}",
+        reply.body
+    );
     assert_eq!(send(addr, "GET", "/ui/", "").await?.status, 200);
     Ok(())
 }

@@ -55,7 +55,8 @@ impl Transport {
     async fn pass(&self, request: Request<Bytes>, token: PassedToken) -> Result<Response<Bytes>, Error> {
         let route = self.routes.first();
         let name = format!("{}: {} {}", route.shown, request.method(), request.uri().path());
-        let waits = request.uri().query().is_some_and(|query| query.split('&').any(|one| one.starts_with("index=")));
+        let waits =
+            request.uri().query().is_some_and(|query| query.split('&').any(|one| one.starts_with("index=")));
         let (lane, limit) = if waits {
             (Lane::Watch, self.request_timeout.saturating_add(LONGEST_WAIT))
         } else {
@@ -89,10 +90,8 @@ impl Transport {
     ) -> Result<Request<Full<Bytes>>, http::Error> {
         let (head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-        let mut sent = Request::builder()
-            .method(head.method)
-            .uri(format!("{base}{path}"))
-            .body(Full::new(body))?;
+        let mut sent =
+            Request::builder().method(head.method).uri(format!("{base}{path}")).body(Full::new(body))?;
         let headers = sent.headers_mut();
         for name in [header::ACCEPT, header::CONTENT_TYPE, TOKEN] {
             if let Some(value) = head.headers.get(&name) {
