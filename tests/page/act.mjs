@@ -19,13 +19,12 @@ export async function mouse(page, stage) {
   await show(page, stage, `#/services/cache/${node}/cache-1`, 'Put into maintenance…');
   await page.run('window.same = true');
 
-  await page.clickText('Put into maintenance…');
-  await page.untilText('Take cache-1 out of service?');
+  await page.opens('Put into maintenance…', 'Take cache-1 out of service?');
   await reach(page, 'the dialog');
   await page.clickText('Cancel');
   assert.equal(await marked(registry, 'cache-1')(), null, 'Cancel does nothing');
 
-  await page.clickText('Put into maintenance…');
+  await page.opens('Put into maintenance…', 'Take cache-1 out of service?');
   await page.type('memory is replaced');
   await page.clickText('Put into maintenance');
   assert.equal(await until('it is in maintenance', marked(registry, 'cache-1')), 'memory is replaced');
@@ -33,13 +32,12 @@ export async function mouse(page, stage) {
   await page.untilText('End maintenance…');
   await page.untilText('memory is replaced');
 
-  await page.clickText('End maintenance…');
+  await page.opens('End maintenance…', 'Take cache-1 back into service?');
   await page.clickText('End maintenance');
   await until('it is back', async () => (await marked(registry, 'cache-1')()) === null);
   await page.untilText('Put into maintenance…');
 
-  await page.clickText('Deregister…');
-  await page.untilText('Deregister cache-1?');
+  await page.opens('Deregister…', 'Deregister cache-1?');
   assert.equal(await page.focused(), 'button Cancel', 'a removal is not what Enter does at once');
   await page.clickText('Deregister');
   await until('it is gone', async () => !(await registry.ids('cache')).includes('cache-1'));
@@ -54,11 +52,11 @@ export async function nodeMaintenance(page, stage) {
   const node = (await registry.get('/v1/agent/self')).Config.NodeName;
   const on = async () => '_node_maintenance' in (await registry.get('/v1/agent/checks'));
   await show(page, stage, `#/nodes/${node}`, 'Put the node into maintenance…');
-  await page.clickText('Put the node into maintenance…');
+  await page.opens('Put the node into maintenance…', 'Take the node');
   await page.clickText('Put into maintenance');
   await until('the node is in maintenance', on);
   await page.untilText('End the node’s maintenance…');
-  await page.clickText('End the node’s maintenance…');
+  await page.opens('End the node’s maintenance…', 'back into service?');
   await page.clickText('End maintenance');
   await until('the node is back', async () => !(await on()));
   await page.untilText('Put the node into maintenance…');
@@ -71,8 +69,7 @@ export async function foreign(page, stage) {
   const { Config } = await registry.get('/v1/agent/self');
   await registry.put('/v1/catalog/register', { Datacenter: Config.Datacenter, Node: 'far', Address: '192.0.2.7', Service: { ID: 'legacy-1', Service: 'legacy', Port: 1 } });
   await show(page, stage, '#/services/legacy/far/legacy-1', 'Maintenance is set at the agent of far.');
-  await page.clickText('Remove from the catalogue…');
-  await page.untilText('removed past its agent');
+  await page.opens('Remove from the catalogue…', 'removed past its agent');
   await page.clickText('Remove');
   await until('it is gone', async () => (await registry.ids('legacy')).length === 0);
   await page.untilText('This instance is not registered any more.');

@@ -188,6 +188,14 @@ export class Page {
     await this.click('[data-test-target]');
   }
 
+  /* Presses a button until it has opened what it should: one that is made anew in that moment takes no click. */
+  async opens(button, text) {
+    await until(`“${button}” opens “${text}”`, async () => {
+      await this.clickText(button);
+      return this.run(`document.body.innerText.includes(${JSON.stringify(text)})`);
+    });
+  }
+
   async key(name, modifiers = 0) {
     const code = KEYS[name];
     const text = name === 'Enter' ? '\r' : name.length === 1 ? name : undefined;

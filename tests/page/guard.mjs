@@ -81,7 +81,7 @@ export async function tokens(page, portolan, out) {
   assert.deepEqual(JSON.parse(kept).map((one) => one.includes(reader)), [true, false, false, false], 'where the token is kept');
 
   await page.run(`location.hash = '#/services/web/${node}/web-1'`);
-  await page.clickText('Deregister…');
+  await page.opens('Deregister…', 'Deregister web-1?');
   await page.clickText('Deregister');
   await page.untilText('The registry refused: 403');
   await page.shot(`${out}/refused-1280-light.png`);
@@ -90,7 +90,7 @@ export async function tokens(page, portolan, out) {
 
   await give(ROOT);
   await page.untilText('The token is in use.');
-  await page.clickText('Deregister…');
+  await page.opens('Deregister…', 'Deregister web-1?');
   await page.clickText('Deregister');
   await until('it is gone', async () => !(await stage.registry.ids('web')).includes('web-1'));
   await page.click('#token');

@@ -61,3 +61,19 @@ export function replace(element, ...children) {
 export function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
 }
+
+/*
+ * A place whose contents are made anew only when what they show is different: what a user holds, selects or presses there stays.
+ * Gives a function of what is shown and how it is made.
+ */
+export function slot(element) {
+  let shown;
+  return (what, build) => {
+    const now = JSON.stringify(what);
+    if (now === shown) return;
+    shown = now;
+    const held = element.contains(document.activeElement) ? document.activeElement.textContent : null;
+    replace(element, build());
+    if (held !== null) [...element.querySelectorAll('button, a, [tabindex]')].find((one) => one.textContent === held)?.focus();
+  };
+}

@@ -3,7 +3,7 @@
  *
  * In:  a service, a node and an id. Out: all that the registry holds of it, current.
  */
-import { h, text, replace } from './dom.js';
+import { h, text, slot } from './dom.js';
 import { store } from './store.js';
 import { address } from './route.js';
 import { key } from './health.js';
@@ -40,38 +40,36 @@ function aboutOf(one) {
 export function instance(name, node, id) {
   const data = useService(name, update);
   const told = h('p', { class: 'told' });
-  const body = h('div', { class: 'detail' });
+  const [checks, about, actions, meta] = [h('div'), h('div'), h('div'), h('div')];
+  const body = h('div', { class: 'detail', hidden: true },
+    h('div', { class: 'columns' },
+      h('div', {}, h('h2', {}, 'Checks'), checks),
+      h('div', {}, h('h2', {}, 'About'), about, h('h2', {}, 'Actions'), actions)),
+    h('h2', {}, 'Meta'), meta);
+  const gone = h('div', { hidden: true }, h('p', { class: 'gone' }, 'This instance is not registered any more.'), h('p', {}, h('a', { href: address(['services', name]) }, `The instances of ${name}`)));
   const element = h('section', { class: 'view' },
     h('nav', { class: 'trail', 'aria-label': 'Where you are' },
       h('a', { href: '#/services' }, 'Services'), h('span', { 'aria-hidden': 'true' }, '›'),
       h('a', { href: address(['services', name]) }, name), h('span', { 'aria-hidden': 'true' }, '›')),
     h('div', { class: 'title' }, h('h1', {}, id), told),
-    body);
-  let shown;
+    gone, body);
+  const set = { told: slot(told), checks: slot(checks), about: slot(about), actions: slot(actions), meta: slot(meta) };
 
   function update() {
     if (data.instances === null) {
       text(told, 'Reading…');
       return;
     }
-    const one = data.instances.find((other) => other.key === key(node, id)) ?? null;
-    // What is the same stays: a selection in an output is not lost. The agent counts too, for the buttons hang on it.
-    const now = JSON.stringify([one?.service, one?.checks, one?.nodeInfo, store.agent]);
-    if (now === shown) return;
-    shown = now;
-    if (one === null) {
-      replace(told);
-      replace(body, h('p', { class: 'gone' }, 'This instance is not registered any more.'), h('p', {}, h('a', { href: address(['services', name]) }, `The instances of ${name}`)));
-      return;
-    }
-    replace(told, badge(one.status));
-    const held = body.contains(document.activeElement) ? document.activeElement.textContent : null;
-    replace(body,
-      h('div', { class: 'columns' },
-        h('div', {}, h('h2', {}, 'Checks'), checkList(one.checks)),
-        h('div', {}, h('h2', {}, 'About'), aboutOf(one), h('h2', {}, 'Actions'), instanceActions(node, id, one.checks, store.agent))),
-      h('h2', {}, 'Meta'), metaTable(one.meta));
-    if (held !== null) [...body.querySelectorAll('button, a, [tabindex]')].find((other) => other.textContent === held)?.focus();
+    const one = data.instances.find((other) => other.key === key(node, id));
+    body.hidden = one === undefined;
+    gone.hidden = one !== undefined;
+    set.told(one?.status ?? null, () => (one === undefined ? null : badge(one.status)));
+    if (one === undefined) return;
+    set.checks(one.checks, () => checkList(one.checks));
+    set.about([one.service, one.nodeInfo], () => aboutOf(one));
+    // What can be done hangs on the agent that is asked, and on whether it is in maintenance.
+    set.actions([store.agent, one.checks.map((check) => check.CheckID)], () => instanceActions(node, id, one.checks, store.agent));
+    set.meta(one.meta, () => metaTable(one.meta));
   }
 
   return { title: `${id} · ${name}`, element, update, end: data.end };

@@ -4,6 +4,7 @@
  * In:  the shared summary; search, statuses and order from the address. Out: a list.
  */
 import { h, text, replace } from './dom.js';
+import { followed } from './live.js';
 import { store } from './store.js';
 import { address } from './route.js';
 import { STATUSES } from './health.js';
@@ -73,6 +74,7 @@ export function services(query) {
 
   function nothing(all) {
     if (all > 0) return h('p', {}, 'No service matches. ', h('button', { type: 'button', class: 'link', on: { click: clear } }, 'Show all'));
+    if (followed().some((one) => one.nameless || one.hidden)) return h('p', {}, 'There is no service that can be seen without more rights.');
     return [h('p', {}, 'No service is registered yet. From a shell:'), h('pre', { class: 'code', tabindex: '0' }, 'portolan register web --port 8080 --check tcp')];
   }
 
