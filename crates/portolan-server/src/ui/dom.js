@@ -69,7 +69,7 @@ export function text(element, value) {
 export function slot(element) {
   let shown;
   return (what, build) => {
-    const now = JSON.stringify(what);
+    const now = JSON.stringify(what ?? null);
     if (now === shown) return;
     shown = now;
     const held = element.contains(document.activeElement) ? document.activeElement.textContent : null;

@@ -3,7 +3,7 @@
  *
  * In:  `/v1/health/node/NAME`, and `/v1/catalog/node/NAME` beside it. Out: what the registry holds of it.
  */
-import { h, text, replace } from './dom.js';
+import { h, text, slot } from './dom.js';
 import { follow } from './live.js';
 import { store } from './store.js';
 import { address } from './route.js';
@@ -24,12 +24,19 @@ export function node(name) {
     follow(path('health', 'node', name), (value) => { checks = value ?? []; update(); }),
   ];
   const told = h('p', { class: 'told' });
-  const body = h('div', { class: 'detail' });
+  const [own, facts_, actions, list, meta] = [h('div'), h('div'), h('div'), h('div'), h('div')];
+  const body = h('div', { class: 'detail', hidden: true },
+    h('div', { class: 'columns' },
+      h('div', {}, h('h2', {}, 'Checks of the node'), own),
+      h('div', {}, h('h2', {}, 'About'), facts_, actions)),
+    h('h2', {}, 'Instances'), list,
+    h('h2', {}, 'Meta'), meta);
+  const gone = h('p', { class: 'gone', hidden: true }, 'This node is not in the catalogue.');
   const element = h('section', { class: 'view' },
     h('nav', { class: 'trail', 'aria-label': 'Where you are' }, h('a', { href: '#/nodes' }, 'Nodes'), h('span', { 'aria-hidden': 'true' }, '›')),
     h('div', { class: 'title' }, h('h1', {}, name), told),
-    body);
-  let shown;
+    gone, body);
+  const set = { told: slot(told), own: slot(own), facts: slot(facts_), actions: slot(actions), list: slot(list), meta: slot(meta) };
 
   function instances() {
     const all = Object.values(about.Services ?? {}).sort((one, other) => one.Service.localeCompare(other.Service) || one.ID.localeCompare(other.ID, 'en', { numeric: true }));
@@ -53,25 +60,24 @@ export function node(name) {
       text(told, 'Reading…');
       return;
     }
-    const now = JSON.stringify([about, checks, store.agent]);
-    if (now === shown) return;
-    shown = now;
-    if (about === null || !about.Node) {
-      replace(told);
-      replace(body, h('p', { class: 'gone' }, 'This node is not in the catalogue.'));
+    const there = Boolean(about?.Node);
+    body.hidden = !there;
+    gone.hidden = there;
+    if (!there) {
+      set.told(null, () => null);
       return;
     }
-    const own = checks.filter((check) => !check.ServiceID);
-    const services = Object.keys(about.Services ?? {}).length;
-    replace(told, badge(own.length === 0 ? 'unchecked' : overall(own)), ` ${many(services, 'instance')}`);
-    replace(body,
-      h('div', { class: 'columns' },
-        h('div', {}, h('h2', {}, 'Checks of the node'), own.length === 0 ? h('p', { class: 'faint' }, 'It has none.') : checkList(own)),
-        h('div', {}, h('h2', {}, 'About'),
-          facts([['Address', h('span', { class: 'mono' }, about.Node.Address)], ['Datacenter', about.Node.Datacenter], ['Id', h('span', { class: 'mono' }, about.Node.ID ?? '')]]),
-          nodeActions(name, own, store.agent))),
-      h('h2', {}, 'Instances'), instances(),
-      h('h2', {}, 'Meta'), metaTable(about.Node.Meta));
+    const ofNode = checks.filter((check) => !check.ServiceID);
+    const count = Object.keys(about.Services ?? {}).length;
+    const status = ofNode.length === 0 ? 'unchecked' : overall(ofNode);
+    set.told([status, count], () => [badge(status), ` ${many(count, 'instance')}`]);
+    set.own(ofNode, () => (ofNode.length === 0 ? h('p', { class: 'faint' }, 'It has none.') : checkList(ofNode)));
+    const { Address, Datacenter, ID, Meta } = about.Node;
+    const mono = (value) => h('span', { class: 'mono' }, value ?? '');
+    set.facts([Address, Datacenter, ID], () => facts([['Address', mono(Address)], ['Datacenter', Datacenter], ['Id', mono(ID)]]));
+    set.actions([store.agent, ofNode.map((check) => check.CheckID)], () => nodeActions(name, ofNode, store.agent));
+    set.list([about.Services, checks.map((check) => [check.CheckID, check.ServiceID, check.Status])], instances);
+    set.meta(Meta, () => metaTable(Meta));
   }
 
   return { title: name, element, update, end: () => followers.forEach((one) => one.stop()) };
