@@ -165,27 +165,27 @@ export class Page {
     return this.until(`the page says “${text}”`, `document.body.innerText.includes(${JSON.stringify(text)})`, within);
   }
 
-  async click(selector) {
-    const at = await until(`${selector} can be clicked`, () => this.call((selector) => {
-      const element = document.querySelector(selector);
-      if (element === null) return null;
+  /* Clicks in the middle of what `find(argument)`, run in the page, gives; looked up anew each time until it is there. */
+  async clickAt(what, find, argument) {
+    const at = await until(`${what} can be clicked`, () => this.run(`((element) => {
+      if (!element) return null;
       element.scrollIntoView({ block: 'center' });
       const box = element.getBoundingClientRect();
       return box.width > 0 ? { x: box.x + box.width / 2, y: box.y + box.height / 2 } : null;
-    }, selector));
+    })((${find})(${JSON.stringify(argument)}))`));
     for (const type of ['mousePressed', 'mouseReleased']) await this.send('Input.dispatchMouseEvent', { type, ...at, button: 'left', clickCount: 1 });
   }
 
-  /* Clicks the button or link with this text. */
-  async clickText(text) {
-    await until(`“${text}” is there`, () => this.call((text) => {
-      document.querySelector('[data-test-target]')?.removeAttribute('data-test-target');
-      const all = [...document.querySelectorAll('dialog button, dialog a, button, a')];
-      const found = all.find((one) => one.textContent.trim() === text && one.getClientRects().length > 0);
-      found?.setAttribute('data-test-target', '');
-      return found !== undefined;
-    }, text));
-    await this.click('[data-test-target]');
+  click(selector) {
+    return this.clickAt(selector, (selector) => document.querySelector(selector), selector);
+  }
+
+  /* Clicks the button or link with this text; in a dialog, where there is one. */
+  clickText(text) {
+    return this.clickAt(`“${text}”`, (text) => {
+      const there = (one) => one.textContent.trim() === text && one.getClientRects().length > 0;
+      return [...document.querySelectorAll('dialog button, dialog a')].find(there) ?? [...document.querySelectorAll('button, a')].find(there);
+    }, text);
   }
 
   /* Presses a button until it has opened what it should: one that is made anew in that moment takes no click. */
