@@ -1,7 +1,8 @@
 /*
  * Looks at the page in a real browser, on the embedded registry and on a real Consul. `cargo xtask page` runs it.
  *
- * In:  `--portolan PATH --chromium PATH --consul PATH --out DIR [--short]`. Out: a line a step; exit code 1 when one failed.
+ * In:  `--portolan PATH --chromium PATH --consul PATH --out DIR [--short] [--only TEXT]`. Out: a line a step; exit code 1 when
+ * one failed. `--only`: steps with this in their name.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -15,7 +16,7 @@ import { chooseTheme, look } from './look.mjs';
 import { shop } from './seed.mjs';
 import { consul, embedded } from './stage.mjs';
 
-const { values: args } = parseArgs({ options: { portolan: { type: 'string' }, chromium: { type: 'string' }, consul: { type: 'string' }, out: { type: 'string' }, short: { type: 'boolean' } } });
+const { values: args } = parseArgs({ options: { portolan: { type: 'string' }, chromium: { type: 'string' }, consul: { type: 'string' }, out: { type: 'string' }, short: { type: 'boolean' }, only: { type: 'string', default: '' } } });
 
 await rm(args.out, { recursive: true, force: true });
 await mkdir(args.out, { recursive: true });
@@ -25,6 +26,7 @@ let [passed, failed] = [0, 0];
 
 /* Runs a step with a page of its own; a failure is told, with a picture, and the others go on. */
 async function step(name, run) {
+  if (!name.includes(args.only)) return;
   const page = await browser.open();
   const begun = performance.now();
   try {
