@@ -11,7 +11,7 @@ import { overall } from './health.js';
 import { badge } from './status.js';
 import { checkList, facts, metaTable } from './checks.js';
 import { nodeActions } from './act.js';
-import { authority, many, path } from './words.js';
+import { authority, byName, many, path } from './words.js';
 
 /* So many instances are drawn; a node with more is better searched by service. */
 const MOST = 500;
@@ -39,7 +39,7 @@ export function node(name) {
   const set = { told: slot(told), own: slot(own), facts: slot(facts_), actions: slot(actions), list: slot(list), meta: slot(meta) };
 
   function instances() {
-    const all = Object.values(about.Services ?? {}).sort((one, other) => one.Service.localeCompare(other.Service) || one.ID.localeCompare(other.ID, 'en', { numeric: true }));
+    const all = Object.values(about.Services ?? {}).sort((one, other) => byName(one.Service, other.Service) || byName(one.ID, other.ID));
     if (all.length === 0) return h('p', { class: 'faint' }, 'None.');
     const own = checks.filter((check) => !check.ServiceID);
     const statusOf = (id) => overall([...own, ...checks.filter((check) => check.ServiceID === id)]);

@@ -10,7 +10,7 @@ import { address } from './route.js';
 import { badge } from './status.js';
 import { windowed } from './list.js';
 import { searchField, setQuery } from './search.js';
-import { count, many, terms, found } from './words.js';
+import { byName, count, many, terms, found } from './words.js';
 
 function cells(one) {
   return [
@@ -62,7 +62,7 @@ export function nodes(query) {
         text: [node.Node, node.Address, ...pairs].join(' ').toLowerCase(),
       };
     });
-    const shown = all.filter((one) => found(words, one.text)).sort((one, other) => one.name.localeCompare(other.name, 'en', { numeric: true }));
+    const shown = all.filter((one) => found(words, one.text)).sort((one, other) => byName(one.name, other.name));
     list.set(shown);
     text(told, shown.length === all.length ? many(all.length, 'node') : `${count(shown.length)} of ${many(all.length, 'node')}`);
     replace(empty, shown.length > 0 ? null : h('p', {}, all.length > 0 ? 'No node matches.' : 'There is no node.'));

@@ -8,7 +8,7 @@
 import { follow } from './live.js';
 import { overall, key } from './health.js';
 import { versionOf } from './version.js';
-import { authority, path } from './words.js';
+import { authority, byName, path } from './words.js';
 
 let held = null;
 
@@ -45,7 +45,7 @@ export function useService(name, run) {
   if (held === null || held.name !== name) {
     const data = { name, users: new Set(), instances: null };
     data.follower = follow(path('health', 'service', name), (value) => {
-      data.instances = (value ?? []).map(instance).sort((one, other) => one.id.localeCompare(other.id, 'en', { numeric: true }));
+      data.instances = (value ?? []).map(instance).sort((one, other) => byName(one.id, other.id));
       data.users.forEach((user) => user());
     });
     held = data;

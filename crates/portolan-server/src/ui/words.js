@@ -29,6 +29,9 @@ export function span(milliseconds) {
   return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
 }
 
+/* How names are sorted: `web-10` after `web-9`. Made once: it is asked ten thousand times. */
+export const byName = new Intl.Collator('en', { numeric: true }).compare;
+
 /* The words of a search, each of which must be found. */
 export const terms = (query) => query.toLowerCase().split(/\s+/).filter(Boolean);
 
