@@ -3,7 +3,7 @@
 //! In:  a request for a path of the registry's. Out: its whole answer, whatever its status, with the headers that tell what
 //! it is and how new.
 //!
-//! Never: retries; sends a header that is about another connection; sends its own token unless it is told to; follows a
+//! Never: retries; sends a header that is about another connection; sends its own token or password unless it is told to; follows a
 //! redirect; gives a part of an answer.
 //!
 //! Proof: `portolan-server`, `tests/http/page.rs`, over sockets.
@@ -31,7 +31,7 @@ const TOKEN: HeaderName = HeaderName::from_static("x-consul-token");
 pub enum PassedToken {
     /// The one that the request itself brings, if it does.
     Theirs,
-    /// The same, and where it brings none, the one of this client.
+    /// The same, and where it brings none, the one of this client; its name and password for the registry's door, too.
     OrOurs,
 }
 
@@ -104,7 +104,9 @@ impl Transport {
         {
             headers.insert(TOKEN, own.header());
         }
-        if let Some(pair) = &self.basic_auth {
+        if token == PassedToken::OrOurs
+            && let Some(pair) = &self.basic_auth
+        {
             headers.insert(header::AUTHORIZATION, pair.header());
         }
         Ok(sent)
