@@ -17,6 +17,7 @@ mod debian;
 mod filters;
 mod fuzz;
 mod mutants;
+mod page;
 mod planted;
 mod power;
 mod project;
@@ -75,6 +76,8 @@ cargo xtask COMMAND
                       --write       put the table into COMPATIBILITY.md
   filters           generated filter expressions on the embedded registry and a real Consul (10,000): none may differ
                       --count N     so many; --seed S others
+  page              the web page in a real Chromium, on the embedded registry and a real Consul; pictures in target/page
+                      --short       one theme, without the thousand services: two minutes
   mutants           small changes to the PURE files: does a unit test notice each? (all in one build; a quarter of an hour)
                       --file PATH   only this file (again for more); its share is shown, and does not count
   trial [NAME…]     the library on real registries that are killed, stopped, cut off; minutes each
@@ -137,6 +140,8 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
         ("bench", ["--no-fail"]) => bench::command(&project, bench::Miss::IsShown),
         ("bench", ["registry", words @ ..]) => bench::registry(&project, words),
         ("bench", ["telemetry", words @ ..]) => bench::telemetry(&project, words),
+        ("page", []) => page::command(&project, page::Form::Whole),
+        ("page", ["--short"]) => page::command(&project, page::Form::Short),
         ("mutants", words) => mutants::command(&project, words),
         ("cluster", words) => cluster::command(&project, words),
         ("compat", words) => compat::command(&project, words),
@@ -147,7 +152,7 @@ fn dispatch(args: &[&str]) -> Result<Ending> {
             Ok(order) => fuzz::command(&project, &order),
             Err(what) => Ok(Ending::WrongUse(what)),
         },
-        (name @ ("tidy" | "book" | "consul" | "redis" | "claims" | "bench"), words) => {
+        (name @ ("tidy" | "book" | "consul" | "redis" | "claims" | "bench" | "page"), words) => {
             Ok(Ending::WrongUse(format!("{name} does not take `{}`", words.join(" "))))
         }
         (name, _) => Ok(Ending::WrongUse(format!("there is no command `{name}`"))),

@@ -31,6 +31,7 @@ pub(crate) mod scrape;
 pub(crate) mod serve;
 pub(crate) mod services;
 pub(crate) mod signal;
+pub(crate) mod ui;
 pub(crate) mod versions;
 pub(crate) mod watch;
 pub(crate) mod why;

@@ -32,6 +32,8 @@ struct Cli {
 enum Command {
     /// Run a registry that speaks Consul's HTTP interface, in this process.
     Serve(Box<cmd::serve::Args>),
+    /// Show the web page of any registry, on this machine.
+    Ui(cmd::ui::Args),
     /// Stand before a real registry and make it misbehave on purpose, to test its clients.
     Faults(cmd::faults::Args),
     /// Write all that a registry of portolan's keeps to a file, while it runs.
@@ -113,6 +115,7 @@ fn main() -> ExitCode {
 async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
     match command {
         Command::Serve(args) => cmd::serve::run(*args, shell).await,
+        Command::Ui(args) => cmd::ui::run(args, shell).await,
         Command::Faults(args) => cmd::faults::run(args, shell).await,
         Command::Backup(args) => cmd::backup::backup(args, shell).await,
         Command::Restore(args) => cmd::backup::restore(args, shell).await,

@@ -90,6 +90,8 @@ pub struct ServerConfig {
     /// Called with the span of each request that somebody listens to, and the request's headers: what traces sets its parent
     /// from `traceparent` there. `None`, the default: a span begins its own trace.
     pub adopt_span: Option<AdoptSpan>,
+    /// Whether the page `/ui/` is there, and `/` leads to it. Default no; `portolan serve` asks for it.
+    pub ui: bool,
 }
 
 /// What puts the span of a request into the trace that its headers name.
@@ -118,6 +120,7 @@ impl Default for ServerConfig {
             faults: None,
             faults_endpoint: false,
             adopt_span: None,
+            ui: false,
         }
     }
 }
@@ -263,6 +266,13 @@ impl ServerConfig {
         if open {
             self.faults.get_or_insert_default();
         }
+        self
+    }
+
+    /// Whether the page `/ui/` is there.
+    #[must_use]
+    pub fn ui(mut self, there: bool) -> Self {
+        self.ui = there;
         self
     }
 

@@ -13,6 +13,7 @@
 //! - [`ServerConfig`] has the settings of both; [`Limits`] what clients may take, [`Https`] where TLS is spoken, [`Dns`] how
 //!   it answers DNS.
 //! - [`telemetry`] lists what it counts and traces: `GET /metrics`, for Prometheus.
+//! - [`Page`] serves the web page before any registry, as [`ServerConfig::ui`] has it on this one.
 //! - [`faults`] makes it, or a real Consul behind a proxy, misbehave on purpose: for tests of what reads from it.
 //!
 //! Without [`ServerConfig::data_dir`] it starts empty, with its indexes at 1, as `consul agent -dev` does, and forgets
@@ -56,6 +57,7 @@ mod server;
 mod state;
 mod store;
 pub mod telemetry;
+mod ui;
 mod wait;
 
 pub use acl::{DefaultPolicy, secret::Secret};
@@ -64,3 +66,4 @@ pub use embed::Embedded;
 pub use ephemeral::{Ephemeral, Running};
 pub use repair::Repair;
 pub use server::{Certificates, Server};
+pub use ui::pass::Page;

@@ -43,6 +43,7 @@ What it acknowledged is on disk, and is back at the next start; --ephemeral and 
 
 It speaks Consul's HTTP interface, so what speaks to Consul can speak to it: set CONSUL_HTTP_ADDR to its address.
 It speaks its DNS interface too: dig @127.0.0.1 -p 8600 web.service.consul SRV.
+Its web page is at /ui/ of the HTTP address; before another registry, `portolan ui` serves it.
 It is asked under its own names: addresses, localhost, --node, and what its certificate is for; see --allow-host for others.
 Ctrl-C and SIGTERM stop it, and it ends with 0.";
 
@@ -70,6 +71,9 @@ pub(crate) struct Args {
     /// The name of this node.
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
+    /// Leave out the web page, which is at `/ui/` of the HTTP address.
+    #[arg(long)]
+    no_ui: bool,
     /// Accept script checks. Whoever can register can then run any program as this user.
     #[arg(long)]
     enable_script_checks: bool,
@@ -113,6 +117,9 @@ pub(crate) async fn run(args: Args, shell: &Shell) -> anyhow::Result<Exit> {
     }
     if let Some(addr) = server.dns_addr() {
         told.push_str(&format!("portolan serves DNS at {addr}\n"));
+    }
+    if !args.no_ui {
+        told.push_str(&format!("portolan shows its page at http://{addr}/ui/\n"));
     }
     let certificates = server.certificates();
     let hangup = if certificates.is_some() { Hangup::listen()? } else { Hangup::ignored() };
@@ -170,7 +177,7 @@ fn configured(args: &Args) -> Result<ServerConfig, Usage> {
         })?;
         config = config.data_dir(Some(dir));
     }
-    config = args.acl.put_into(config)?;
+    config = args.acl.put_into(config)?.ui(!args.no_ui);
     if let Some(name) = &args.datacenter {
         config = config.datacenter(name);
     }

@@ -24,7 +24,7 @@ use tower_service::Service;
 use tracing::Instrument as _;
 
 use super::{ENDPOINTS, Endpoint, answer, unknown};
-use crate::{core::Core, telemetry};
+use crate::{core::Core, telemetry, ui};
 
 /// The whole interface; clones share it.
 #[derive(Clone)]
@@ -68,7 +68,7 @@ impl Interface {
         let asked = async move {
             let response = match found {
                 Some((_, of_path)) => answer(Arc::clone(&core), of_path, request).await,
-                None => unknown(&request),
+                None => ui::answer(&core.config, &request).unwrap_or_else(|| unknown(&request)),
             };
             let status = response.status();
             core.figures.answered(endpoint, status, (!waits).then(|| begun.elapsed()));

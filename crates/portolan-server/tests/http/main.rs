@@ -12,6 +12,7 @@ mod gzip;
 mod hosts;
 mod limits;
 mod metrics;
+mod page;
 mod runners;
 mod serving;
 mod tls;

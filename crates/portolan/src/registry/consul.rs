@@ -55,6 +55,7 @@ pub use config::{Compression, ConsulConfig, DEFAULT_ADDRESS, Http2};
 pub use examine::Document;
 pub use operate::Inspected;
 pub use tls::{Offer, Tls, Verify};
+pub use transport::pass::PassedToken;
 
 /// A Consul agent, or an embedded registry of Portolan, over HTTP. Clones share the connections.
 ///

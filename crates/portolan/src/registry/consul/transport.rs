@@ -38,6 +38,8 @@ use crate::{
     telemetry,
 };
 
+pub(super) mod pass;
+
 /// How long the first address may take to show that it is back; the read that finds out waits for it.
 const TRIAL: Duration = Duration::from_secs(2);
 /// How much of an error's body is read.
