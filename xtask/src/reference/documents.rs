@@ -17,6 +17,9 @@ use super::{
 const LANGUAGES: &[&str] =
     &["rust", "rust,no_run", "sh", "console", "text", "ini", "yaml", "dockerfile", "toml", "hcl", "rules"];
 
+/// Flags of Cargo, which documents name without it.
+const FOREIGN: &[&str] = &["features"];
+
 /// Where pages are listed whose code is compiled.
 const DOCTESTS: [&str; 2] = ["crates/portolan/src/documents.rs", "crates/portolan-server/src/documents.rs"];
 
@@ -92,7 +95,7 @@ impl Known {
         if let Some(rest) = span.strip_prefix("--") {
             let flag = rest.split([' ', '=', ',']).next().unwrap_or_default();
             let known = self.commands.values().any(|command| command.flags.contains_key(flag));
-            let known = known || self.xtask.contains(&format!("{flag} "));
+            let known = known || FOREIGN.contains(&flag) || self.xtask.contains(&format!("{flag} "));
             return (!known && !flag.is_empty()).then(|| format!("no command has a flag --{flag}"));
         }
         let is_variable = span.chars().all(|c| c.is_ascii_uppercase() || c == '_');
@@ -132,9 +135,8 @@ fn is_constructor(group: &str) -> bool {
 }
 
 fn is_document(file: &str) -> bool {
-    let made = ["commands", "settings", "endpoints", "metrics"]
-        .iter()
-        .any(|page| file == format!("docs/reference/{page}.md"));
+    let made =
+        ["commands", "settings", "endpoints"].iter().any(|page| file == format!("docs/reference/{page}.md"));
     let ours = file == "README.md"
         || file == "SECURITY.md"
         || file == "CONTRIBUTING.md"
