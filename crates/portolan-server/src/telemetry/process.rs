@@ -34,7 +34,7 @@ pub(super) fn look() -> Process {
     }
 }
 
-/// `VmRSS:	   12345 kB`.
+/// `VmRSS:       12345 kB`.
 #[cfg(target_os = "linux")]
 fn resident(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
