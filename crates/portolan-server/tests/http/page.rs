@@ -56,7 +56,7 @@ async fn what_a_browser_has_already_is_not_sent_again() -> Try {
 
 /// A page before a registry, until the tasks are dropped.
 async fn before(registry: &Registry, token: PassedToken) -> Try<(std::net::SocketAddr, JoinSet<()>)> {
-    let config = ConsulConfig::default().address(&format!("http://{}", registry.addr))?.token(ROOT)?;
+    let config = ConsulConfig::default().address(format!("http://{}", registry.addr))?.token(ROOT)?;
     let page = Page::bind(([127, 0, 0, 1], 0).into(), Consul::new(config), token).await?;
     let addr = page.addr();
     let mut tasks = JoinSet::new();
