@@ -164,7 +164,8 @@ impl HttpClient for Sender {
             let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
-        let sending = self.runtime.spawn(timeout(SENDING, whole));
+        // The clock of the timeout is the runtime's, so it begins there.
+        let sending = self.runtime.spawn(async move { timeout(SENDING, whole).await });
         Box::pin(async move { sending.await?? })
     }
 }
