@@ -414,10 +414,11 @@ fn what_there_is_is_counted_by_the_worst_of_its_checks() {
     state.ok(out(Some("upgrade")), now);
     let tally = state.tally();
     assert_eq!(tally.index, state.last_index());
-    assert_eq!((tally.nodes, tally.services), (1, 2));
-    assert_eq!(tally.instances, [2, 1, 1, 1]);
+    // With the service `consul`, which the registry itself is.
+    assert_eq!((tally.nodes, tally.services), (1, 3));
+    assert_eq!(tally.instances, [3, 1, 1, 1]);
     // Those of the maintenance and of the one that never reported are critical.
     assert_eq!(tally.checks, [3, 2, 2]);
     state.ok(out(None), now);
-    assert_eq!(state.tally().instances, [3, 1, 1, 0]);
+    assert_eq!(state.tally().instances, [4, 1, 1, 0]);
 }

@@ -123,7 +123,7 @@ async fn wrong_requests_get_consuls_words() -> Try {
         ("PUT", "/v1/status/leader", 405, "method PUT not allowed"),
         ("POST", "/v1/agent/service/register", 405, "method POST not allowed"),
         ("GET", "/v1/agent/check/pass/x", 405, "method GET not allowed"),
-        ("GET", "/v1/query", 404, "Invalid URL path: not a recognized HTTP API endpoint\n"),
+        ("GET", "/v1/queries", 404, "Invalid URL path: not a recognized HTTP API endpoint\n"),
         ("GET", "/v1/status/leader/", 404, "Invalid URL path: not a recognized HTTP API endpoint\n"),
         ("GET", "/v1/catalog/%0a", 400, ""),
         ("OPTIONS", "/v1/status/leader", 200, ""),

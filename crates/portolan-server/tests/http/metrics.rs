@@ -37,7 +37,8 @@ async fn what_was_asked_and_what_is_there_is_told() -> Try {
     assert_eq!(value(&text, &format!("portolan_server_request_seconds_count{read}}}"))?, 3);
     let other = r#"{http_request_method="",http_route="other",http_response_status_code="404"}"#;
     assert_eq!(value(&text, &format!("portolan_server_requests_total{other}"))?, 1);
-    assert_eq!(value(&text, r#"portolan_server_instances{status="passing"}"#)?, 1);
+    // And `consul`, which is the registry itself.
+    assert_eq!(value(&text, r#"portolan_server_instances{status="passing"}"#)?, 2);
     assert!(value(&text, "portolan_server_connections ")? >= 1);
     registry.stop().await?;
     Ok(())
