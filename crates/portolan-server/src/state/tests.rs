@@ -417,8 +417,8 @@ fn what_there_is_is_counted_by_the_worst_of_its_checks() {
     // With the service `consul`, which the registry itself is.
     assert_eq!((tally.nodes, tally.services), (1, 3));
     assert_eq!(tally.instances, [3, 1, 1, 1]);
-    // Those of the maintenance and of the one that never reported are critical.
-    assert_eq!(tally.checks, [3, 2, 2]);
+    // The node has one too; those of the maintenance and of the one that never reported are critical.
+    assert_eq!(tally.checks, [4, 2, 2]);
     state.ok(out(None), now);
     assert_eq!(state.tally().instances, [4, 1, 1, 0]);
 }

@@ -385,5 +385,4 @@ pub(crate) const REQUESTS: &[Request] = &[
     get("/v1/event/list?wait=x"),
     get("/v1/event/fire/x"),
     put("/v1/event/list", ""),
-    put("/v1/txn", r#"[{"Node":{"Verb":"get","Node":{"Node":"test-node"}}}]"#),
 ];
