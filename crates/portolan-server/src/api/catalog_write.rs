@@ -125,10 +125,10 @@ fn entry(given: &Map<String, Value>) -> Decoded<(CatalogEntry, Text)> {
             "datacenter" => datacenter = text("Datacenter", value)?,
             "skipnodeupdate" => entry.skip_node_update = truth("SkipNodeUpdate", value)?,
             "service" => entry.service = Some(service(map("Service", value)?)?),
-            "check" => entry.checks.push(check(map("Check", value)?)?),
+            "check" => entry.checks.push(of_its_kind(check(map("Check", value)?)?)),
             "checks" => {
                 for value in list("Checks", value)? {
-                    entry.checks.push(check(map("Checks", value)?)?);
+                    entry.checks.push(of_its_kind(check(map("Checks", value)?)?));
                 }
             }
             "token" | "writerequest" | "locality" => {}
@@ -222,6 +222,14 @@ pub(super) fn no_facts() -> CheckFacts {
     }
 }
 
+/// The same with the kind that its definition says. In a transaction a Consul leaves it empty.
+fn of_its_kind(mut check: CatalogCheck) -> CatalogCheck {
+    if check.facts.kind.is_empty() {
+        check.facts.kind = check.facts.definition.as_deref().map_or("", would_do::kind).into();
+    }
+    check
+}
+
 pub(super) fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
     let mut facts = no_facts();
     let empty = || Text::from("");
@@ -249,9 +257,6 @@ pub(super) fn check(given: &Map<String, Value>) -> Decoded<CatalogCheck> {
         facts.status = Health::of(&status).ok_or_else(|| {
             Refusal::bad(format!("Invalid check status: '{status}'; use passing, warning or critical"))
         })?;
-    }
-    if facts.kind.is_empty() {
-        facts.kind = facts.definition.as_deref().map_or("", would_do::kind).into();
     }
     if facts.id.is_empty() {
         facts.id = Text::clone(&facts.name);

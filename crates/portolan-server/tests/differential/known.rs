@@ -116,6 +116,7 @@ pub(crate) const KNOWN: &[Known] = &[
     known("GET /v1/operator/autopilot/*", "body *Address", ITS_OWN),
     known("GET /v1/operator/autopilot/*", "body *Version", ITS_OWN),
     at_times("GET /v1/operator/autopilot/health*", "*", JUST_STARTED),
+    at_times("GET /v1/operator/autopilot/state*", "*", JUST_STARTED),
     known(
         "PUT /v1/operator/autopilot/configuration {\"MaxTrailingLogs\":300}",
         "*",
