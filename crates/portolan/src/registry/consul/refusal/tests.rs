@@ -124,6 +124,7 @@ fn what_to_do_is_said_where_it_is_known_and_nowhere_else() {
         (503, "try again later", None),
         (301, "", Some("redirects are not followed; give the address it leads to")),
         (400, "Invalid index", None),
+        (404, "<html>", Some("that is a web page; check that the address is a Consul agent's")),
         (404, "", None),
         (500, "", None),
     ] {
