@@ -74,10 +74,9 @@ fn slow(serving: &[(usize, Tally)], settings: &Ejection) -> Vec<Suspect> {
     ordered.sort_unstable();
     // Of two the quicker one is the middle: else the slow one would be compared with itself.
     let Some(middle) = ordered.get(ordered.len().saturating_sub(1) / 2).copied() else { return Vec::new() };
+    // Twice as much at least, so one alone is never slower than itself; below a microsecond nothing is told apart.
     let limit = middle.saturating_mul(u64::from(slower)).max(1);
     let mut found: Vec<(usize, u64)> = means.into_iter().filter(|(_, mean)| *mean >= limit).collect();
-    // Of one alone the middle is itself; below a microsecond nothing is told apart.
-    found.retain(|(_, mean)| *mean > middle);
     found.sort_by_key(|(_, mean)| std::cmp::Reverse(*mean));
     let suspect = |(at, micros)| Suspect { at, why: Why::Slow { micros, others: middle } };
     found.into_iter().map(suspect).collect()

@@ -177,6 +177,26 @@ fn the_slow_are_ejected_where_that_is_asked_for() {
             assert_eq!(change.why.to_string(), why);
         }
     }
+    let mut both = Bench::of(5, Ejection::default().slower_times(Some(5)));
+    for (at, micros) in [(0, 10_000), (1, 100_000), (2, 11_000), (3, 12_000), (4, 100_000)] {
+        both.answers(at, 100, micros);
+    }
+    for _ in 0..25 {
+        both.fails(3, 4);
+        both.answers(3, 1, 12_000);
+        both.fails(4, 4);
+        both.answers(4, 1, 100_000);
+    }
+    let changes = both.later(10);
+    let mut ejected: Vec<usize> = both.ejected(&changes).iter().map(|(at, _)| *at).collect();
+    ejected.sort_unstable();
+    assert_eq!(ejected, [3, 4], "those that fail first, each once, and two of five are as many as may be");
+    let mut roomy = Bench::of(5, Ejection::default().slower_times(Some(5)).most_percent(60));
+    roomy.samples.clone_from(&both.samples);
+    let changes = roomy.later(10);
+    let mut ejected: Vec<usize> = roomy.ejected(&changes).iter().map(|(at, _)| *at).collect();
+    ejected.sort_unstable();
+    assert_eq!(ejected, [1, 3, 4], "the slow one, beside those that fail");
     let mut two = Bench::of(2, Ejection::default().slower_times(Some(5)));
     two.answers(0, 100, 10_000);
     two.answers(1, 100, 100_000);
@@ -278,6 +298,7 @@ fn counters_that_wrap_are_no_failures() {
 fn what_makes_no_sense_is_refused_and_quoted() {
     Ejection::default().check().unwrap();
     Ejection::off().check().unwrap();
+    assert_eq!(Ejection::off(), Ejection::default().most_percent(0));
     let ejection = Ejection::default;
     for (settings, says) in [
         (ejection().failures_in_a_row(0), "ejection.failures_in_a_row: 0 is not from 1 to 10000"),
