@@ -30,7 +30,7 @@ pub(super) struct Group<'a> {
 impl<'a> Group<'a> {
     pub(super) fn all(usable: &[Arc<Instance>], sick: &'a [Arc<Instance>]) -> Self {
         let sick = sick.iter().map(AsRef::as_ref).collect();
-        Self { usable: (0..usable.len()).collect(), sick, part: 1.0, ..Self::default() }
+        Self { usable: (0..usable.len()).collect(), sick, ..Self::default() }
     }
 
     /// Which part of all requests it can do, 0 to 1: of its instances, each counted as one, as Envoy does.

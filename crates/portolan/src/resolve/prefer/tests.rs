@@ -90,6 +90,20 @@ fn levels_share_as_envoys_tables_say() {
     }
 }
 
+/// Half of 2 carry 70 %, 3 of 14 the other 30 %; what rounding leaves over is for nobody.
+#[test]
+fn what_rounding_leaves_goes_to_no_other_level() {
+    let level = |rank: &'static str, count: u16| (0..count).map(move |id| with_meta(id, "rank", rank));
+    let usable: Vec<_> = level("0", 1).chain(level("1", 3)).chain(level("2", 1)).collect();
+    let sick: Vec<_> = level("0", 1).chain(level("1", 11)).collect();
+    let shares = shares(&[Prefer::priority("rank")], &Locality::default(), &usable, &[1; 5], &sick);
+    assert_eq!(weights(&shares)[4], 0, "{shares:?}");
+    assert_eq!(shares[0].to_string(), "70.0 %: rank 0 (70.0 %)");
+    assert_eq!(shares[4].to_string(), "0.0 %: rank 2 (0.0 %)");
+    let whole = super::shares(&[Prefer::priority("rank")], &Locality::default(), &usable[..1], &[1], &[]);
+    assert_eq!(whole[0].to_string(), "100.0 %: rank 0");
+}
+
 #[test]
 fn requests_stay_in_the_zone_as_far_as_it_carries_them() {
     let callers = |callers| Prefer::SameZone { callers, among: 6 };
@@ -147,6 +161,39 @@ fn where_a_preference_says_nothing_the_weights_decide_and_the_tier_says_why() {
             assert!(close(share.part, f64::from(weight) / f64::from(total)), "{why}: {shares:?}");
             assert_eq!((&*share.tiers[0].name, share.tiers.len()), (why, 1));
         }
+    }
+}
+
+#[test]
+fn who_has_no_weight_is_not_counted_for_zones() {
+    let usable = zones(&[("a", 2), ("b", 6)]);
+    let weights = [1, 1, 1, 1, 1, 0, 0, 0];
+    let here = Locality::default().zone("a");
+    let shares = shares(&[Prefer::same_zone()], &here, &usable, &weights, &[]);
+    assert_eq!(&*shares[0].tiers[0].name, "5 instances are too few for zones; 6 are asked for");
+}
+
+#[test]
+fn those_that_have_what_is_preferred_come_first_and_each_level_has_a_name() {
+    let with = |id, team: &str| Arc::new(instance(id).with_meta([("team", team)]).with_tags([team]));
+    let usable = [with(1, "shop"), with(2, "mail"), Arc::new(instance(3))];
+    for (prefer, expected) in [
+        (
+            Prefer::meta("team", "shop"),
+            [
+                ("has meta team=\"shop\"", 1.0),
+                ("lacks meta team=\"shop\"", 0.0),
+                ("lacks meta team=\"shop\"", 0.0),
+            ],
+        ),
+        (
+            Prefer::tag("mail"),
+            [("lacks the tag \"mail\"", 0.0), ("has tag=mail", 1.0), ("lacks the tag \"mail\"", 0.0)],
+        ),
+    ] {
+        let shares = shares(std::slice::from_ref(&prefer), &Locality::default(), &usable, &[1; 3], &[]);
+        let found: Vec<_> = shares.iter().map(|share| (&*share.tiers[0].name, share.part)).collect();
+        assert_eq!(found, expected, "{prefer}");
     }
 }
 

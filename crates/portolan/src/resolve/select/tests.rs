@@ -1,7 +1,7 @@
 //! What may be asked for, at the edges of what is allowed, and that no setting undoes another.
 
 use super::*;
-use crate::testing::instance;
+use crate::{Requirement, testing::instance};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -116,6 +116,36 @@ fn a_list_that_somebody_chose_is_filtered_no_more_and_never_doubted() {
     let expected =
         Select::default().policy(Policy::Random).panic(Panic::Off).max_in_flight(3).bounded_load(150);
     assert_eq!(select.of_a_list(), expected);
+}
+
+#[test]
+fn what_nobody_asked_for_is_told_apart_from_what_is_sick() {
+    let version = || Requirement::any();
+    for (why, unasked, by_version) in [
+        (Exclusion::Tag("blue".into()), true, false),
+        (Exclusion::Version { found: None }, true, true),
+        (Exclusion::NoShare(version()), true, true),
+        (Exclusion::WeightZero, false, false),
+        (Exclusion::Ejected, false, false),
+        (Exclusion::Held, false, false),
+    ] {
+        assert_eq!((why.is_unasked(), why.is_by_version()), (unasked, by_version), "{why:?}");
+    }
+}
+
+#[test]
+fn latest_is_resolved_among_what_is_known() {
+    let of = |id, version: &str| Arc::new(instance(id).with_meta([("version", version)]));
+    let requirement = |text: &str| text.parse::<Requirement>().unwrap();
+    let select =
+        Select::default().tag("blue").version(requirement("latest")).version_fallback(requirement("^1"));
+    let blue = |one: Arc<crate::Instance>| {
+        Arc::new(Arc::unwrap_or_clone(one).with_tags(["blue"]))
+    };
+    let known = [blue(of(1, "1.4.0")), blue(of(2, "2.0.0")), of(3, "3.0.0")];
+    let found = select.clone().resolved(&known);
+    let expected = select.version(requirement("=2.0.0"));
+    assert_eq!(found, expected, "of those that are asked for, and nothing else differs");
 }
 
 #[test]

@@ -49,6 +49,10 @@ fn each_part_gets_its_share_and_each_instance_of_it_its_own() {
         let versions: Vec<_> =
             selection.endpoints.iter().map(|one| one.part().unwrap().requirement.to_string()).collect();
         assert_eq!(versions, ["^1", "^1", "^1", "^1", "^2", "^2"]);
+        let mut rolls = Rolls::new(4);
+        let looked_at: Vec<usize> = (0..10_000).map(|_| selection.picker.peek(rolls.next())).collect();
+        let new = looked_at.iter().filter(|place| **place >= 4).count();
+        assert!(is_by_chance(new, 10_000, 0.05), "{policy:?}: {new} of 10000");
     }
 }
 
@@ -164,6 +168,15 @@ fn when_a_part_has_no_instance_only_its_own_keys_move_and_they_come_back() {
         before.iter().zip(&without).filter(|(before, after)| **before == Some(1) && **after == Some(0));
     let of_part = before.iter().filter(|part| **part == Some(1)).count();
     assert!(is_by_chance(to_first.count(), of_part, 4.0 / 7.0), "shared in proportion");
+}
+
+/// Programs of any version put a key into the same part: these were found by the first.
+#[test]
+fn the_part_of_a_key_is_the_same_in_every_version() {
+    let select = splitting("50 ^1, 50 ^2").policy(Policy::Maglev);
+    let parts = part_of_keys(&build(&live(&both(), &[]), &select), 64);
+    let bits = parts.iter().fold(0_u64, |bits, part| bits << 1 | part.unwrap() as u64);
+    assert_eq!(bits, 0xe9ef_3ddf_64b1_796c, "{bits:#018x}");
 }
 
 #[test]
