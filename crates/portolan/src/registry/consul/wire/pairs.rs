@@ -103,3 +103,17 @@ impl<'de: 'a, 'a> Visitor<'de> for PlaceVisitor<'a> {
         Ok(place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_object_is_told_with_what_is_wanted() {
+        let pairs = serde_json::from_str::<Pairs<'_>>("[]").map(|_| ()).unwrap_err().to_string();
+        let place = serde_json::from_str::<PlaceOf<'_>>("7").map(|_| ()).unwrap_err().to_string();
+        for wrong in [pairs, place] {
+            assert!(wrong.contains("expected an object of texts"), "{wrong}");
+        }
+    }
+}
