@@ -139,9 +139,7 @@ fn latest_is_resolved_among_what_is_known() {
     let requirement = |text: &str| text.parse::<Requirement>().unwrap();
     let select =
         Select::default().tag("blue").version(requirement("latest")).version_fallback(requirement("^1"));
-    let blue = |one: Arc<crate::Instance>| {
-        Arc::new(Arc::unwrap_or_clone(one).with_tags(["blue"]))
-    };
+    let blue = |one: Arc<crate::Instance>| Arc::new(Arc::unwrap_or_clone(one).with_tags(["blue"]));
     let known = [blue(of(1, "1.4.0")), blue(of(2, "2.0.0")), of(3, "3.0.0")];
     let found = select.clone().resolved(&known);
     let expected = select.version(requirement("=2.0.0"));
