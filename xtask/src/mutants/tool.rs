@@ -68,7 +68,7 @@ impl Pass {
     fn run(self, project: &Project, out: &Path, files: &[PathBuf]) -> Result<()> {
         let mut run = project
             .run(tools::MUTANTS.get(project)?)
-            // What the library depends on is built already, with these flags.
+            // What the library depends on is built once, beside what was built with optimisation: here a build costs more than a run.
             .env("CARGO_TARGET_DIR", out.join(TARGET))
             .env("RUSTFLAGS", FLAGS)
             .env("CARGO_PROFILE_DEV_DEBUG", "false")
