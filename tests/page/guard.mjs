@@ -93,6 +93,8 @@ export async function tokens(page, portolan, out) {
   await page.opens('Deregister…', 'Deregister web-1?');
   await page.clickText('Deregister');
   await until('it is gone', async () => !(await stage.registry.ids('web')).includes('web-1'));
+  // The page hears of it a moment later, and until then its question covers the rest.
+  await page.until('the question is closed', `document.querySelector('dialog') === null`);
   await page.click('#token');
   await page.clickText('Forget');
   assert.equal(await page.run('sessionStorage.length'), 0);
