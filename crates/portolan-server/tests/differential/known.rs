@@ -24,7 +24,6 @@ const WORDS: &str = "each parser has its own words for what is wrong; these name
 const STRICT: &str = "what nobody could use is refused instead of kept";
 const ON_TIME: &str = "answers from memory are as new as any cache: there is nothing to miss first";
 
-const JUST_STARTED: &str = "a Consul that has just started says for a moment that it is not healthy";
 const NO_INDEX: &str = "a refusal has no index: there is nothing to wait for";
 const NULL: &str = "an empty list is one, not null";
 const MESH: &str =
@@ -115,8 +114,6 @@ pub(crate) const KNOWN: &[Known] = &[
     known("* /v1/operator/*/configuration*", "body /Servers/*/Address", ITS_OWN),
     known("GET /v1/operator/autopilot/*", "body *Address", ITS_OWN),
     known("GET /v1/operator/autopilot/*", "body *Version", ITS_OWN),
-    at_times("GET /v1/operator/autopilot/health*", "*", JUST_STARTED),
-    at_times("GET /v1/operator/autopilot/state*", "*", JUST_STARTED),
     known(
         "PUT /v1/operator/autopilot/configuration {\"MaxTrailingLogs\":300}",
         "*",
@@ -158,7 +155,6 @@ pub(crate) const KNOWN_OF_1_8: &[Known] = &[
     known("GET /v1/health/service/%ff", "status", "a name that is no UTF-8 is refused: no name is"),
     known("* /v1/operator/raft/transfer-leader*", "status", LATER),
     known("GET /v1/operator/autopilot/state*", "status", LATER),
-    at_times("GET /v1/operator/autopilot/health*", "status", JUST_STARTED),
     known("* /v1/operator/usage*", "status", LATER),
     known("GET /v1/exported-services", "status", LATER),
     known("GET /v1/peerings", "status", LATER),

@@ -71,6 +71,14 @@ pub(crate) async fn settled(addr: SocketAddr) -> Try {
     }
 }
 
+/// Waits until a real Consul calls itself healthy: one that has just started says for a moment that it is not.
+async fn healthy(addr: SocketAddr) -> Try {
+    while ask(addr, "GET", "/v1/operator/autopilot/health", "").await?.status != 200 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
 /// What an agent tells the catalogue of its services.
 fn by_id(services: &Value) -> BTreeMap<&str, [Option<&Value>; 5]> {
     let fields = ["Service", "Port", "Address", "Weights", "Tags"];
@@ -141,6 +149,7 @@ impl Both {
     pub(crate) async fn start() -> Try<Self> {
         // Without the mesh, which would give each service an address of its own.
         let consul = Consul::start(NODE, "", json!({ "connect": { "enabled": false } })).await?;
+        timeout(PATIENCE, healthy(consul.addr)).await??;
         let config = ServerConfig::default().http_addr(([127, 0, 0, 1], 0).into()).node(NODE);
         let server = real::bind(config).await?;
         let ours = server.http_addr();
