@@ -21,7 +21,7 @@ use super::{
 use crate::{
     acl::{Access, Resource},
     core::{Core, calendar},
-    state::Narrow,
+    telemetry,
 };
 
 /// One figure: what it is called behind `consul.`, what it counts, and whether it is one of a datacenter.
@@ -33,25 +33,18 @@ struct Gauge {
 }
 
 fn gauges(core: &Core) -> Vec<Gauge> {
-    let all = Narrow::default();
-    let counted = core.look(|state| {
-        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        [
-            ("raft.applied_index", "The newest index", false, state.last_index()),
-            ("raft.last_index", "The newest index", false, state.last_index()),
-            ("server.isLeader", "Whether this server leads", false, 1),
-            ("session_ttl.active", "Sessions that are open", false, count(state.session_list(None).len())),
-            ("state.kv_entries", "Keys", true, count(state.kv_below("").len())),
-            ("state.nodes", "Nodes", true, count(state.node_rows(&all).len())),
-            (
-                "state.service_instances",
-                "Instances of services",
-                true,
-                count(state.instances_of_all(&all).len()),
-            ),
-            ("state.services", "Services", true, count(state.service_names(&all).len())),
-        ]
-    });
+    let (tally, sessions, keys) = core.look(|state| (state.tally(), state.session_count(), state.kv_count()));
+    let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    let counted = [
+        ("raft.applied_index", "The newest index", false, tally.index),
+        ("raft.last_index", "The newest index", false, tally.index),
+        ("server.isLeader", "Whether this server leads", false, 1),
+        ("session_ttl.active", "Sessions that are open", false, count(sessions)),
+        ("state.kv_entries", "Keys", true, count(keys)),
+        ("state.nodes", "Nodes", true, tally.nodes),
+        ("state.service_instances", "Instances of services", true, tally.instances.iter().sum()),
+        ("state.services", "Services", true, tally.services),
+    ];
     let healthy = [
         ("autopilot.failure_tolerance", "Servers that may fail", false, 0),
         ("autopilot.healthy", "Whether all servers are well", false, 1),
@@ -93,7 +86,7 @@ fn prometheus(gauges: &[Gauge], datacenter: &str) -> Response {
             writeln!(text, "# HELP {name} {what}.\n# TYPE {name} gauge\n{name}{labels} {count}");
     }
     let mut response = Response::new(Body::from(text));
-    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let kind = HeaderValue::from_static(telemetry::KIND);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }

@@ -274,6 +274,11 @@ impl State {
         self.kv.get(name).map(Arc::clone)
     }
 
+    /// How many keys there are.
+    pub(crate) fn kv_count(&self) -> usize {
+        self.kv.count()
+    }
+
     /// All keys that begin with `prefix`, in the order of their bytes.
     pub(crate) fn kv_below(&self, prefix: &str) -> Vec<Arc<KvRow>> {
         self.kv.below(prefix).map(Arc::clone).collect()

@@ -212,6 +212,11 @@ impl State {
         self.sessions.of.get(id).map(|open| Arc::clone(&open.row))
     }
 
+    /// How many sessions are open.
+    pub(crate) fn session_count(&self) -> usize {
+        self.sessions.of.len()
+    }
+
     /// All sessions, or those of a node, in the order of their ids.
     pub(crate) fn session_list(&self, node: Option<&str>) -> Vec<Arc<SessionRow>> {
         match node {

@@ -65,6 +65,10 @@ impl Keys {
         self.rows.get(name)
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(super) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Arc<KvRow>> {
         below(&self.rows, prefix).map(|(_, row)| row)
     }
