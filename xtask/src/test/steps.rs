@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{Context, Outcome, report};
-use crate::{claims, cluster, compat, consul, debian, project, redis, sim, tidy, tools};
+use crate::{claims, cluster, compat, consul, debian, page, project, redis, sim, tidy, tools};
 
 /// One thing to pass.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "demo-consul", what: "the demo on a real Consul", when: When::Full, run: demo_on_consul },
     Step { name: "alerts", what: "Prometheus takes the alert rules", when: When::Full, run: check_alerts },
     Step { name: "compat", what: "clients of Consul as they are, on a real Consul and on portolan serve", when: When::Full, run: clients },
+    Step { name: "page", what: "the web page in a real browser, the short form", when: When::Full, run: look_at_page },
     Step { name: "claims", what: "each claim has a test that ran and passed", when: When::Full, run: check_claims },
 ];
 
@@ -200,6 +201,12 @@ fn demo_on_consul(context: &mut Context) -> Result<Outcome> {
     let consul = context.consul()?;
     let agent = consul::Agent::start(&context.project, &consul)?;
     context.project.cargo("run --release -- demo --registry").word(agent.url()).run()?;
+    Ok(Outcome::Done)
+}
+
+fn look_at_page(context: &mut Context) -> Result<Outcome> {
+    let consul = context.consul()?;
+    page::check(&context.project, &consul, page::Form::Short)?;
     Ok(Outcome::Done)
 }
 
