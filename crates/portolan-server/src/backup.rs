@@ -20,10 +20,13 @@ use portolan::Error;
 
 use crate::durable::NotKept;
 
+mod archive;
 mod offline;
 mod read;
 mod write;
 
+pub use archive::opened;
+pub(crate) use archive::wrapped;
 pub use offline::{Replaced, replace};
 pub(crate) use offline::{decoded, misplaced};
 pub use read::{Checker, Wrong};

@@ -1,10 +1,13 @@
 """Consul's own command, against a registry. COMPAT_CLIENT is its binary."""
 
+import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
@@ -352,6 +355,26 @@ def agent():
     check("config list", lambda: equal(consul("config", "list", "-kind=service-defaults"), ""))
 
 
+def strangers(path):
+    """The archive as the other registry would have made it: Raft's snapshots are of version 1, Portolan's of 1000."""
+    with tarfile.open(path) as archive:
+        files = {file.name: archive.extractfile(file).read() for file in archive}
+    meta = json.loads(files["meta.json"])
+    version = meta["Version"]
+    files["meta.json"] = json.dumps({**meta, "Version": 1001 - version}).encode()
+    sums = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in ("meta.json", "state.bin")]
+    files["SHA256SUMS"] = "".join(sums).encode()
+    other = os.path.join(DIR, "other.snap")
+    # As Go ends an archive: newer Consuls count what is behind it.
+    tarfile.RECORDSIZE = tarfile.BLOCKSIZE
+    with tarfile.open(other, "w:gz") as archive:
+        for name, content in files.items():
+            file = tarfile.TarInfo(name)
+            file.size = len(content)
+            archive.addfile(file, io.BytesIO(content))
+    return version, other
+
+
 def snapshot():
     path = os.path.join(DIR, "state.snap")
 
@@ -368,6 +391,14 @@ def snapshot():
         eventually(lambda: equal(consul("kv", "get", "snap/key"), "before\n"))
 
     check("snapshot restore", restore)
+
+    def strange():
+        ask("PUT", "/v1/kv/snap/key", "kept")
+        version, other = strangers(path)
+        holds(refused("snapshot", "restore", other), "unsupported snapshot version 1000" if version == 1 else "a snapshot of Consul's")
+        equal(consul("kv", "get", "snap/key"), "kept\n")
+
+    check("snapshot restore of the other's archive is refused, and changes nothing", strange)
     bad = write("bad.snap", "this is no snapshot")
     check("snapshot restore of what is none is refused", lambda: holds(refused("snapshot", "restore", bad), "Error"))
 

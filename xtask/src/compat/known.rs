@@ -12,17 +12,11 @@ pub(super) struct Known {
     pub(super) why: &'static str,
 }
 
-/// A Consul would take an archive in Consul's form and then fail to read our rows in it.
-const ITS_OWN_FORM: &str = "a backup has a form of its own, which this command cannot look into: `portolan backup`, or the interface";
-
 #[rustfmt::skip]
 pub(super) const KNOWN: &[Known] = &[
     lacks("go", "Catalog().Register and Deregister", "Consul 1.8", "this client sends `ExposedPort`, which came with 1.9"),
     lacks("go", "PreparedQuery() create, get, execute, delete", "Consul 1.8", "this client sends `Targets`, which came with 1.14"),
     lacks("py-consul", "a check by gRPC over TLS is taken", "Consul 1.8", "`grpc_use_tls` in the check of a service came later"),
-    lacks("consul", "snapshot save", "Portolan", ITS_OWN_FORM),
-    lacks("consul", "snapshot inspect", "Portolan", ITS_OWN_FORM),
-    lacks("consul", "snapshot restore", "Portolan", ITS_OWN_FORM),
 ];
 
 const fn lacks(

@@ -46,6 +46,7 @@ const RESTORE_EXAMPLES: &str = "\
 Examples:
   portolan restore /var/backups/portolan.backup
   gunzip < portolan.backup.gz | portolan restore -
+  portolan restore taken-by-consul-snapshot-save.snap
   portolan restore /var/backups/portolan.backup --data-dir /var/lib/portolan
 
 What the backup holds takes the place of everything that the registry has. Without --data-dir it speaks to a registry

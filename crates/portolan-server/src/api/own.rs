@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     acl::{Access, Resource},
-    backup::{Checker, NotRestored, Writing, decoded},
+    backup::{Checker, NotRestored, Writing, decoded, opened},
     core::Core,
     faults::{Faults, Plan},
     telemetry,
@@ -51,11 +51,15 @@ pub(super) fn may_see_and_replace_all(core: &Core, call: &Call) -> Result<(), Re
 /// `GET /v1/portolan/backup`.
 pub(super) fn backup(core: &Core, call: &Call) -> Outcome {
     may_see_and_replace_all(core, call)?;
-    let writing = core.look(Writing::of);
-    let mut response = Response::new(Body::new(writing));
+    Ok(bytes(Body::new(core.look(Writing::of))))
+}
+
+/// An answer that is no text.
+pub(super) fn bytes(body: Body) -> Response {
+    let mut response = Response::new(body);
     let kind = HeaderValue::from_static("application/octet-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    Ok(response)
+    response
 }
 
 /// `PUT /v1/portolan/restore`.
@@ -66,13 +70,14 @@ pub(super) fn restore(core: Arc<Core>, call: Call) -> Later {
     })
 }
 
-/// Puts the backup in the body of a call in the place of what is there.
+/// Puts the backup in the body of a call, plain or as an archive, in the place of what is there.
 ///
 /// # Cancel safety
 /// As of [`Core::restore`]: never half.
 pub(super) async fn taken_on(core: &Core, call: &Call) -> Outcome<RestoredJson> {
     let mut checker = Checker::keeping();
-    checker.push(&call.body).map_err(NotRestored::from)?;
+    let body = opened(&call.body).map_err(NotRestored::from)?;
+    checker.push(&body).map_err(NotRestored::from)?;
     let (summary, rows) = checker.into_rows().map_err(NotRestored::from)?;
     let rows = decoded(rows, summary.index).map_err(NotRestored::Wrong)?;
     core.restore(rows, summary.index).await?;

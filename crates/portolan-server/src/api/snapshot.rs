@@ -1,45 +1,50 @@
 //! `/v1/snapshot`: all that the registry holds, to be taken away and brought back.
 //!
-//! In:  a call; a backup of this registry's own. Out: a backup as it is made; or all of it put in the place of what is there.
+//! In:  a call; an archive of this registry's own, or a backup as `portolan backup` writes it. Out: an archive that Consul's
+//! command saves and inspects, and that no Consul takes on; or all of it put in the place of what is there.
 //!
-//! Differs from Consul: the form is that of `portolan backup`. An archive in Consul's form with our rows in it would be taken
-//! by a Consul, which then fails to read them when it has thrown away its own; so each refuses the other's at the first bytes.
-//! Never: changes anything before all of a backup was found right.
+//! Never: changes anything before all of a backup was found right; holds up other calls while it packs.
 //!
-//! Rules from Consul 1.21: agent/snapshot_endpoint.go. Proof: the tests here; `portolan-cli`, `tests/backup.rs`.
+//! Rules from Consul 1.21: agent/snapshot_endpoint.go. Proof: the tests here; `cargo xtask compat`, client `consul`.
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use http::StatusCode;
+use tokio::task::spawn_blocking;
 
 use super::{
     Later, bare,
     call::Call,
     own,
-    reply::{Outcome, Refusal, freshness_of_keys},
+    reply::{Refusal, freshness_of_keys},
 };
-use crate::core::Core;
+use crate::{
+    backup::{Writing, wrapped},
+    core::Core,
+};
 
-/// How an archive of Consul's begins, which is compressed by gzip.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-pub(super) fn save(core: &Core, call: &Call) -> Outcome {
-    call.read_options(core)?;
-    let index = core.look(|state| state.last_index());
-    let mut response = own::backup(core, call)?;
-    freshness_of_keys(response.headers_mut(), index.max(1));
-    Ok(response)
+/// # Cancel safety
+/// Nothing is changed; what is packed meanwhile is thrown away.
+pub(super) fn save(core: Arc<Core>, call: Call) -> Later {
+    Box::pin(async move {
+        call.read_options(&core)?;
+        own::may_see_and_replace_all(&core, &call)?;
+        let backup = core.look(Writing::of);
+        let index = backup.index();
+        let failed = |why: String| Refusal::internal(format!("failed to write snapshot: {why}"));
+        let packed = spawn_blocking(move || wrapped(backup)).await.map_err(|why| failed(why.to_string()))?;
+        let packed = packed.map_err(|trouble| failed(trouble.to_string()))?;
+        let mut response = own::bytes(Body::from(packed));
+        freshness_of_keys(response.headers_mut(), index.max(1));
+        Ok(response)
+    })
 }
 
 pub(super) fn restore(core: Arc<Core>, call: Call) -> Later {
     Box::pin(async move {
         call.check_datacenter(&core)?;
         own::may_see_and_replace_all(&core, &call)?;
-        if call.body.starts_with(&GZIP) {
-            let text = "this is a snapshot of Consul's, and nothing was changed: its rows are Consul's own. To copy what \
-                        a Consul holds, start it and use `portolan import --from http://consul:8500`";
-            return Err(Refusal::internal(format!("failed to read snapshot: {text}")));
-        }
         own::taken_on(&core, &call).await.map_err(|refusal| {
             let text = format!("failed to read snapshot: {}", refusal.text());
             Refusal::internal(text)
@@ -50,7 +55,6 @@ pub(super) fn restore(core: Arc<Core>, call: Call) -> Later {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
     use http::Request;
     use http_body_util::BodyExt as _;
 
@@ -76,10 +80,10 @@ mod tests {
 
         ask(&other, "PUT", "/v1/kv/b", b"2".to_vec()).await;
         for (body, said) in [
-            (vec![0x1f, 0x8b, 8, 0], "portolan import --from"),
+            (vec![0x1f, 0x8b, 8, 0], "the archive is no snapshot, or damaged"),
             (b"junk".to_vec(), "no backup of portolan's"),
             (Vec::new(), "the backup is empty"),
-            (saved[..saved.len() - 1].to_vec(), "failed to read snapshot: the backup"),
+            (saved[..saved.len() - 1].to_vec(), "failed to read snapshot: the archive"),
         ] {
             let (status, text) = ask(&other, "PUT", "/v1/snapshot", body).await;
             let text = String::from_utf8(text).unwrap();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use portolan::Error;
 use tokio::time::Instant;
 
-use super::{Checker, Summary};
+use super::{Checker, Summary, opened};
 use crate::{
     config::ServerConfig,
     core::home,
@@ -37,7 +37,7 @@ pub fn replace(config: &ServerConfig, backup: &[u8]) -> Result<Replaced, Error> 
     let path = config.data_dir.clone();
     let path = path.ok_or_else(|| Error::config("data_dir: there is none to restore into; name it"))?;
     let mut checker = Checker::keeping();
-    checker.push(backup)?;
+    checker.push(&opened(backup)?)?;
     let (summary, rows) = checker.into_rows()?;
     let rows = decoded(rows, summary.index).map_err(Error::config)?;
     let aside = put(config, &path, rows, summary.index).map_err(|why| failed(&path, &why))?;

@@ -37,6 +37,10 @@ pub enum Wrong {
     Senseless(u64, &'static str),
     /// It goes on after its end mark.
     Trailing(u64),
+    /// An archive in which Consul has kept rows of its own.
+    OfConsul,
+    /// An archive that is not what was written, or of something else.
+    Archive(String),
 }
 
 impl fmt::Display for Wrong {
@@ -61,6 +65,13 @@ impl fmt::Display for Wrong {
             }
             Self::Trailing(at) => {
                 write!(f, "the backup is not alone: it ends at byte {at}, and more follows")
+            }
+            Self::OfConsul => f.write_str(
+                "this is a snapshot of Consul's, and its rows are Consul's own. To copy what a Consul holds, start it \
+                 and use `portolan import --from http://consul:8500`",
+            ),
+            Self::Archive(what) => {
+                write!(f, "the archive is no snapshot, or damaged: {what}; a backup that gzip alone has packed is unpacked first")
             }
         }
     }

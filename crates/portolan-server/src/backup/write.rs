@@ -51,6 +51,11 @@ impl Writing {
         }
     }
 
+    /// The newest index that the registry had given.
+    pub(crate) fn index(&self) -> u64 {
+        self.index
+    }
+
     /// The next part; `None` after the end mark.
     pub(crate) fn part(&mut self) -> Result<Option<Bytes>, Trouble> {
         let mut part = Vec::new();

@@ -90,7 +90,7 @@ pub(super) fn to_stdout(bytes: &[u8]) -> anyhow::Result<()> {
     out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to stdout")
 }
 
-/// Reads a backup, and finds it right.
+/// Reads a backup, plain or as `consul snapshot save` took it, and finds it right.
 ///
 /// # Errors
 /// It cannot be read, or is not right: what and where.
@@ -108,6 +108,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<(Vec<u8>, Summary)> {
     if bytes.len() > LARGEST {
         return Err(Usage(format!("{shown}: is over {LARGEST} bytes, more than a registry takes")).into());
     }
+    let bytes = backup::opened(&bytes).with_context(|| shown.clone())?.into_owned();
     let summary = backup::check(bytes.as_slice()).with_context(|| shown)?;
     Ok((bytes, summary))
 }
