@@ -18,6 +18,7 @@ use tokio::{
 mod connection;
 mod exposed;
 mod front;
+mod paced;
 pub(crate) mod places;
 mod tls;
 mod wire;

@@ -15,7 +15,7 @@ use hyper::{
     service::{Service, service_fn},
 };
 
-use super::wire::Pulse;
+use super::{paced::paced, wire::Pulse};
 use crate::config::Hosts;
 
 /// The rules.
@@ -60,7 +60,7 @@ where
     S::Error: std::error::Error + Send + Sync + 'static,
 {
     service_fn(move |request: Request<Incoming>| {
-        let serving = pulse.request();
+        let (serving, pulse) = (pulse.request(), Arc::clone(&pulse));
         let passed = match door.refusal(&request, certified.as_deref()) {
             Some(refused) => Err(refused),
             None => Ok(service.call(request)),
@@ -68,7 +68,7 @@ where
         async move {
             let _until_answered = serving;
             match passed {
-                Ok(answer) => answer.await,
+                Ok(answer) => answer.await.map(|answer| paced(answer, &pulse)),
                 Err(refused) => Ok(refused),
             }
         }

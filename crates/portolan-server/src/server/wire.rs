@@ -3,7 +3,8 @@
 //! In:  a stream, and what its requests tell ([`Pulse`]). Out: the same stream; an error once a limit has passed.
 //!
 //! Over HTTP/1.1 it knows from the pulse whether a request is served, and else whether bytes came that are no whole head
-//! yet. Over HTTP/2 reading has no limit here: the connection pings. A timer is armed when a read has to wait, and is
+//! yet. Over HTTP/2 the connection pings, and only a client that takes no piece of what it asked for ([`paced`](super::paced))
+//! is cut here. A timer is armed when a read has to wait, and is
 //! looked at again when it fires, so that a request costs no timer.
 //!
 //! Never: loses a byte; cuts one whose request is being served. Dropped with its token cancelled, it resets the connection.
@@ -43,7 +44,14 @@ pub(super) struct Pulse {
     /// How often a request began or ended.
     turns: AtomicUsize,
     many: AtomicBool,
+    /// How many large answers are being sent over HTTP/2, and how often a piece of one was.
+    sending: AtomicUsize,
+    pieces: AtomicUsize,
 }
+
+/// A large answer that is being sent.
+#[derive(Debug)]
+pub(super) struct Sending(Arc<Pulse>);
 
 /// A request that is served.
 #[derive(Debug)]
@@ -67,6 +75,29 @@ impl Pulse {
     pub(super) fn carries_many(&self) {
         self.many.store(true, Ordering::Relaxed);
     }
+
+    pub(super) fn has_many(&self) -> bool {
+        self.many.load(Ordering::Relaxed)
+    }
+
+    /// A large answer begins.
+    pub(super) fn sending(self: &Arc<Self>) -> Sending {
+        self.sending.fetch_add(1, Ordering::Relaxed);
+        Sending(Arc::clone(self))
+    }
+}
+
+impl Sending {
+    /// A piece of it went on its way: the client has taken one before.
+    pub(super) fn moved(&self) {
+        self.0.pieces.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.sending.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Serving {
@@ -84,6 +115,8 @@ enum Awaited {
     Request(usize),
     /// The end of a head, after so many turns.
     Head(usize),
+    /// That the client takes a piece of an answer, after so many.
+    Piece(usize),
 }
 
 /// The stream.
@@ -129,9 +162,8 @@ impl<S: Resettable + AsyncRead + Unpin> Wire<S> {
 
     /// Ends with an error when nothing came for too long.
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        if self.pulse.many.load(Ordering::Relaxed) {
-            self.reading = None;
-            return Poll::Pending;
+        if self.pulse.has_many() {
+            return self.poll_taking(context);
         }
         loop {
             let turns = self.pulse.turns.load(Ordering::Relaxed);
@@ -145,6 +177,24 @@ impl<S: Resettable + AsyncRead + Unpin> Wire<S> {
             }
             ready!(timer.as_mut().poll(context));
             if *armed == awaited && self.pulse.serving.load(Ordering::Relaxed) == 0 {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            *armed = awaited;
+            timer.as_mut().reset(Instant::now() + limit);
+        }
+    }
+
+    /// The same over HTTP/2, where the client took nothing of what it asked for.
+    fn poll_taking(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
+        loop {
+            if self.pulse.sending.load(Ordering::Relaxed) == 0 {
+                self.reading = None;
+                return Poll::Pending;
+            }
+            let (awaited, limit) = (Awaited::Piece(self.pulse.pieces.load(Ordering::Relaxed)), self.write);
+            let (armed, timer) = self.reading.get_or_insert_with(|| (awaited, Box::pin(sleep(limit))));
+            ready!(timer.as_mut().poll(context));
+            if *armed == awaited {
                 return Poll::Ready(io::ErrorKind::TimedOut.into());
             }
             *armed = awaited;

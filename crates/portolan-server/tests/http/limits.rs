@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portolan_server::{Limits, ServerConfig};
 use tokio::{
@@ -116,6 +116,34 @@ async fn over_http2_a_head_has_the_same_count_and_a_size_of_its_own() -> Try {
         }
         let response = timeout(PATIENCE, sender.send_request(request.body(Empty::<Bytes>::new())?)).await??;
         assert_eq!(response.status(), expected, "{count} headers of {length} bytes");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn over_http2_who_answers_pings_and_takes_no_answer_is_cut() -> Try {
+    let limits =
+        Limits::default().write_timeout(Duration::from_secs(1)).header_timeout(Duration::from_secs(1));
+    let registry = limited(limits).await?;
+    registry.write("/v1/kv/large", &"x".repeat(400 << 10)).await?;
+    for reads in [true, false] {
+        let stream = TcpStream::connect(registry.addr).await?;
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(65_535);
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(connection);
+        // The room that the client gives is less than the answer, unless it reads.
+        let request = http::Request::get("http://localhost/v1/kv/large?raw").body(Empty::<Bytes>::new())?;
+        let response = timeout(PATIENCE, sender.send_request(request)).await??;
+        assert_eq!(response.status(), 200);
+        if reads {
+            let body = timeout(PATIENCE, response.into_body().collect()).await??.to_bytes();
+            assert_eq!(body.len(), 400 << 10);
+        } else {
+            let ended = timeout(PATIENCE, tasks.join_next()).await?;
+            assert!(ended.is_some(), "the registry ends the connection");
+        }
     }
     Ok(())
 }

@@ -241,13 +241,14 @@ impl Pick {
         Arc::clone(&self.endpoint)
     }
 
-    /// The request was answered after `latency`.
+    /// The request was answered after `latency`, counted from the pick: a policy that goes by latency takes it for news of that
+    /// moment, however much later this is said.
     #[inline]
     pub fn success(mut self, latency: Duration) {
         let load = &self.endpoint.load;
         load.succeeded(latency);
-        if self.debts.since().is_some() {
-            load.took(latency, now());
+        if let Some(since) = self.debts.since() {
+            load.took(latency, since);
             self.debts = self.debts.without_time();
         }
     }
@@ -278,7 +279,6 @@ impl Pick {
     }
 }
 
-#[cold]
 fn owed(load: &Load, since: Option<Instant>, bounded: bool) -> Debts {
     if bounded {
         load.begin_bounded();

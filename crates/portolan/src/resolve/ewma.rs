@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// After this long without news a third of what was known is left: Finagle's default.
 const MEMORY_MS: f32 = 10_000.0;
+/// In milliseconds. A moment further behind the last stamp is one after it, a turn of the clock later.
+const DAY: u32 = 86_400_000;
 /// What one request costs of which nothing is known, for each other to the same instance that is under way: one tries, the
 /// others wait for what it learns. In nanoseconds: far above what any request takes.
 const UNKNOWN: f32 = 1e12;
@@ -72,16 +74,21 @@ impl Cost {
     fn with(self, sample: f32, now: u32) -> Self {
         let kept = self.kept(now);
         let known = self.nanos * kept;
-        let nanos = if sample >= known { sample } else { self.nanos.mul_add(kept, sample * (1.0 - kept)) };
-        Self { nanos, stamp: now }
+        // Not `mul_add`: where the processor may lack it, that is a call which costs more than a pick.
+        let nanos = if sample >= known { sample } else { known + sample * (1.0 - kept) };
+        Self { nanos, stamp: if self.is_behind(now) { self.stamp } else { now } }
+    }
+
+    /// Whether this moment was before the stamp: one of another thread, or of an answer that was told of later than others.
+    #[inline]
+    fn is_behind(self, now: u32) -> bool {
+        now.wrapping_sub(self.stamp) > u32::MAX - DAY
     }
 
     /// The part that is left of what was known: e^(-t/memory), near enough, and without a call.
     #[inline]
     fn kept(self, now: u32) -> f32 {
-        // A stamp of the future is one of another thread, a moment ago.
-        let age = now.wrapping_sub(self.stamp);
-        let age = if age > u32::MAX / 2 { 0.0 } else { age as f32 / MEMORY_MS };
+        let age = if self.is_behind(now) { 0.0 } else { now.wrapping_sub(self.stamp) as f32 / MEMORY_MS };
         let eighth = 1.0 / (1.0 + age / 8.0);
         let quarter = eighth * eighth;
         let half = quarter * quarter;
@@ -140,6 +147,19 @@ mod tests {
             next(slow, 0, u32::MAX),
             100_000_000,
             "a stamp a moment behind another thread's is none of 49 days"
+        );
+    }
+
+    #[test]
+    fn news_of_a_moment_before_the_last_make_nothing_older() {
+        let now = fresh().took(100 * MS, 60_000);
+        assert_eq!(next(now.took(10 * MS, 59_000), 0, 60_000), 100_000_000, "nothing is forgotten by it");
+        let peak = now.took(200 * MS, 1);
+        assert_eq!(next(peak, 0, 60_000), 200_000_000, "a peak counts as of the last news");
+        let months = u32::MAX - DAY;
+        assert_eq!(
+            next(now.took(10 * MS, 60_000_u32.wrapping_add(months)), 0, 60_000_u32.wrapping_add(months)),
+            10_000_000
         );
     }
 

@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{ewma::Cost, loads::Signal};
+use super::{
+    ewma::Cost,
+    loads::{Signal, stamp},
+};
 
 /// No cap.
 pub(super) const OPEN: u32 = u32::MAX;
@@ -136,25 +139,29 @@ impl Load {
         self.signal.nanos(now)
     }
 
-    /// Takes in how long a request took.
-    pub(super) fn took(&self, latency: Duration, now: Instant) {
-        self.observe(now, |cost, stamp| cost.took(latency, stamp));
+    /// Takes in how long a request took that was picked at `since`, as [`nanos`](Self::nanos) counts.
+    #[inline]
+    pub(super) fn took(&self, latency: Duration, since: u64) {
+        // When it was answered, without a look at the clock, which costs more than the pick.
+        let answered = since.saturating_add(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+        self.observe(stamp(answered), |cost, stamp| cost.took(latency, stamp));
     }
 
     /// Takes in that a request was given up after this long: it would have taken at least that.
     pub(super) fn given_up(&self, after: Duration, now: Instant) {
-        self.observe(now, |cost, stamp| cost.took_at_least(after, stamp));
+        self.observe(self.signal.stamp(now), |cost, stamp| cost.took_at_least(after, stamp));
     }
 
     /// Takes in that a request failed after this long: a quick failure is not a quick answer.
     pub(super) fn failed_after(&self, after: Duration, now: Instant) {
-        self.observe(now, |cost, stamp| cost.failed_after(after, stamp));
+        self.observe(self.signal.stamp(now), |cost, stamp| cost.failed_after(after, stamp));
     }
 
     /// Of two threads at once one may lose a sample; the next one makes up for it.
-    fn observe(&self, now: Instant, next: impl Fn(Cost, u32) -> Cost) {
+    #[inline]
+    fn observe(&self, stamp: u32, next: impl Fn(Cost, u32) -> Cost) {
         let cost = Cost::from_bits(self.cost.load(Ordering::Relaxed));
-        self.cost.store(next(cost, self.signal.stamp(now)).to_bits(), Ordering::Relaxed);
+        self.cost.store(next(cost, stamp).to_bits(), Ordering::Relaxed);
     }
 
     /// Counts a success.

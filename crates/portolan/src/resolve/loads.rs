@@ -84,12 +84,13 @@ impl Signal {
     }
 
     /// A moment in milliseconds; it wraps.
-    #[expect(clippy::cast_possible_truncation, reason = "it wraps, and is compared as it does")]
+    #[inline]
     pub(super) fn stamp(&self, now: Instant) -> u32 {
-        now.saturating_duration_since(self.base).as_millis() as u32
+        stamp(self.nanos(now))
     }
 
     /// The same in nanoseconds.
+    #[inline]
     pub(super) fn nanos(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.base).as_nanos()).unwrap_or(u64::MAX)
     }
@@ -116,6 +117,13 @@ impl Signal {
             self.wake.notify_one();
         }
     }
+}
+
+/// A moment in nanoseconds, in milliseconds; it wraps.
+#[expect(clippy::cast_possible_truncation, reason = "it wraps, and is compared as it does")]
+#[inline]
+pub(super) fn stamp(nanos: u64) -> u32 {
+    (nanos / 1_000_000) as u32
 }
 
 impl Loads {

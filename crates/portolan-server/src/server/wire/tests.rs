@@ -89,6 +89,31 @@ async fn over_http2_reading_has_no_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn over_http2_one_that_takes_no_piece_of_an_answer_is_cut_and_one_that_does_is_not() {
+    let (mut wire, _theirs, pulse) = wire(64);
+    pulse.carries_many();
+    let sending = pulse.sending();
+    let slowly = async {
+        for _ in 0..100 {
+            sleep(SECOND * 19).await;
+            sending.moved();
+        }
+    };
+    let ((), after) = tokio::join!(slowly, cut_after(&mut wire));
+    assert!((1_900 + 20..1_900 + 40).contains(&after.as_secs()), "cut after {after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_http2_one_that_has_taken_everything_is_left_alone() {
+    let (mut wire, _theirs, pulse) = wire(64);
+    pulse.carries_many();
+    let sending = pulse.sending();
+    assert!(timeout(SECOND * 19, wire.read_u8()).await.is_err());
+    drop(sending);
+    assert!(timeout(SECOND * 10_000, wire.read_u8()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_nobody_takes_is_cut_and_one_that_is_taken_slowly_is_not() {
     let (mut wire, mut theirs, _pulse) = wire(1);
     let from = Instant::now();

@@ -71,6 +71,8 @@ fn shop() -> Graph {
 fn edges_go_from_those_who_declare_to_what_they_need() {
     let shop = shop();
     assert_eq!(shop.home(), Some("dc1"));
+    assert_eq!(names(shop.nodes().map(|(at, _)| at)), ["api", "db", "web"]);
+    assert_eq!(names(shop.wanted()), ["api", "cache", "db"]);
     let edges = shop.edges(&at("web"));
     assert_eq!(names(edges.iter().map(Edge::to)), ["api", "cache"]);
     assert_eq!(edges[0].by().len(), 2, "both instances declare it");

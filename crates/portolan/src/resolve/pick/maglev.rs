@@ -22,11 +22,11 @@ use crate::{
     roll::{below, mix},
 };
 
-/// How many slots a table has: a prime, so that every step goes through all of them. Few sizes, for where the size
-/// changes nearly all keys move; and the least is ample, so that a service of usual size never gets there.
-const SIZES: [u32; 4] = [65_537, 131_071, 1_000_003, 5_000_011];
-/// With so many slots for each, two of the same weight differ by a hundredth at most (section 3.4 of the paper).
-const SLOTS_EACH: usize = 100;
+/// Up to so many instances, and how many slots the table has for them: a prime, so that every step goes through all of them.
+/// Few sizes, for where the size changes nearly all keys move; and the least is ample, so that a service of usual size never
+/// gets there. With a hundred slots for each, two of the same weight differ by a hundredth at most (section 3.4 of the
+/// paper); of thousands, where that would be more than a near cache holds, by a fiftieth.
+const SIZES: [(usize, u32); 4] = [(655, 65_537), (1_310, 131_071), (10_485, 524_287), (50_000, 5_000_011)];
 
 /// The place of each slot.
 #[derive(Debug)]
@@ -130,8 +130,8 @@ pub(super) fn identity_hash(identity: &Identity) -> u64 {
 }
 
 fn size(members: usize) -> u32 {
-    let ample = |size: &&u32| **size as usize >= members.saturating_mul(SLOTS_EACH);
-    SIZES.iter().find(ample).or(SIZES.last()).copied().unwrap_or(1)
+    let fitting = SIZES.iter().find(|(most, _)| members <= *most);
+    fitting.or(SIZES.last()).map_or(1, |(_, slots)| *slots)
 }
 
 /// Those of one hash would go after each other through the same slots, for ever if they were many: each after the first

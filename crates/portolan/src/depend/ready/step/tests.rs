@@ -165,3 +165,23 @@ proptest! {
         prop_assert_eq!(seen, [last.0, last.1]);
     }
 }
+
+#[test]
+fn what_is_missing_is_what_is_required_and_not_met() {
+    let state = |needs: &str, met: &[bool]| {
+        let needs: crate::depend::Needs = needs.parse().unwrap();
+        let needs = needs.into_iter().zip(met).map(|(need, met)| NeedState {
+            need: need.clone(),
+            met: *met,
+            lack: (!met).then_some(Lack::NotRegistered),
+            none: None,
+        });
+        let needs = needs.collect();
+        ReadyState { service: "web".parse().unwrap(), stage: Stage::Waiting, needs }
+    };
+    let some = state("db, cache, log?", &[false, true, false]);
+    let missing: Vec<String> = some.missing().map(|one| one.need.to_string()).collect();
+    assert_eq!(missing, ["db"]);
+    assert!(some.missing_text().starts_with("db: "), "{}", some.missing_text());
+    assert_eq!(state("db, log?", &[true, false]).missing_text(), "nothing is missing");
+}
