@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use hickory_proto::op::Message;
+use hickory_proto::{op::Message, serialize::binary::DecodeError};
 use libfuzzer_sys::fuzz_target;
 use portolan_server::inside::Packets;
 
@@ -18,7 +18,11 @@ fuzz_target!(|data: &[u8]| {
     for answer in said.into_iter().flatten() {
         assert_eq!(answer.get(..2), data.get(..2), "another id");
         assert_ne!(answer[2] & 0x80, 0, "not an answer");
-        let read = Message::from_vec(&answer).expect("another program reads it");
-        assert!(read.queries.len() <= 1);
+        match Message::from_vec(&answer) {
+            Ok(read) => assert!(read.queries.len() <= 1),
+            // `dig +subnet=0` asks so, and is answered so, by Consul too; this reader knows no such family.
+            Err(DecodeError::UnknownAddressFamily(0)) => {}
+            Err(why) => panic!("another program does not read it: {why:?}"),
+        }
     }
 });
