@@ -109,7 +109,10 @@ impl Call {
         let token = core.config.acl_enabled.then(|| token(&params, request.headers())).flatten();
         let method = request.method().clone();
         let (body, _room) = match method {
-            Method::PUT | Method::POST | Method::DELETE => upload::read(core, most, request).await?,
+            // Apart, so that a query that waits keeps no room for it.
+            Method::PUT | Method::POST | Method::DELETE => {
+                Box::pin(upload::read(core, most, request)).await?
+            }
             _ => (Bytes::new(), None),
         };
         let asked = Asked::default();

@@ -48,7 +48,10 @@ impl Interface {
     }
 
     /// The answer to a request: traced, and counted.
-    pub(super) fn ask(&self, request: Request<Body>) -> impl Future<Output = Response> + Send + use<> {
+    pub(super) fn ask(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
         let found = self.endpoints(request.uri().path());
         let core = Arc::clone(&self.core);
         let begun = Instant::now();
@@ -73,7 +76,7 @@ impl Interface {
             let status = response.status();
             core.figures.answered(endpoint, status, (!waits).then(|| begun.elapsed()));
             telemetry::answered(&of, status);
-            response
+            Ok(response)
         };
         asked.instrument(span)
     }
@@ -108,8 +111,8 @@ impl Service<Request<Incoming>> for Interface {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         // Most have none, and then it need not be kept on the heap.
         let request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
-        let answered = self.ask(request);
-        Box::pin(async move { Ok(answered.await) })
+        // As it is: within another block it would stand in memory twice, for as long as a query waits.
+        Box::pin(self.ask(request))
     }
 }
 

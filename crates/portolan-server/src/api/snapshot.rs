@@ -64,7 +64,8 @@ mod tests {
 
     async fn ask(interface: &Interface, method: &str, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
         let request = Request::builder().method(method).uri(path).body(Body::from(body)).unwrap();
-        let (parts, body) = interface.ask(request).await.into_parts();
+        let Ok(response) = interface.ask(request).await;
+        let (parts, body) = response.into_parts();
         (parts.status.as_u16(), body.collect().await.unwrap().to_bytes().to_vec())
     }
 

@@ -9,7 +9,7 @@
 //!
 //! Proof: `tests/http/serving.rs`, `limits.rs`, `tls.rs`.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::response::Response;
 use http::Request;
@@ -62,16 +62,21 @@ const TELLING: Duration = Duration::from_millis(500);
 const TOO_MANY: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: 81\r\n\
     Connection: close\r\n\r\nYour IP is issuing too many concurrent connections, please rate limit your calls\n";
 
-/// What every connection is served with.
+/// What serves connections.
 pub(super) struct Serving {
-    core: Arc<Core>,
-    router: api::Interface,
-    http1: auto::Builder<Streams>,
-    http2: auto::Builder<Streams>,
+    shared: Arc<Shared>,
     streams: Streams,
     places: Arc<Places>,
-    door: Arc<Door>,
     told: Arc<Semaphore>,
+}
+
+/// What every connection is served with.
+struct Shared {
+    core: Arc<Core>,
+    router: TowerToHyperService<api::Interface>,
+    http1: auto::Builder<Streams>,
+    http2: auto::Builder<Streams>,
+    door: Arc<Door>,
 }
 
 impl Serving {
@@ -95,14 +100,17 @@ impl Serving {
             .max_header_list_size(HTTP2_HEAD.min(u32::try_from(limits.max_head).unwrap_or(HTTP2_HEAD)))
             .keep_alive_interval(Some(limits.header_timeout))
             .keep_alive_timeout(limits.header_timeout);
-        Self {
+        let shared = Shared {
             core: Arc::clone(core),
-            router: api::Interface::new(core),
+            router: TowerToHyperService::new(api::Interface::new(core)),
             http1: builder.clone().http1_only(),
             http2: builder.http2_only(),
+            door: Arc::new(Door { hosts, max_headers: limits.max_headers }),
+        };
+        Self {
+            shared: Arc::new(shared),
             streams,
             places: Places::new(limits),
-            door: Arc::new(Door { hosts, max_headers: limits.max_headers }),
             told: Arc::new(Semaphore::new(TOLD)),
         }
     }
@@ -114,8 +122,9 @@ impl Serving {
         tls: Option<TlsAcceptor>,
         connections: &mut JoinSet<()>,
     ) {
+        let core = &self.shared.core;
         let Some(place) = self.places.take(peer.ip()) else {
-            self.core.figures.refused();
+            core.figures.refused();
             tracing::debug!(address = %peer.ip(), "a connection is refused: there are too many");
             // By TLS only a handshake could tell it, which costs more than what is refused.
             if let (None, Ok(turn)) = (tls, Arc::clone(&self.told).try_acquire_owned()) {
@@ -132,14 +141,10 @@ impl Serving {
             return;
         }
         let one = Connection {
-            core: Arc::clone(&self.core),
-            router: TowerToHyperService::new(self.router.clone()),
-            http1: self.http1.clone(),
-            http2: self.http2.clone(),
-            door: Arc::clone(&self.door),
-            cut: self.core.config.faults.as_ref().map(|_| CancellationToken::new()),
+            shared: Arc::clone(&self.shared),
+            cut: core.config.faults.as_ref().map(|_| CancellationToken::new()),
             pulse: Arc::default(),
-            place: (place, self.core.figures.connected()),
+            place: (place, core.figures.connected()),
         };
         match tls {
             Some(acceptor) => connections.spawn(one.run_tls(stream, acceptor)),
@@ -154,13 +159,9 @@ impl Serving {
     }
 }
 
-/// One connection.
+/// One connection: little, for it is moved into what serves it.
 struct Connection {
-    core: Arc<Core>,
-    router: TowerToHyperService<api::Interface>,
-    http1: auto::Builder<Streams>,
-    http2: auto::Builder<Streams>,
-    door: Arc<Door>,
+    shared: Arc<Shared>,
     /// Where there are faults: resets it.
     cut: Option<CancellationToken>,
     pulse: Arc<Pulse>,
@@ -176,7 +177,7 @@ enum Speaks {
 
 impl Connection {
     fn limits(&self) -> &Limits {
-        &self.core.config.limits
+        &self.shared.core.config.limits
     }
 
     fn wire(&self, stream: TcpStream) -> Wire {
@@ -190,7 +191,7 @@ impl Connection {
                 Ok(Ok(speaks)) => speaks,
                 Ok(Err(_)) | Err(_) => return,
             },
-            () = self.core.stopping.cancelled() => return,
+            () = self.shared.core.stopping.cancelled() => return,
         };
         let wire = self.wire(stream);
         self.serve(wire, speaks, None).await;
@@ -210,7 +211,7 @@ impl Connection {
                     return;
                 }
             },
-            () = self.core.stopping.cancelled() => return,
+            () = self.shared.core.stopping.cancelled() => return,
         };
         self.pulse.shaken();
         let (_, session) = stream.get_ref();
@@ -223,8 +224,9 @@ impl Connection {
     where
         I: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let Self { core, router, http1, http2, door, cut, pulse, place } = self;
+        let Self { shared, cut, pulse, place } = self;
         let _until_it_ends = place;
+        let Shared { core, router, http1, http2, door } = &*shared;
         let builder = match speaks {
             Speaks::Http1 => http1,
             Speaks::Http2 => {
@@ -232,12 +234,14 @@ impl Connection {
                 http2
             }
         };
+        let (router, door) = (router.clone(), Arc::clone(door));
         match core.config.faults.clone().zip(cut) {
-            None => converse(&core, &builder, stream, front(router, door, pulse, certified)).await,
+            None => converse(core, builder, stream, front(router, door, pulse, certified)).await,
             Some((faults, cut)) => {
                 let service = front(hurt(router, faults, cut.clone()), door, pulse, certified);
                 // What is dropped here with its token cancelled resets the connection.
-                cut.run_until_cancelled(converse(&core, &builder, stream, service)).await;
+                let hurt = Box::pin(converse(core, builder, stream, service));
+                cut.run_until_cancelled(hurt).await;
             }
         }
     }
@@ -267,8 +271,8 @@ where
     S: Service<Request<Incoming>, Response = Response, Future: Send + 'static>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+    // Pinned where it is made: what is moved first stands in memory twice, for as long as the connection lives.
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut stopping = false;
     loop {
         tokio::select! {
