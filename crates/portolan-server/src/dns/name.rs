@@ -75,16 +75,22 @@ impl Name {
 
     /// Labels before a name that is there. `None`: one of them is empty or too long, or all of it is.
     pub(crate) fn joined<'a>(labels: impl Iterator<Item = &'a [u8]>, tail: &Self) -> Option<Self> {
-        let mut wire = Vec::with_capacity(64);
+        let (mut wire, mut length) = ([0; LONGEST], 0_usize);
+        let mut put = |part: &[u8]| {
+            let end = length.checked_add(part.len())?;
+            wire.get_mut(length..end)?.copy_from_slice(part);
+            length = end;
+            Some(())
+        };
         for label in labels {
             if label.is_empty() || label.len() > LONGEST_LABEL {
                 return None;
             }
-            wire.push(u8::try_from(label.len()).ok()?);
-            wire.extend_from_slice(label);
+            put(&[u8::try_from(label.len()).ok()?])?;
+            put(label)?;
         }
-        wire.extend_from_slice(&tail.0);
-        (wire.len() <= LONGEST).then(|| Self(wire.into()))
+        put(&tail.0)?;
+        Some(Self(wire.get(..length)?.into()))
     }
 
     /// The text before a name that is there; dots in it part labels.

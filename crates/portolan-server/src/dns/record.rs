@@ -37,7 +37,7 @@ pub(crate) enum Data {
     Ptr(Name),
     Srv { weight: u16, port: u16, target: Name },
     Soa(Arc<Soa>),
-    Txt(Box<str>),
+    Txt(Arc<str>),
 }
 
 /// A record. Its class is IN.

@@ -4,7 +4,7 @@
 //!
 //! Never: lets a question that waits for others hold up one that does not; waits for a client to take its answer.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{net::UdpSocket, task::JoinSet, time::sleep};
 
@@ -22,6 +22,7 @@ pub(super) async fn run(socket: Arc<UdpSocket>, desk: Arc<Desk>, core: Arc<Core>
     let mut chance = core.chance();
     let mut buffer = vec![0; MOST_ASKED];
     let mut waiting = JoinSet::new();
+    let mut stopping = pin!(core.stopping.cancelled());
     loop {
         let (length, from) = tokio::select! {
             got = socket.recv_from(&mut buffer) => match got {
@@ -36,7 +37,7 @@ pub(super) async fn run(socket: Arc<UdpSocket>, desk: Arc<Desk>, core: Arc<Core>
                 super::note(ended);
                 continue;
             }
-            () = core.stopping.cancelled() => return,
+            () = &mut stopping => return,
         };
         match desk.first(buffer.get(..length).unwrap_or_default(), Over::Udp, &mut chance) {
             Turn::Say(answer) => send(&socket, &answer, from),

@@ -28,7 +28,13 @@ struct Writer {
     /// Places of names by their hash, as an open table; 0 is empty: the header stands there.
     places: Vec<u16>,
     free: usize,
+    /// The last names that were written, by where they are in memory, and where they stand: records share names, and then
+    /// nothing need be compared. All of them live as long as the writer.
+    recent: [(usize, u16); RECENT],
+    turn: usize,
 }
+
+const RECENT: usize = 4;
 
 fn hash(bytes: &[u8]) -> usize {
     usize::try_from(xxhash_rust::xxh3::xxh3_64(bytes) & 0xffff_ffff).unwrap_or_default()
@@ -39,7 +45,7 @@ impl Writer {
     fn new(names: usize) -> Self {
         let slots = names.saturating_mul(4).clamp(32, 16_384).next_power_of_two();
         let bytes = Vec::with_capacity(names.saturating_mul(48).saturating_add(512));
-        Self { bytes, places: vec![0; slots], free: slots / 2 }
+        Self { bytes, places: vec![0; slots], free: slots / 2, recent: [(0, 0); RECENT], turn: 0 }
     }
 
     fn word(&mut self, word: u16) {
@@ -91,11 +97,21 @@ impl Writer {
     /// Writes a name; from where it stands already, if `shorten`, as a pointer.
     fn name(&mut self, name: &Name, shorten: bool) {
         let mut wire = name.as_wire();
+        let (key, begin) = (wire.as_ptr().addr(), self.bytes.len());
+        let seen = self.recent.iter().find(|(of, _)| *of == key).map(|(_, place)| *place);
+        if let Some(place) = seen.filter(|_| shorten) {
+            return self.word(POINTER | place);
+        }
         let mut known = false;
         while let Some((&length, after)) = wire.split_first().filter(|(length, _)| **length != 0) {
             if !known {
                 match self.find(wire) {
-                    Ok(place) if shorten => return self.word(POINTER | place),
+                    Ok(place) if shorten => {
+                        // Where it begins; never a pointer alone, which would be pointed at.
+                        let is_whole = self.bytes.len() == begin;
+                        self.remember(key, if is_whole { usize::from(place) } else { begin });
+                        return self.word(POINTER | place);
+                    }
                     // What follows a name that stands somewhere stands there too.
                     Ok(_) => known = true,
                     Err(slot) => self.note(slot),
@@ -107,6 +123,17 @@ impl Writer {
             wire = rest;
         }
         self.bytes.push(0);
+        if seen.is_none() && !name.is_root() {
+            self.remember(key, begin);
+        }
+    }
+
+    fn remember(&mut self, key: usize, begin: usize) {
+        let Some(begin) = u16::try_from(begin).ok().filter(|_| begin <= FARTHEST) else { return };
+        if let Some(one) = self.recent.get_mut(self.turn) {
+            *one = (key, begin);
+            self.turn = self.turn.wrapping_add(1) % RECENT;
+        }
     }
 
     fn note(&mut self, slot: usize) {

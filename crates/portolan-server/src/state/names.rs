@@ -111,9 +111,14 @@ impl From<Entry> for Usable {
 impl State {
     /// The instances of a service that may be used, and have the tag (empty: any). `service` and `tag` are in lower case.
     pub(crate) fn usable(&self, service: &str, tag: &str, admit: Admit) -> Vec<Usable> {
-        let mut found = Vec::new();
-        for (node, id) in self.by_name.get(service).into_iter().flatten() {
-            let Some(node) = self.nodes.get(node) else { continue };
+        let of_name = self.by_name.get(service);
+        let mut found = Vec::with_capacity(of_name.map_or(0, |all| all.len()));
+        let mut last = None;
+        for (name, id) in of_name.into_iter().flatten() {
+            // They are in order of their nodes, and many may be on one.
+            let held = last.filter(|(before, _)| *before == name).map(|(_, node)| node);
+            let Some(node) = held.or_else(|| self.nodes.get(name)) else { continue };
+            last = Some((name, node));
             let Some(held) = node.services.get(id).filter(|held| has_tag(&held.row.spec, tag)) else {
                 continue;
             };

@@ -8,7 +8,7 @@
 //! bytes is told in parts, where Consul says nothing at all.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::{collections::BTreeSet, fmt::Write as _, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use super::{Asking, Catalogue, MOST_OF_OTHERS};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     },
     state::{
         Usable,
-        rows::{NodeSpec, ServiceSpec},
+        rows::{NodeRow, NodeSpec, ServiceSpec},
     },
 };
 
@@ -66,6 +66,10 @@ fn service_address(service: &ServiceSpec, asked: u16) -> &str {
 /// Where an instance is, for a question of this kind. Consul: `makeNodeServiceRecords`.
 fn whereabouts<'a>(one: &'a Usable, question: &Question) -> Whereabouts<'a> {
     let own = service_address(&one.service.spec, question.kind);
+    // Most have an address of their own, so that the node's need not be read.
+    if let Ok(ip) = own.parse() {
+        return Whereabouts::At(ip);
+    }
     let node = &one.node.spec;
     let on = node_address(node, question.kind);
     let at_node = on.parse::<IpAddr>();
@@ -76,9 +80,6 @@ fn whereabouts<'a>(one: &'a Usable, question: &Question) -> Whereabouts<'a> {
             Err(_) if on.is_empty() => Whereabouts::Nowhere,
             Err(_) => Whereabouts::Named(on),
         };
-    }
-    if let Ok(ip) = own.parse() {
-        return Whereabouts::At(ip);
     }
     // One whose address is its own name in DNS would lead to itself.
     match at_node {
@@ -97,23 +98,35 @@ fn answers_with(asked: u16, ip: IpAddr) -> bool {
     }
 }
 
+/// Writes two digits for each byte, and says how many they are. `write!` would cost more than the rest of the name.
+fn hex(bytes: &[u8], digits: &mut [u8]) -> usize {
+    let digit = |value: u8| if value < 10 { value.wrapping_add(b'0') } else { value.wrapping_add(b'a' - 10) };
+    for (byte, pair) in bytes.iter().zip(digits.chunks_exact_mut(2)) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+    }
+    bytes.len().saturating_mul(2)
+}
+
 /// The address as a name in the domain.
 fn address_name(ip: IpAddr, datacenter: &str, spelled: &Name) -> Option<Name> {
-    let mut hex = String::with_capacity(32);
-    let digits = match ip {
-        IpAddr::V4(ip) => write!(hex, "{:08x}", u32::from(ip)),
-        IpAddr::V6(ip) => write!(hex, "{:032x}", u128::from(ip)),
+    let mut digits = [0_u8; 32];
+    let length = match ip {
+        IpAddr::V4(ip) => hex(&ip.octets(), &mut digits),
+        IpAddr::V6(ip) => hex(&ip.octets(), &mut digits),
     };
-    digits.ok()?;
-    Name::joined([&hex, "addr", datacenter].into_iter().map(str::as_bytes), spelled)
+    let labels = [digits.get(..length)?, b"addr", datacenter.as_bytes()];
+    Name::joined(labels.into_iter(), spelled)
 }
 
 /// A node's meta as TXT: `key=value` (RFC 1464), or the bare value where the key begins with `rfc1035-`.
 pub(super) fn meta(node: &NodeSpec, owner: &Name, ttl: u32) -> impl Iterator<Item = Record> {
-    node.meta.iter().flatten().map(move |(key, value)| {
+    texts(node).map(move |text| Record { owner: owner.clone(), ttl, data: Data::Txt(text) })
+}
+
+fn texts(node: &NodeSpec) -> impl Iterator<Item = Arc<str>> {
+    node.meta.iter().flatten().map(|(key, value)| {
         let bare = key.get(..8).is_some_and(|begin| begin.eq_ignore_ascii_case("rfc1035-"));
-        let text = if bare { value.to_string() } else { rfc1464(key, value) };
-        Record { owner: owner.clone(), ttl, data: Data::Txt(text.into()) }
+        if bare { Arc::clone(value) } else { rfc1464(key, value).into() }
     })
 }
 
@@ -162,6 +175,7 @@ impl<C: Catalogue> Asking<'_, C> {
         let most = self.setting.zone.a_record_limit;
         let mut told = BTreeSet::new();
         let mut name = None;
+        sections.answers.reserve(found.len().min(most));
         for one in found {
             match whereabouts(one, question) {
                 Whereabouts::AtNode(ip) | Whereabouts::At(ip) => {
@@ -189,16 +203,20 @@ impl<C: Catalogue> Asking<'_, C> {
         let About { question, spelled, ttl, .. } = *about;
         let zone = self.setting.zone;
         let (mut told, mut targets) = (BTreeSet::new(), BTreeSet::new());
+        let mut last: Option<(&NodeRow, Name, Vec<Arc<str>>)> = None;
+        sections.answers.reserve(found.len());
+        sections.extra.reserve(found.len());
         for one in found {
             let spec = &one.service.spec;
             let port = spec.port;
-            if !told.insert((&one.node.spec.name, service_address(spec, kind::SRV), port)) {
+            // What differs most stands first.
+            if !told.insert((service_address(spec, kind::SRV), port, &one.node.spec.name)) {
                 continue;
             }
             let by_address = |ip| address_name(ip, &zone.datacenter, spelled);
-            let node = self.node_name(&one.node.spec.name, spelled);
+            let node = || self.node_name(&one.node.spec.name, spelled);
             let (target, led) = match whereabouts(one, question) {
-                Whereabouts::AtNode(ip) => (node.clone().or_else(|| by_address(ip)), Ok(ip)),
+                Whereabouts::AtNode(ip) => (node().or_else(|| by_address(ip)), Ok(ip)),
                 Whereabouts::At(ip) => (by_address(ip), Ok(ip)),
                 Whereabouts::Named(text) => (Name::of_text(text), Err(())),
                 Whereabouts::Nowhere => continue,
@@ -207,16 +225,27 @@ impl<C: Catalogue> Asking<'_, C> {
             let of = sections.answers.len();
             let data = Data::Srv { weight: one.weight, port, target: target.clone() };
             sections.answers.push(Record { owner: question.name.clone(), ttl, data });
-            let records = match led {
-                Ok(ip) => vec![Record { owner: target.clone(), ttl, data: Data::address(ip) }],
-                Err(()) => self.led_to(&target, about),
-            };
+            // Many instances may be on one node, whose meta is then written once.
+            let is_same = last.as_ref().is_some_and(|(of, ..)| std::ptr::eq(*of, &*one.node));
+            if zone.node_meta_txt && !is_same {
+                last = node().map(|name| (&*one.node, name, texts(&one.node.spec).collect()));
+            }
             // Two ports of one target lead to one address: where room is short it is told once.
-            let needed = targets.insert(target);
-            sections.extra.extend(records.into_iter().map(|record| Extra { record, of, needed }));
-            if let Some(node) = node.filter(|_| zone.node_meta_txt) {
-                let meta = meta(&one.node.spec, &node, ttl);
-                sections.extra.extend(meta.map(|record| Extra { record, of, needed: false }));
+            let needed = targets.insert(target.clone());
+            match led {
+                Ok(ip) => {
+                    let record = Record { owner: target, ttl, data: Data::address(ip) };
+                    sections.extra.push(Extra { record, of, needed });
+                }
+                Err(()) => {
+                    let records = self.led_to(&target, about).into_iter();
+                    sections.extra.extend(records.map(|record| Extra { record, of, needed }));
+                }
+            }
+            if let Some((_, name, texts)) = &last {
+                let record = |text| Record { owner: name.clone(), ttl, data: Data::Txt(text) };
+                let extra = |text| Extra { record: record(text), of, needed: false };
+                sections.extra.extend(texts.iter().cloned().map(extra));
             }
         }
     }
