@@ -249,7 +249,7 @@ const ENDPOINTS: &[Endpoint] = &[
     delete("/v1/peering/", connect::remove_peering),
     get("/v1/portolan/backup", own::backup),
     own(Verb::Put, "/v1/portolan/restore", Run::Wait(own::restore), of_a_backup),
-    watch("/v1/snapshot", snapshot::save),
+    own(Verb::Get, "/v1/snapshot", Run::Wait(snapshot::save), of_any),
     own(Verb::Put, "/v1/snapshot", Run::Wait(snapshot::restore), of_a_backup),
     get(faults::ENDPOINT, own::show_faults),
     own(Verb::Put, faults::ENDPOINT, Run::Now(own::set_faults), of_any),
