@@ -16,6 +16,7 @@ use serde_json::Value;
 
 mod check;
 mod fields;
+mod hcl;
 mod syntax;
 
 use fields::Fields;

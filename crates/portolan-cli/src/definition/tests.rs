@@ -330,7 +330,7 @@ fn hcl_is_not_calculated_and_a_text_is_what_stands_there() {
         ("service {\n  name = web\n}", "service.name: it is to be calculated"),
         ("service {\n  name = upper(\"web\")\n}", "service.name: it is to be calculated"),
         ("service {\n  name = \"a\"\n  port = 1 + 1\n}", "service.port: it is to be calculated"),
-        ("service {\n  name = \"a\"\n  name = \"b\"\n}", "it is no HCL: --> HCL parse error in line 3"),
+        ("service {\n  name = \"a\"\n  name = \"b\"\n}", "service.name: it is given twice (line 3)"),
         ("service {\n  check {\n  }\n  check = 1\n}", "service.check: it is given twice"),
         ("service {\n  name = \"a\"\n}\nservice {\n  name = \"b\"\n}", "service: there are 2"),
         ("service \"web\" {\n  port = 1\n}", "service: the label \"web\" has no meaning here"),
