@@ -23,9 +23,13 @@ mod literal;
 /// How deep blocks, objects and lists may stand in each other: a definition needs six, and the stack bears more.
 pub(super) const DEEPEST: usize = 64;
 
-/// What is wrong, and where.
+/// What is wrong, and where. In a box: each result of the reader would be as large.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct Wrong(Box<Told>);
+
+/// What an error tells.
+#[derive(Debug)]
+struct Told {
     /// The keys that lead to a value which is HCL, but none for a definition, from the inside out. Nothing where the
     /// text is no HCL: what is a key there is not sure.
     path: Option<Vec<String>>,
@@ -37,7 +41,7 @@ pub(super) struct Wrong {
 impl Wrong {
     /// What is wrong stands below this key, or at this place of a list.
     fn below(mut self, step: String) -> Self {
-        if let Some(path) = &mut self.path {
+        if let Some(path) = &mut self.0.path {
             path.push(step);
         }
         self
@@ -46,7 +50,7 @@ impl Wrong {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, line, what, advice } = self;
+        let Told { path, line, what, advice } = &*self.0;
         let Some(steps) = path else {
             return write!(f, "it is no HCL: line {line}: {what}; {advice}");
         };
@@ -160,12 +164,14 @@ impl<'a> Reader<'a> {
 
     /// The text is no HCL, where `at` begins.
     fn no_hcl(&self, at: &str, what: impl Into<String>, advice: impl Into<String>) -> Wrong {
-        Wrong { path: None, line: self.line(at), what: what.into(), advice: advice.into() }
+        Wrong(Box::new(Told { path: None, line: self.line(at), what: what.into(), advice: advice.into() }))
     }
 
     /// It is HCL, and none for a definition.
     fn no_definition(&self, at: &str, what: impl Into<String>, advice: impl Into<String>) -> Wrong {
-        Wrong { path: Some(Vec::new()), ..self.no_hcl(at, what, advice) }
+        let mut wrong = self.no_hcl(at, what, advice);
+        wrong.0.path = Some(Vec::new());
+        wrong
     }
 
     fn calculated(&self, at: &str) -> Wrong {
