@@ -21,7 +21,10 @@ fuzz_target!(|data: &[u8]| {
         match Message::from_vec(&answer) {
             Ok(read) => assert!(read.queries.len() <= 1),
             // `dig +subnet=0` asks so, and is answered so, by Consul too; this reader knows no such family.
-            Err(DecodeError::UnknownAddressFamily(0)) => {}
+            Err(DecodeError::UnknownAddressFamily(0)) => {
+                let asked = data.windows(7).any(|bytes| matches!(bytes, [0, 8, _, _, 0, 0, 0]));
+                assert!(asked, "nobody asked with a subnet of no family");
+            }
             Err(why) => panic!("another program does not read it: {why:?}"),
         }
     }

@@ -184,9 +184,10 @@ def locks():
     check("lock runs its child under the lock", lambda: holds(consul("lock", "job", child), "held by "))
 
     def given_back():
-        """No key is held. The session may live on for its TTL: the command does not wait until it is destroyed."""
+        """No key is held at once, and no session lives on for longer than twice its TTL: the command may not wait for its end."""
         lines = consul("kv", "get", "-recurse", "-detailed", "job").splitlines()
         equal([line for line in lines if line.startswith("Session") and not line.endswith("-")], [])
+        eventually(lambda: equal(ask("GET", "/v1/session/list"), []), patience=40)
 
     check("lock gives the lock back", given_back)
     check("lock -child-exit-code", lambda: holds(consul("lock", "-child-exit-code", "job", "exit 2", code=2), "exit status 2"))

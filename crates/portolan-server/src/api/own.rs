@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 
 use super::{
     Later,
@@ -75,11 +76,17 @@ pub(super) fn restore(core: Arc<Core>, call: Call) -> Later {
 /// # Cancel safety
 /// As of [`Core::restore`]: never half.
 pub(super) async fn taken_on(core: &Core, call: &Call) -> Outcome<RestoredJson> {
-    let mut checker = Checker::keeping();
-    let body = opened(&call.body).map_err(NotRestored::from)?;
-    checker.push(&body).map_err(NotRestored::from)?;
-    let (summary, rows) = checker.into_rows().map_err(NotRestored::from)?;
-    let rows = decoded(rows, summary.index).map_err(NotRestored::Wrong)?;
+    let body = call.body.clone();
+    // Elsewhere: a large archive takes its time, and others are answered meanwhile.
+    let read = spawn_blocking(move || {
+        let mut checker = Checker::keeping();
+        checker.push(&opened(&body)?)?;
+        let (summary, rows) = checker.into_rows()?;
+        let rows = decoded(rows, summary.index).map_err(NotRestored::Wrong)?;
+        Ok::<_, NotRestored>((summary, rows))
+    });
+    let read = read.await.map_err(|why| Refusal::internal(format!("the backup could not be read: {why}")))?;
+    let (summary, rows) = read?;
     core.restore(rows, summary.index).await?;
     let index = core.look(|state| state.last_index());
     tracing::info!(rows = summary.rows, index, "a backup was restored");

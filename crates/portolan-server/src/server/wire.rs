@@ -4,8 +4,8 @@
 //!
 //! Over HTTP/1.1 it knows from the pulse whether a request is served, and else whether bytes came that are no whole head
 //! yet. Over HTTP/2 the connection pings, and only a client that takes no piece of what it asked for ([`paced`](super::paced))
-//! is cut here. A timer is armed when a read has to wait, and is
-//! looked at again when it fires, so that a request costs no timer.
+//! is cut here. A timer is armed when a read has to wait, and is looked at again when it fires, so that a request costs no
+//! timer.
 //!
 //! Never: loses a byte; cuts one whose request is being served. Dropped with its token cancelled, it resets the connection.
 //!
