@@ -15,7 +15,7 @@
 //! Proof: `ask/tests.rs`.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use super::{message::kind, name::Name};
 
@@ -46,23 +46,34 @@ enum Whereabouts {
 /// The words that say of what kind a name is.
 const KINDS: [&str; 7] = ["service", "connect", "virtual", "ingress", "node", "query", "addr"];
 
+/// Labels in lower case.
+type Labels<'a> = &'a [Cow<'a, str>];
+
+/// Nearly all names come in lower case, and need no copy.
+fn lowered(label: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(label) {
+        Ok(text) if text.bytes().all(|c| c.is_ascii() && !c.is_ascii_uppercase()) => Cow::Borrowed(text),
+        _ => Cow::Owned(String::from_utf8_lossy(label).to_lowercase()),
+    }
+}
+
 impl Asked {
     /// Reads the labels of `name` that stand before its last `tail` bytes, the domain.
     pub(crate) fn of(name: &Name, before: usize, question: u16, datacenter: &str) -> Self {
         let mut length = 0_usize;
-        let labels: Vec<String> = name
+        let labels: Vec<Cow<'_, str>> = name
             .labels()
             .take_while(|label| {
                 let begins = length;
                 length = length.saturating_add(label.len()).saturating_add(1);
                 begins < before
             })
-            .map(|label| String::from_utf8_lossy(label).to_lowercase())
+            .map(lowered)
             .collect();
         Self::of_labels(&labels, question, datacenter).unwrap_or(Self::Nothing)
     }
 
-    fn of_labels(labels: &[String], question: u16, datacenter: &str) -> Option<Self> {
+    fn of_labels(labels: Labels<'_>, question: u16, datacenter: &str) -> Option<Self> {
         let (kind, parts, suffix) = split(labels, question)?;
         if kind == "addr" {
             return Some(Self::Address(address(parts)?));
@@ -79,7 +90,7 @@ impl Asked {
                 let (service, tag) = match rfc2782 {
                     Some((name, "tcp")) => (name.to_owned(), String::new()),
                     Some((name, tag)) => (name.to_owned(), tag.to_owned()),
-                    None => (last.clone(), rest.join(".")),
+                    None => ((**last).to_owned(), rest.join(".")),
                 };
                 (place == Whereabouts::Here).then_some(Self::Service { service, tag })
             }
@@ -103,15 +114,15 @@ impl Asked {
 }
 
 /// The name of a query, of which a protocol is asked: all parts but the last, without the first `_`.
-fn rest_of(parts: &[String]) -> String {
+fn rest_of(parts: Labels<'_>) -> String {
     let name = parts.split_last().map(|(_, name)| name.join(".")).unwrap_or_default();
     name.strip_prefix('_').map(str::to_owned).unwrap_or(name)
 }
 
 /// The word for the kind, what stands before it and what behind. The last such word counts.
-fn split(labels: &[String], question: u16) -> Option<(&str, &[String], &[String])> {
+fn split<'a>(labels: Labels<'a>, question: u16) -> Option<(&'a str, Labels<'a>, Labels<'a>)> {
     for (at, label) in labels.iter().enumerate().rev() {
-        if KINDS.contains(&label.as_str()) {
+        if KINDS.contains(&&**label) {
             let (parts, rest) = labels.split_at_checked(at)?;
             return Some((label, parts, rest.split_first()?.1));
         }
@@ -125,7 +136,7 @@ fn split(labels: &[String], question: u16) -> Option<(&str, &[String], &[String]
 }
 
 /// `None`: not a place. Peers there are none, so any is elsewhere.
-fn whereabouts(suffix: &[String], datacenter: &str) -> Option<Whereabouts> {
+fn whereabouts(suffix: Labels<'_>, datacenter: &str) -> Option<Whereabouts> {
     let is = |named: &str| if named == datacenter { Whereabouts::Here } else { Whereabouts::Elsewhere };
     match suffix {
         [] => Some(Whereabouts::Here),
@@ -150,7 +161,7 @@ fn whereabouts(suffix: &[String], datacenter: &str) -> Option<Whereabouts> {
 }
 
 /// Eight hexadecimal digits are an IPv4 address, thirty-two one of IPv6.
-fn address(parts: &[String]) -> Option<IpAddr> {
+fn address(parts: Labels<'_>) -> Option<IpAddr> {
     let [hex] = parts else { return None };
     // A sign would be taken for a part of the number.
     if !hex.bytes().all(|c| c.is_ascii_hexdigit()) {

@@ -28,26 +28,25 @@ impl fmt::Debug for Name {
 impl Name {
     /// Reads the name at `at`, and says where the next field begins.
     pub(crate) fn read(message: &[u8], at: usize) -> Option<(Self, usize)> {
-        let mut wire = Vec::with_capacity(64);
+        let (mut wire, mut length) = ([0; LONGEST], 0_usize);
         let (mut at, mut after) = (at, None);
         loop {
-            let length = usize::from(*message.get(at)?);
+            let of_label = usize::from(*message.get(at)?);
             let next = at.checked_add(1)?;
-            match length >> 6 {
+            match of_label >> 6 {
                 0 => {
-                    let end = next.checked_add(length)?;
-                    wire.extend_from_slice(message.get(at..end)?);
-                    if wire.len() > LONGEST {
-                        return None;
-                    }
-                    at = end;
-                    if length == 0 {
-                        return Some((Self(wire.into()), after.unwrap_or(end)));
+                    let end = next.checked_add(of_label)?;
+                    let label = message.get(at..end)?;
+                    let behind = length.checked_add(label.len())?;
+                    wire.get_mut(length..behind)?.copy_from_slice(label);
+                    (at, length) = (end, behind);
+                    if of_label == 0 {
+                        return Some((Self(wire.get(..length)?.into()), after.unwrap_or(end)));
                     }
                 }
                 3 => {
                     let low = usize::from(*message.get(next)?);
-                    let target = ((length & 0x3f) << 8) | low;
+                    let target = ((of_label & 0x3f) << 8) | low;
                     after = after.or_else(|| next.checked_add(1));
                     // Backwards only: so there is an end.
                     if target >= at {
@@ -135,9 +134,10 @@ impl Name {
         (start == at).then_some(at)
     }
 
-    /// The end of it, from a place where a label begins.
-    pub(crate) fn tail_at(&self, at: usize) -> Option<Self> {
-        Some(Self(self.0.get(at..).filter(|end| !end.is_empty())?.into()))
+    /// The end of it, from a place where a label begins; `likely`, if that is the same, as it mostly is.
+    pub(crate) fn tail_at(&self, at: usize, likely: &Self) -> Option<Self> {
+        let end = self.0.get(at..).filter(|end| !end.is_empty())?;
+        Some(if *end == *likely.0 { likely.clone() } else { Self(end.into()) })
     }
 
     /// The same with ASCII letters in lower case.

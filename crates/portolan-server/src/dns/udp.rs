@@ -13,15 +13,42 @@ use super::{
     desk::{Desk, Turn},
     fit::Over,
 };
-use crate::core::Core;
+use crate::{chance::Chance, core::Core};
 
 /// The pause after a read that failed.
 const PAUSE: Duration = Duration::from_millis(100);
+/// So many questions that lie there already are answered before anything else is looked at.
+const AT_ONCE: usize = 64;
+
+/// What a socket's questions are answered with.
+struct Counter {
+    socket: Arc<UdpSocket>,
+    desk: Arc<Desk>,
+    chance: Chance,
+    /// Questions that wait for others. How many do is bounded where they do.
+    waiting: JoinSet<()>,
+}
+
+impl Counter {
+    fn answer(&mut self, message: &[u8], from: SocketAddr) {
+        match self.desk.first(message, Over::Udp, &mut self.chance) {
+            Turn::Say(answer) => send(&self.socket, &answer, from),
+            Turn::Nothing => {}
+            Turn::Others(open) => {
+                let (socket, desk) = (Arc::clone(&self.socket), Arc::clone(&self.desk));
+                self.waiting.spawn(async move {
+                    let answer = desk.rest(*open).await;
+                    send(&socket, &answer, from);
+                });
+            }
+        }
+    }
+}
 
 pub(super) async fn run(socket: Arc<UdpSocket>, desk: Arc<Desk>, core: Arc<Core>) {
-    let mut chance = core.chance();
+    let (chance, waiting) = (core.chance(), JoinSet::new());
+    let mut counter = Counter { socket: Arc::clone(&socket), desk, chance, waiting };
     let mut buffer = vec![0; MOST_ASKED];
-    let mut waiting = JoinSet::new();
     let mut stopping = pin!(core.stopping.cancelled());
     loop {
         let (length, from) = tokio::select! {
@@ -33,23 +60,17 @@ pub(super) async fn run(socket: Arc<UdpSocket>, desk: Arc<Desk>, core: Arc<Core>
                     continue;
                 }
             },
-            Some(ended) = waiting.join_next() => {
+            Some(ended) = counter.waiting.join_next() => {
                 super::note(ended);
                 continue;
             }
             () = &mut stopping => return,
         };
-        match desk.first(buffer.get(..length).unwrap_or_default(), Over::Udp, &mut chance) {
-            Turn::Say(answer) => send(&socket, &answer, from),
-            Turn::Nothing => {}
-            // How many wait is bounded where they do.
-            Turn::Others(open) => {
-                let (socket, desk) = (Arc::clone(&socket), Arc::clone(&desk));
-                waiting.spawn(async move {
-                    let answer = desk.rest(*open).await;
-                    send(&socket, &answer, from);
-                });
-            }
+        counter.answer(buffer.get(..length).unwrap_or_default(), from);
+        for _ in 1..AT_ONCE {
+            // What fails here fails again above, where it is told.
+            let Ok((length, from)) = socket.try_recv_from(&mut buffer) else { break };
+            counter.answer(buffer.get(..length).unwrap_or_default(), from);
         }
     }
 }

@@ -76,9 +76,9 @@ impl Zone {
     /// Of what a name is part. Where one domain is part of the other, the longer one counts.
     pub(crate) fn part(&self, name: &Name) -> Part {
         let domains = [Some(&self.domain), self.alt_domain.as_ref()];
-        let before = domains.into_iter().flatten().filter_map(|domain| name.ends_in(domain)).min();
-        if let Some(before) = before
-            && let Some(spelled) = name.tail_at(before)
+        let fits = domains.into_iter().flatten().filter_map(|domain| Some((name.ends_in(domain)?, domain)));
+        if let Some((before, domain)) = fits.min_by_key(|(before, _)| *before)
+            && let Some(spelled) = name.tail_at(before, domain)
         {
             return Part::Domain { spelled, before };
         }

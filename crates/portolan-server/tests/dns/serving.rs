@@ -6,7 +6,7 @@ use portolan_server::{Dns, Server, ServerConfig};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     time::timeout,
 };
 
@@ -93,6 +93,26 @@ async fn a_port_that_is_taken_is_named_with_the_flag() -> Try {
     let error = Server::bind(config).await.err().ok_or("it was free")?;
     assert!(error.to_string().starts_with(&format!("dns_addr: {addr} is in use")), "{error}");
     assert!(error.to_string().contains("--dns-addr"), "{error}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn questions_that_come_all_at_once_are_all_answered() -> Try {
+    let site = Site::registry(Dns::default()).await?;
+    let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    socket.connect(site.dns).await?;
+    // More than are taken in one turn, and fewer than a socket holds. The registry shares this thread: all lie there when it runs.
+    let ids = 0..150_u16;
+    socket.writable().await?;
+    for id in ids.clone() {
+        socket.try_send(&Packet::new("n1.node.consul", 1, None).id(id).0)?;
+    }
+    let mut buffer = [0; 512];
+    for id in ids {
+        let length = timeout(PATIENCE, socket.recv(&mut buffer)).await??;
+        let answer = buffer.get(..length).unwrap_or_default();
+        assert_eq!(answer.get(..2), Some(&id.to_be_bytes()[..]), "in their order");
+    }
     Ok(())
 }
 
