@@ -39,7 +39,11 @@ const AGAIN: Duration = Duration::from_millis(20);
 enum Kind {
     Embedded,
     /// The command `portolan serve`, with its data on disk.
-    Kept(PathBuf),
+    Kept {
+        command: PathBuf,
+        /// Its node's name.
+        node: String,
+    },
     Consul {
         binary: PathBuf,
         config: Value,
@@ -90,7 +94,8 @@ impl Node {
     /// When there is no place for its files.
     pub(crate) fn kept(command: PathBuf) -> anyhow::Result<Self> {
         let http = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(Ipv4Addr::LOCALHOST)?));
-        Ok(Self { kind: Kind::Kept(command), http, files: TempDir::new()?, child: None })
+        let kind = Kind::Kept { command, node: "trial".to_owned() };
+        Ok(Self { kind, http, files: TempDir::new()?, child: None })
     }
 
     /// A Consul server that is a cluster of its own, on free ports, with its data on disk.
@@ -203,9 +208,9 @@ impl Node {
                 command.args(["--registry", &self.http.to_string()]);
                 command
             }
-            Kind::Kept(binary) => {
-                let mut command = Command::new(binary);
-                command.args(["serve", "--http-addr", &self.http.to_string(), "--data-dir"]);
+            Kind::Kept { command, node } => {
+                let mut command = Command::new(command);
+                command.args(["serve", "--http-addr", &self.http.to_string(), "--node", node, "--data-dir"]);
                 command.arg(self.file("data")).args(["--limit", "max_connections_per_address=off"]);
                 command
             }
@@ -268,13 +273,16 @@ impl Node {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// Gives the Consul another node name, from its next start on.
+    /// Gives it another node name, from its next start on.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it has none that could be given.
     pub(crate) fn rename(&mut self, name: &str) -> anyhow::Result<()> {
-        let Kind::Consul { config, .. } = &mut self.kind else { bail!("not a Consul") };
-        merge(config, json!({ "node_name": name }));
+        match &mut self.kind {
+            Kind::Consul { config, .. } => merge(config, json!({ "node_name": name })),
+            Kind::Kept { node, .. } => name.clone_into(node),
+            Kind::Embedded => bail!("it has no name of its own"),
+        }
         Ok(())
     }
 

@@ -122,8 +122,10 @@ impl What {
 pub(crate) async fn trial(setting: &Setting) -> anyhow::Result<Table> {
     let mut table =
         Table::new(&["registry", "what happens", "lasts", "right after", "check touched", "statuses seen"]);
-    for what in ALL.into_iter().filter(|what| !matches!(what, What::Kept | What::Replaced)) {
-        let played = row("embedded", what, Node::embedded().await?, setting, &mut table).await;
+    for what in ALL {
+        let mut node = Node::kept(setting.command()?)?;
+        node.start().await?;
+        let played = row("embedded", what, node, setting, &mut table).await;
         carried_out(played, &mut table);
     }
     for what in ALL {
