@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 pub(crate) mod backup;
 pub(crate) mod checks;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod dependants;
@@ -21,6 +22,7 @@ pub(crate) mod gc;
 pub(crate) mod import;
 pub(crate) mod instance;
 pub(crate) mod maint;
+pub(crate) mod man;
 pub(crate) mod near;
 pub(crate) mod outage;
 pub(crate) mod register;

@@ -75,6 +75,10 @@ enum Command {
     Why(cmd::why::Args),
     /// Tell what is wrong with the file of settings, and which settings hold.
     Config(cmd::config::Args),
+    /// Print what makes a shell complete this command's words.
+    Completions(cmd::completions::Args),
+    /// Print the manual page of this command, or write those of all its commands.
+    Man(cmd::man::Args),
     /// One instance of the demo's service.
     #[command(hide = true)]
     DemoInstance(cmd::demo::instance::Args),
@@ -137,6 +141,8 @@ async fn run(command: Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Deps(args) => cmd::deps::run(args, shell).await,
         Command::Why(args) => cmd::why::run(args, shell).await,
         Command::Config(args) => cmd::config::run(&args, shell),
+        Command::Completions(args) => cmd::completions::run(&args),
+        Command::Man(args) => cmd::man::run(&args, shell),
         Command::DemoInstance(args) => cmd::demo::instance::run(args).await,
     }
 }
