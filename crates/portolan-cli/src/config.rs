@@ -18,7 +18,7 @@ use portolan::{
     registry::consul::{Consul, ConsulConfig},
 };
 use tokio::runtime::Handle;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
 
 use crate::{
     exit::Usage,
@@ -111,22 +111,46 @@ fn colored(wanted: Color, terminal: bool, no_color: bool) -> bool {
 /// # Errors
 /// As [`log::start`].
 pub(crate) fn start_log(global: &Global, shell: &Shell, runtime: &Handle) -> anyhow::Result<Log> {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        // The command itself says when reads fail; the log would say it twice.
-        (_, 0) => "warn,portolan::sync=error",
-        (_, 1) => "warn,portolan=info,portolan_server=info",
-        (_, 2) => "info,portolan=debug,portolan_server=debug",
-        _ => "trace",
-    };
     let asked = global.quiet || global.verbose > 0;
-    let environment = if asked { None } else { EnvFilter::try_from_default_env().ok() };
-    let filter = environment.unwrap_or_else(|| EnvFilter::new(level));
+    let environment = std::env::var("RUST_LOG").ok().filter(|text| !asked && !text.is_empty());
+    let (filter, wrong) = match environment.as_deref().map(wanted_log) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(wrong)) => (usual_log(global), Some(wrong)),
+        None => (usual_log(global), None),
+    };
     let form = match global.log_format {
         LogFormat::Text => Form::Text { color: shell.color_log },
         LogFormat::Json => Form::Json,
     };
-    log::start(filter, form, runtime)
+    let log = log::start(filter, form, runtime)?;
+    if let Some(wrong) = wrong {
+        tracing::warn!("{wrong}");
+    }
+    Ok(log)
+}
+
+/// What `RUST_LOG` asks for. Levels by target are taken; spans and their fields, as some programs know them, are not.
+fn wanted_log(text: &str) -> Result<Targets, String> {
+    let parsed = if text.contains(['[', '{']) { Err("it names a span".to_owned()) } else { Ok(text) };
+    parsed.and_then(|text| text.parse().map_err(|wrong: ParseError| wrong.to_string())).map_err(|wrong| {
+        format!("RUST_LOG: {text:?} is not taken: {wrong}; write LEVEL or TARGET=LEVEL, several with commas between")
+    })
+}
+
+/// What is logged where the environment does not say.
+fn usual_log(global: &Global) -> Targets {
+    use tracing_subscriber::filter::LevelFilter as Level;
+
+    let all = |level| Targets::new().with_default(level);
+    let ours = |level, others| all(others).with_targets([("portolan", level), ("portolan_server", level)]);
+    match (global.quiet, global.verbose) {
+        (true, _) => all(Level::ERROR),
+        // The command itself says when reads fail; the log would say it twice.
+        (_, 0) => all(Level::WARN).with_target("portolan::sync", Level::ERROR),
+        (_, 1) => ours(Level::INFO, Level::WARN),
+        (_, 2) => ours(Level::DEBUG, Level::INFO),
+        _ => all(Level::TRACE),
+    }
 }
 
 /// Which registry, and by which token.
@@ -308,6 +332,42 @@ mod tests {
             (Color::Never, true, false, false),
         ] {
             assert_eq!(colored(wanted, terminal, no_color), expected, "{wanted:?} {terminal} {no_color}");
+        }
+    }
+
+    #[test]
+    fn the_log_is_what_flags_or_the_environment_ask_for() {
+        use tracing::Level;
+
+        let says = |filter: &Targets| {
+            [("portolan::a", Level::DEBUG), ("portolan_server", Level::INFO), ("hyper", Level::WARN)]
+                .map(|(target, level)| filter.would_enable(target, &level))
+        };
+        let global = |quiet, verbose| Global {
+            quiet,
+            verbose,
+            log_format: LogFormat::Text,
+            color: Color::Auto,
+            config: None,
+        };
+        for (quiet, verbose, expected) in [
+            (true, 0, [false, false, false]),
+            (false, 0, [false, false, true]),
+            (false, 1, [false, true, true]),
+            (false, 2, [true, true, true]),
+        ] {
+            assert_eq!(says(&usual_log(&global(quiet, verbose))), expected, "{quiet} {verbose}");
+        }
+        for (text, expected) in [
+            ("info", [false, true, true]),
+            ("portolan=debug", [true, true, false]),
+            ("off,portolan_server=INFO", [false, true, false]),
+        ] {
+            assert_eq!(wanted_log(text).map(|filter| says(&filter)), Ok(expected), "{text}");
+        }
+        for text in ["[request]=info", "portolan=loud", "a=b=c"] {
+            let wrong = wanted_log(text).unwrap_err();
+            assert!(wrong.starts_with(&format!("RUST_LOG: {text:?} is not taken: ")), "{wrong}");
         }
     }
 

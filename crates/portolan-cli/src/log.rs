@@ -10,7 +10,7 @@ use std::io;
 use portolan_server::AdoptSpan;
 use tokio::runtime::Handle;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, Registry, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
 mod json;
@@ -45,7 +45,7 @@ impl Log {
 ///
 /// # Errors
 /// The variables ask for what is not spoken here; they are named.
-pub(crate) fn start(filter: EnvFilter, form: Form, runtime: &Handle) -> anyhow::Result<Log> {
+pub(crate) fn start(filter: Targets, form: Form, runtime: &Handle) -> anyhow::Result<Log> {
     let lines = fmt::layer::<Registry>().with_writer(io::stderr);
     let lines = match form {
         Form::Text { color } => lines.with_ansi(color).with_target(false).with_filter(filter).boxed(),

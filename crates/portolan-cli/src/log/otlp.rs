@@ -30,7 +30,11 @@ use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tokio::{runtime::Handle, time::timeout};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::{EnvFilter, Layer, registry::LookupSpan};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    registry::LookupSpan,
+};
 
 use crate::exit::Usage;
 
@@ -38,8 +42,6 @@ use crate::exit::Usage;
 const SENDING: Duration = Duration::from_secs(10);
 /// How much of the collector's answer is read: it says what it did not take.
 const ANSWER: usize = 64 << 10;
-/// Which spans are sent.
-const OURS: &str = "off,portolan=debug,portolan_server=debug";
 
 /// What sends the spans.
 #[derive(Debug)]
@@ -53,7 +55,8 @@ impl Traces {
         S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     {
         let tracer = self.provider.tracer("portolan");
-        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(EnvFilter::new(OURS))
+        let ours = ["portolan", "portolan_server"].map(|target| (target, LevelFilter::DEBUG));
+        tracing_opentelemetry::layer().with_tracer(tracer).with_filter(Targets::new().with_targets(ours))
     }
 
     pub(super) fn end(self) {
