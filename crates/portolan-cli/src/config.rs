@@ -112,7 +112,8 @@ fn colored(wanted: Color, terminal: bool, no_color: bool) -> bool {
 /// As [`log::start`].
 pub(crate) fn start_log(global: &Global, shell: &Shell, runtime: &Handle) -> anyhow::Result<Log> {
     let asked = global.quiet || global.verbose > 0;
-    let environment = std::env::var("RUST_LOG").ok().filter(|text| !asked && !text.is_empty());
+    let environment = std::env::var_os("RUST_LOG").filter(|text| !asked && !text.is_empty());
+    let environment = environment.map(|text| text.to_string_lossy().into_owned());
     let (filter, wrong) = match environment.as_deref().map(wanted_log) {
         Some(Ok(filter)) => (filter, None),
         Some(Err(wrong)) => (usual_log(global), Some(wrong)),
