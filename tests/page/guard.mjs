@@ -56,6 +56,8 @@ export async function tokens(page, portolan, out) {
   const { SecretID: reader } = JSON.parse(await stage.registry.put('/v1/acl/token', { Policies: [{ Name: 'reader' }] }));
   const node = (await stage.registry.get('/v1/agent/self')).Config.NodeName;
   const give = async (token) => {
+    // One that is closing would be taken for the one that is opened.
+    await page.until('no question is open', `document.querySelector('dialog') === null`);
     await page.click('#token');
     await page.untilText('Access token');
     await page.run(`document.querySelector('#secret').value = ''`);
