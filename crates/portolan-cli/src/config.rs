@@ -114,11 +114,11 @@ pub(crate) fn start_log(global: &Global, shell: &Shell, runtime: &Handle) -> any
     let asked = global.quiet || global.verbose > 0;
     let environment = std::env::var_os("RUST_LOG").filter(|text| !asked && !text.is_empty());
     let environment = environment.map(|text| text.to_string_lossy().into_owned());
-    let (filter, wrong) = match environment.as_deref().map(wanted_log) {
-        Some(Ok(filter)) => (filter, None),
-        Some(Err(wrong)) => (usual_log(global), Some(wrong)),
-        None => (usual_log(global), None),
+    let (wanted, wrong) = match environment.as_deref().map(wanted_log).transpose() {
+        Ok(wanted) => (wanted, None),
+        Err(wrong) => (None, Some(wrong)),
     };
+    let filter = wanted.unwrap_or_else(|| usual_log(global));
     let form = match global.log_format {
         LogFormat::Text => Form::Text { color: shell.color_log },
         LogFormat::Json => Form::Json,
@@ -132,10 +132,15 @@ pub(crate) fn start_log(global: &Global, shell: &Shell, runtime: &Handle) -> any
 
 /// What `RUST_LOG` asks for. Levels by target are taken; spans and their fields, as some programs know them, are not.
 fn wanted_log(text: &str) -> Result<Targets, String> {
-    let parsed = if text.contains(['[', '{']) { Err("it names a span".to_owned()) } else { Ok(text) };
-    parsed.and_then(|text| text.parse().map_err(|wrong: ParseError| wrong.to_string())).map_err(|wrong| {
-        format!("RUST_LOG: {text:?} is not taken: {wrong}; write LEVEL or TARGET=LEVEL, several with commas between")
-    })
+    let wrong = match text.parse() {
+        // The parser takes these for a part of a target's name.
+        _ if text.contains(['[', '{']) => "it names a span".to_owned(),
+        Ok(filter) => return Ok(filter),
+        Err::<_, ParseError>(wrong) => wrong.to_string(),
+    };
+    Err(format!(
+        "RUST_LOG: {text:?} is not taken: {wrong}; write LEVEL or TARGET=LEVEL, several with commas between"
+    ))
 }
 
 /// What is logged where the environment does not say.

@@ -26,7 +26,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     // Hidden commands would be completed too.
     let all = crate::Cli::command();
     let shown = all.get_subcommands().filter(|below| !below.is_hide_set()).cloned();
-    let mut command = Command::new("portolan").args(all.get_arguments().cloned()).subcommands(shown);
+    let mut command = Command::new("portolan").version(env!("CARGO_PKG_VERSION"));
+    command = command.args(all.get_arguments().cloned()).subcommands(shown);
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "portolan", &mut script);
     output::print(&String::from_utf8(script)?)?;

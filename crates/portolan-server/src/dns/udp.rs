@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 64;
 
 /// What a socket's questions are answered with.
-struct Counter {
+struct Answerer {
     socket: Arc<UdpSocket>,
     desk: Arc<Desk>,
     chance: Chance,
@@ -29,7 +29,7 @@ struct Counter {
     waiting: JoinSet<()>,
 }
 
-impl Counter {
+impl Answerer {
     fn answer(&mut self, message: &[u8], from: SocketAddr) {
         match self.desk.first(message, Over::Udp, &mut self.chance) {
             Turn::Say(answer) => send(&self.socket, &answer, from),
@@ -47,7 +47,7 @@ impl Counter {
 
 pub(super) async fn run(socket: Arc<UdpSocket>, desk: Arc<Desk>, core: Arc<Core>) {
     let (chance, waiting) = (core.chance(), JoinSet::new());
-    let mut counter = Counter { socket: Arc::clone(&socket), desk, chance, waiting };
+    let mut answerer = Answerer { socket: Arc::clone(&socket), desk, chance, waiting };
     let mut buffer = vec![0; MOST_ASKED];
     let mut stopping = pin!(core.stopping.cancelled());
     loop {
@@ -55,24 +55,34 @@ pub(super) async fn run(socket: Arc<UdpSocket>, desk: Arc<Desk>, core: Arc<Core>
             got = socket.recv_from(&mut buffer) => match got {
                 Ok(got) => got,
                 Err(failed) => {
-                    tracing::warn!(%failed, "a question could not be received");
+                    tell(&failed);
                     sleep(PAUSE).await;
                     continue;
                 }
             },
-            Some(ended) = counter.waiting.join_next() => {
+            Some(ended) = answerer.waiting.join_next() => {
                 super::note(ended);
                 continue;
             }
             () = &mut stopping => return,
         };
-        counter.answer(buffer.get(..length).unwrap_or_default(), from);
+        answerer.answer(buffer.get(..length).unwrap_or_default(), from);
         for _ in 1..AT_ONCE {
-            // What fails here fails again above, where it is told.
-            let Ok((length, from)) = socket.try_recv_from(&mut buffer) else { break };
-            counter.answer(buffer.get(..length).unwrap_or_default(), from);
+            let (length, from) = match socket.try_recv_from(&mut buffer) {
+                Ok(got) => got,
+                Err(failed) if failed.kind() == io::ErrorKind::WouldBlock => break,
+                Err(failed) => {
+                    tell(&failed);
+                    break;
+                }
+            };
+            answerer.answer(buffer.get(..length).unwrap_or_default(), from);
         }
     }
+}
+
+fn tell(failed: &io::Error) {
+    tracing::warn!(%failed, "a question could not be received");
 }
 
 /// An answer for which there is no room now is lost, as any datagram may be: whoever asked asks again.
